@@ -1,0 +1,52 @@
+// What nft-js offers, as types: implemented by the kernel (kernel.ts, over the addon) and, for
+// nftables, by a fake that keeps the ruleset in memory. Both pass one conformance suite.
+
+/** An error from the kernel: `code` as in errno (`ENOENT`), the call it came from, and what was asked. */
+export interface SysErrorLike extends Error {
+  code: string
+  syscall: string
+  /** The command, message or path that failed; for a batch, which command of it. */
+  detail: string
+}
+
+/** A netlink socket of one protocol, opened in one network namespace on a thread of its own. */
+export interface NetlinkSocket {
+  /** Sends one datagram (one or many messages). Throws SysError. */
+  send(message: Uint8Array): void
+  /** Datagrams as they arrive; ends when closed. ENOBUFS surfaces as a SysError, after which the stream goes on. */
+  messages(): AsyncIterable<Uint8Array>
+  /** Joins a multicast group (link, address, route, nftables notifications). */
+  join(group: number): void
+  close(): void
+}
+export type OpenNetlink = (
+  protocol: 'route' | 'netfilter',
+  options?: { /** Path of a network namespace; absent: the process's own. */ netns?: string; receiveBufferBytes?: number },
+) => Promise<NetlinkSocket>
+
+export interface Namespaces {
+  /** Creates the namespaces given a path and pins each there by a bind mount; sets `hostname` in the UTS one; brings `lo` up in the network one. Idempotent per path. */
+  create(options: { net?: string; ipc?: string; uts?: string; hostname?: string; sysctls?: Record<string, string> }): Promise<void>
+  /** Unmounts and unlinks a pinned namespace; idempotent. */
+  unpin(path: string): Promise<void>
+}
+
+export interface Mounts {
+  mount(options: { source: string; target: string; type?: string; flags?: MountFlag[]; data?: string }): Promise<void>
+  /** Idempotent: a target that is not mounted is fine. */
+  unmount(target: string, options?: { detach?: boolean }): Promise<void>
+}
+export type MountFlag =
+  | 'bind'
+  | 'rbind'
+  | 'readonly'
+  | 'remount'
+  | 'nosuid'
+  | 'nodev'
+  | 'noexec'
+  | 'private'
+  | 'rprivate'
+  | 'shared'
+  | 'rshared'
+  | 'slave'
+  | 'rslave'
