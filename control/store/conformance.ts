@@ -1,0 +1,166 @@
+// What every store must do, whatever its engine: run with `storeConformance(name, open)` from a test file.
+
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { Compacted, RevisionMismatch, type Store, type StoreEvent } from './store.ts'
+
+const bytes = (text: string) => Buffer.from(text)
+const show = (value: Uint8Array | undefined) => value && Buffer.from(value).toString()
+
+async function take(store: Store, prefix: string, after: number, count: number): Promise<string[]> {
+  const stop = new AbortController()
+  const seen: string[] = []
+  for await (const events of store.watch(prefix, { after, signal: stop.signal })) {
+    seen.push(...events.map(describe))
+    if (seen.length >= count) stop.abort()
+  }
+  return seen
+}
+
+const describe = (event: StoreEvent) =>
+  event.type === 'put'
+    ? `put ${event.entry.key}=${show(event.entry.value)} at ${event.entry.modRevision}${event.previous ? ` was ${show(event.previous.value)}` : ''}`
+    : `delete ${event.key} at ${event.revision} was ${show(event.previous.value)}`
+
+export function storeConformance(name: string, open: (t: TestContext) => Promise<{ store: Store; reopen(): Promise<Store> }>): void {
+  test(`${name}: revisions rise by one a write, and a read shows the last one`, async (t) => {
+    const { store } = await open(t)
+    assert.equal(store.revision, 1)
+    const first = await store.put('/a', bytes('1'))
+    const second = await store.put('/a', (revision) => bytes(`at ${revision}`))
+    assert.deepEqual([first.modRevision, second.modRevision, second.createRevision], [2, 3, 2])
+    assert.equal(show((await store.get('/a'))?.value), 'at 3')
+    assert.equal(await store.get('/b'), undefined)
+  })
+
+  test(`${name}: of writers that expect the same revision exactly one wins`, async (t) => {
+    const { store } = await open(t)
+    const results = await Promise.allSettled(Array.from({ length: 20 }, (_, i) => store.put('/a', bytes(`${i}`), { expected: 0 })))
+    assert.equal(results.filter((r) => r.status === 'fulfilled').length, 1)
+    for (const r of results) if (r.status === 'rejected') assert.ok(r.reason instanceof RevisionMismatch)
+    await assert.rejects(store.delete('/a', { expected: 99 }), RevisionMismatch)
+    await assert.rejects(store.put('/a', bytes('x'), { expected: 0 }), RevisionMismatch)
+    assert.equal((await store.put('/a', bytes('y'), { expected: 2 })).modRevision, 3)
+  })
+
+  test(`${name}: a list shows one revision, page by page, while writes go on`, async (t) => {
+    const { store } = await open(t)
+    for (const key of ['/p/c', '/p/a', '/q/x', '/p/b']) await store.put(key, bytes(`${key} first`))
+    const page = await store.list('/p/', { limit: 2 })
+    assert.deepEqual([page.entries.map((e) => e.key), page.remaining], [['/p/a', '/p/b'], 1])
+    await store.put('/p/c', bytes('changed'))
+    await store.put('/p/bb', bytes('new'))
+    await store.delete('/p/a')
+    const rest = await store.list('/p/', { revision: page.revision, after: '/p/b', limit: 2 })
+    assert.deepEqual(
+      rest.entries.map((e) => show(e.value)),
+      ['/p/c first'],
+    )
+    const all = await store.list('/p/', { revision: page.revision })
+    assert.deepEqual(
+      all.entries.map((e) => show(e.value)),
+      ['/p/a first', '/p/b first', '/p/c first'],
+    )
+    assert.deepEqual(
+      (await store.list('/p/')).entries.map((e) => e.key),
+      ['/p/b', '/p/bb', '/p/c'],
+    )
+  })
+
+  test(`${name}: a watch replays from its revision and then follows, missing and repeating nothing`, async (t) => {
+    const { store } = await open(t)
+    await store.put('/w/a', bytes('1'))
+    await store.put('/other', bytes('x'))
+    await store.put('/w/a', bytes('2'))
+    const seen = take(store, '/w/', 2, 4)
+    await store.delete('/w/a')
+    await store.put('/w/b', bytes('3'))
+    await store.put('/w/a', bytes('4'))
+    assert.deepEqual(await seen, ['put /w/a=2 at 4 was 1', 'delete /w/a at 5 was 2', 'put /w/b=3 at 6', 'put /w/a=4 at 7'])
+  })
+
+  test(`${name}: compaction forgets old revisions and nothing else`, async (t) => {
+    const { store } = await open(t)
+    for (const value of ['1', '2', '3']) await store.put('/a', bytes(value))
+    await store.put('/gone', bytes('x'))
+    await store.delete('/gone')
+    await store.compact(4)
+    await assert.rejects(store.list('/', { revision: 2 }), Compacted)
+    await assert.rejects(take(store, '/', 3, 1), Compacted)
+    assert.deepEqual(
+      (await store.list('/', { revision: 5 })).entries.map((e) => show(e.value)),
+      ['3', 'x'],
+    )
+    await store.compact(store.revision)
+    assert.deepEqual(
+      (await store.list('/')).entries.map((e) => `${e.key}=${show(e.value)}`),
+      ['/a=3'],
+    )
+  })
+
+  test(`${name}: what was acknowledged is there after a restart, history too, and revisions never repeat`, async (t) => {
+    const { store, reopen } = await open(t)
+    await store.put('/a', bytes('1'))
+    await store.put('/a', bytes('2'))
+    await store.put('/lease', bytes('now'), { ephemeral: true })
+    await store.delete('/a')
+    const last = await store.put('/b', bytes('3'))
+    const again = await reopen()
+    assert.deepEqual(
+      (await again.list('/')).entries.map((e) => `${e.key}=${show(e.value)}`),
+      ['/b=3'],
+    )
+    assert.ok(again.revision >= last.modRevision)
+    assert.deepEqual(await take(again, '/a', 2, 2), ['put /a=2 at 3 was 1', 'delete /a at 5 was 2'])
+    assert.ok((await again.put('/c', bytes('4'))).modRevision > last.modRevision)
+  })
+
+  test(`${name}: an ephemeral value is read, watched and superseded like any other`, async (t) => {
+    const { store } = await open(t)
+    await store.put('/l/a', bytes('1'), { ephemeral: true })
+    const page = await store.list('/l/')
+    await store.put('/l/a', bytes('2'), { ephemeral: true })
+    await store.delete('/l/a')
+    assert.deepEqual(await take(store, '/l/', 1, 3), ['put /l/a=1 at 2', 'put /l/a=2 at 3 was 1', 'delete /l/a at 4 was 2'])
+    assert.deepEqual(
+      (await store.list('/l/', { revision: page.revision })).entries.map((e) => show(e.value)),
+      ['1'],
+    )
+    await store.compact(store.revision)
+    assert.deepEqual((await store.list('/l/')).entries, [])
+  })
+
+  test(`${name}: random histories agree with a plain interpreter`, async (t) => {
+    const { store, reopen } = await open(t)
+    const model: Map<string, string>[] = [new Map(), new Map()]
+    const keys = ['/r/a', '/r/b', '/r/c', '/r/d']
+    let seed = 7
+    const random = (n: number) => {
+      seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648
+      return Math.floor((seed / 2_147_483_648) * n)
+    }
+    for (let i = 0; i < 300; i += 1) {
+      const key = keys[random(keys.length)] as string
+      const next = new Map(model.at(-1))
+      if (random(3) === 0) {
+        if (!(await store.delete(key))) continue
+        next.delete(key)
+      } else {
+        await store.put(key, bytes(`${i}`))
+        next.set(key, `${i}`)
+      }
+      model.push(next)
+      if (random(40) === 0) await store.compact(store.revision - 20)
+    }
+    const again = await reopen()
+    for (let revision = again.revision - 15; revision <= again.revision; revision += 1) {
+      const { entries } = await again.list('/r/', { revision })
+      const expected = [...(model[revision] as Map<string, string>)].sort(([a], [b]) => (a < b ? -1 : 1))
+      assert.deepEqual(
+        entries.map((e) => [e.key, show(e.value)]),
+        expected,
+        `at revision ${revision}`,
+      )
+    }
+  })
+}

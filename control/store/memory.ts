@@ -1,0 +1,39 @@
+// The store without a disk, for tests of what stands on it.
+
+import { silent } from '#api/log.ts'
+import type { Change, Engine, Marks } from './engine.ts'
+import { openMvcc } from './mvcc.ts'
+import type { StoredRecord } from './record.ts'
+import type { Store } from './store.ts'
+
+export const memoryStore = (): Promise<Store> => openMvcc({ engine: new MemoryEngine(), log: silent })
+
+export class MemoryEngine implements Engine {
+  readonly #records = new Map<number, StoredRecord>()
+  #marks: Marks = { compacted: 0, reserved: 0 }
+  /** Set to make the next commit fail, as a full disk does. */
+  failure: Error | undefined
+
+  async *load(): AsyncGenerator<{ revision: number; record: StoredRecord }> {
+    for (const [revision, record] of this.#records) yield { revision, record }
+  }
+
+  async marks(): Promise<Marks> {
+    return { ...this.#marks }
+  }
+
+  async commit({ append = [], drop = [], marks }: Change): Promise<void> {
+    const { failure } = this
+    this.failure = undefined
+    if (failure) throw failure
+    for (const { revision, record } of append) this.#records.set(revision, record)
+    for (const revision of drop) this.#records.delete(revision)
+    this.#marks = { ...this.#marks, ...marks }
+  }
+
+  async read(revision: number): Promise<StoredRecord | undefined> {
+    return this.#records.get(revision)
+  }
+
+  async close(): Promise<void> {}
+}
