@@ -1,6 +1,7 @@
 // The one way to the API for controllers, scheduler, agent and command line. Two transports implement
 // it: in-process (server side; objects are frozen and shared, never mutate them) and HTTPS.
 // Every failure is a StatusError; a lost connection is `ServiceUnavailable` with the cause attached.
+// Only an abort is not one: calls reject with the signal's own reason, a watch just ends.
 
 import type { Kind, KubeObject } from '../kinds/kind.ts'
 import type { ObjectMeta } from '../types/meta-v1.gen.ts'
@@ -47,7 +48,12 @@ export type DeleteOptions = {
   signal?: AbortSignal
 }
 
+/** A kind as the server offers it, e.g. with verbs `get list watch create update patch delete deletecollection`. */
+export type ServedKind = Kind & { readonly verbs: readonly string[] }
+
 export interface Client {
+  /** Every kind that can be addressed by itself (no subresources), each in its group's preferred version; custom ones too. */
+  kinds(options?: { signal?: AbortSignal }): Promise<ServedKind[]>
   get<T extends KubeObject>(kind: Kind<T>, ref: Ref, options?: { signal?: AbortSignal }): Promise<T>
   /** As `get`, but undefined where there is no such object. */
   find<T extends KubeObject>(kind: Kind<T>, ref: Ref, options?: { signal?: AbortSignal }): Promise<T | undefined>
