@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Client } from '../client/client.ts'
+import { fakeClock, settle } from '../clock.fake.ts'
 import { StatusError } from '../errors.ts'
 import type { Event } from '../types/core-v1.gen.ts'
 import { recorder } from './recorder.ts'
@@ -11,7 +12,7 @@ type Call = { verb: 'create' | 'patch'; name: string; namespace?: string; body: 
 
 function setup() {
   const calls: Call[] = []
-  const now = { at: Date.UTC(2025, 0, 1) }
+  const clock = fakeClock()
   const failures: Error[] = []
   const fail = () => {
     const error = failures.shift()
@@ -29,8 +30,8 @@ function setup() {
       return body
     },
   } as unknown as Client
-  const events = recorder({ client, component: 'kubelet', host: 'pi', clock: { now: () => now.at }, random: () => 0.5 })
-  return { calls, now, failures, events }
+  const events = recorder({ client, component: 'kubelet', host: 'pi', clock, random: () => 0.5 })
+  return { calls, clock, failures, events }
 }
 
 test('an event names its object, its source and its time', async () => {
@@ -56,10 +57,10 @@ test('an event names its object, its source and its time', async () => {
 })
 
 test('the same event again raises the count of the first', async () => {
-  const { events, calls, now } = setup()
+  const { events, calls, clock } = setup()
   for (let i = 0; i < 3; i++) {
     events.event(pod, 'Warning', 'BackOff', 'Back-off restarting failed container')
-    now.at += 60_000
+    clock.jump(60_000)
   }
   await events.flush()
   assert.deepEqual(
@@ -105,11 +106,11 @@ test('many different messages of one reason are combined', async () => {
 })
 
 test('one object cannot flood: 25 at once, then one every five minutes', async () => {
-  const { events, calls, now } = setup()
+  const { events, calls, clock } = setup()
   for (let i = 0; i < 40; i++) events.event(pod, 'Warning', 'Unhealthy', 'probe failed')
   await events.flush()
   assert.equal(calls.length, 25)
-  now.at += 300_000
+  clock.jump(300_000)
   for (let i = 0; i < 3; i++) events.event(pod, 'Warning', 'Unhealthy', 'probe failed')
   await events.flush()
   assert.equal(calls.length, 26)
@@ -127,11 +128,27 @@ test('a refused event is dropped and the next one goes out', async () => {
   )
 })
 
-test('while the server is away events wait; close gives them up', async () => {
-  const { events, calls, failures } = setup()
+test('while the server is away events wait and go out once it is back', async () => {
+  const { events, calls, failures, clock } = setup()
   failures.push(new StatusError('ServiceUnavailable', 'connection refused'))
   events.event(pod, 'Normal', 'Pulled', 'a')
+  events.event(pod, 'Normal', 'Created', 'b')
+  await clock.advance(5_000)
+  await events.flush()
+  assert.deepEqual(
+    calls.map((call) => call.body.reason),
+    ['Pulled', 'Created'],
+  )
+})
+
+test('close gives up what waits', async () => {
+  const { events, calls, failures, clock } = setup()
+  failures.push(new StatusError('ServiceUnavailable', 'connection refused'))
+  events.event(pod, 'Normal', 'Pulled', 'a')
+  await settle()
+  assert.equal(clock.pending, 1)
   await events.close()
+  assert.equal(clock.pending, 0)
   events.event(pod, 'Normal', 'Created', 'after close')
   await events.flush()
   assert.deepEqual(calls, [])

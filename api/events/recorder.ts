@@ -2,8 +2,8 @@
 // event is queued, counted onto an equal earlier one where there is one, and sent in order; what the
 // server refuses is dropped, and while the server is away the newest are kept.
 
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Client } from '../client/client.ts'
+import { type Clock, sleep, systemClock, timestamp } from '../clock.ts'
 import { isStatus } from '../errors.ts'
 import { Event } from '../kinds/index.ts'
 import type { KubeObject } from '../kinds/kind.ts'
@@ -32,7 +32,7 @@ export type RecorderDeps = {
   component: string
   /** The node, where the reporter is of one node. */
   host?: string
-  clock?: { now(): number }
+  clock?: Clock
   random?: () => number
   log?: Log
 }
@@ -47,7 +47,7 @@ const RETRY_MS = 5_000
 type Pending = { object: ObjectReference; type: 'Normal' | 'Warning'; reason: string; message: string; at: number }
 
 export function recorder(deps: RecorderDeps): EventRecorder {
-  const { client, component, host, clock = Date, random = Math.random, log = silent } = deps
+  const { client, component, host, clock = systemClock, random = Math.random, log = silent } = deps
   const correlator = new Correlator()
   const names = new Map<string, string>()
   const queue: Pending[] = []
@@ -74,14 +74,14 @@ export function recorder(deps: RecorderDeps): EventRecorder {
           log.debug({ err: error, reason: pending.reason, object: pending.object.name }, 'event refused')
           return
         }
-        await delay(RETRY_MS * (0.5 + random()), undefined, { signal: closing.signal }).catch(() => undefined)
+        await sleep(clock, RETRY_MS * (0.5 + random()), closing.signal)
       }
     }
   }
 
   async function send(pending: Pending, { key, message, count, firstSeen }: NonNullable<ReturnType<Correlator['occur']>>): Promise<void> {
     const namespace = pending.object.namespace || 'default'
-    const lastTimestamp = seconds(pending.at)
+    const lastTimestamp = timestamp(pending.at)
     const known = names.get(key)
     if (known && count > 1) {
       try {
@@ -103,7 +103,7 @@ export function recorder(deps: RecorderDeps): EventRecorder {
         message,
         type: pending.type,
         source: { component, ...(host && { host }) },
-        firstTimestamp: seconds(firstSeen),
+        firstTimestamp: timestamp(firstSeen),
         lastTimestamp,
         count,
         reportingComponent: component,
@@ -147,6 +147,3 @@ function reference(object: KubeObject | ObjectReference, fieldPath?: string): Ob
   const { name, namespace, uid, resourceVersion } = object.metadata
   return { apiVersion: object.apiVersion, kind: object.kind, name, namespace, uid, resourceVersion, ...(fieldPath && { fieldPath }) }
 }
-
-/** RFC 3339 in whole seconds, as metav1.Time. */
-const seconds = (at: number): string => `${new Date(at).toISOString().slice(0, 19)}Z`
