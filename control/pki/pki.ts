@@ -1,0 +1,70 @@
+// Everything the server proves itself with, in one folder: made at the first start, found again after,
+// and renewed when it nears its end or the server's addresses change.
+
+import { createHash, randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Authority, type KeyPair, openAuthority, type Profile, stillGood } from './authority.ts'
+import { writeWhole } from './files.ts'
+
+export type Pki = {
+  authority: Authority
+  /** The API server's own certificate. */
+  serving: KeyPair
+  /** As whom the API server calls the agents. */
+  agentClient: KeyPair
+  /** The administrator, in `system:masters`. */
+  admin: KeyPair
+  /** Private key (PEM, EC P-256) that signs service account tokens. */
+  serviceAccountKey: string
+  /** What a joining agent shows: `K10<SHA-256 of the authority's certificate>::<secret>`. */
+  joinToken: string
+}
+
+/** The common name that agents accept as the API server. */
+export const agentClientName = 'system:coracle-server'
+
+export async function openPki({ dir, hosts, now }: { dir: string; hosts: string[]; now: () => number }): Promise<Pki> {
+  const authority = await openAuthority({ dir, now })
+  const pair = async (name: string, profile: Profile): Promise<KeyPair> => {
+    const [cert, key] = await Promise.all([read(join(dir, `${name}.crt`)), read(join(dir, `${name}.key`))])
+    if (cert && key && stillGood(cert, authority.cert, { hosts: profile.hosts ?? [], now: now() })) return { cert, key }
+    const made = await authority.issue(profile)
+    await writeWhole(join(dir, `${name}.key`), made.key, 0o600)
+    await writeWhole(join(dir, `${name}.crt`), made.cert, 0o644)
+    return made
+  }
+  const [serving, agentClient, admin] = await Promise.all([
+    pair('server', { commonName: 'coracle-server', usage: 'server', hosts }),
+    pair('agent-client', { commonName: agentClientName, organizations: ['system:masters'], usage: 'client' }),
+    pair('admin', { commonName: 'coracle-admin', organizations: ['system:masters'], usage: 'client' }),
+  ])
+  const serviceAccountKey = await keep(join(dir, 'service-account.key'), async () => {
+    return (await authority.issue({ commonName: 'service-accounts', usage: 'client' })).key
+  })
+  const secret = await keep(join(dir, 'join-secret'), async () => randomBytes(24).toString('hex'))
+  return { authority, serving, agentClient, admin, serviceAccountKey, joinToken: `K10${fingerprint(authority.cert)}::${secret}` }
+}
+
+/** SHA-256 of the certificate's DER bytes, in hex: what the join token pins. */
+export const fingerprint = (pem: string): string =>
+  createHash('sha256')
+    .update(Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64'))
+    .digest('hex')
+
+async function keep(file: string, make: () => Promise<string>): Promise<string> {
+  const found = await read(file)
+  if (found) return found
+  const made = await make()
+  await writeWhole(file, made, 0o600)
+  return made
+}
+
+async function read(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
