@@ -1,0 +1,181 @@
+// One HTTP/2 connection to the API server, opened when first needed and again after it was lost. All
+// requests and watches share it. Pings notice a dead link within `pingEvery + pingWithin` milliseconds
+// while something is waiting on it; an idle connection sends nothing.
+
+import * as http2 from 'node:http2'
+import type { Clock, Timer } from '../clock.ts'
+import type { Log } from '../log.ts'
+
+export type Credentials = {
+  ca?: string | Buffer
+  cert?: string | Buffer
+  key?: string | Buffer
+  token?: string
+  /** Name to verify the server's certificate against instead of the address's host. */
+  serverName?: string
+  insecureSkipTlsVerify?: boolean
+}
+
+export type ConnectionOptions = {
+  /** `https://host:port` */
+  server: string
+  /** A function is asked again for each connection, so that renewed certificates and tokens come into use. */
+  credentials: Credentials | (() => Credentials)
+  userAgent: string
+  log: Log
+  clock: Clock
+}
+
+export type Request = {
+  method: string
+  path: string
+  headers?: http2.OutgoingHttpHeaders
+  body?: string
+  signal?: AbortSignal | undefined
+  /** Milliseconds without a byte after which the server counts as lost; absent: for ever. */
+  within?: number
+}
+export type Response = { code: number; headers: http2.IncomingHttpHeaders; stream: http2.ClientHttp2Stream }
+
+const connectWithin = 10_000
+const pingEvery = 4_000
+const pingWithin = 4_000
+
+export class Connection {
+  readonly #options: ConnectionOptions
+  #session: http2.ClientHttp2Session | undefined
+  #opening: Promise<http2.ClientHttp2Session> | undefined
+  #closed = false
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options
+  }
+
+  /** Resolves with the answer's head; the caller reads the stream. Rejects with whatever broke the connection, or the signal's reason. */
+  async send(request: Request): Promise<Response> {
+    request.signal?.throwIfAborted()
+    const session = await this.#open()
+    request.signal?.throwIfAborted()
+    try {
+      return await this.#exchange(session, request)
+    } catch (error) {
+      // The server refused the stream before looking at it (it is going away): nothing has happened yet.
+      if (!(error instanceof Refused) || this.#closed) throw error
+      return await this.#exchange(await this.#open(), request)
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#session?.destroy()
+    this.#session = undefined
+  }
+
+  #exchange(session: http2.ClientHttp2Session, request: Request): Promise<Response> {
+    const { promise, resolve, reject } = Promise.withResolvers<Response>()
+    const { token } = this.#credentials()
+    const stream = session.request(
+      {
+        ':method': request.method,
+        ':path': request.path,
+        'user-agent': this.#options.userAgent,
+        accept: 'application/json',
+        ...(token && { authorization: `Bearer ${token}` }),
+        ...request.headers,
+      },
+      { endStream: request.body === undefined },
+    )
+    const abort = () => {
+      reject(request.signal?.reason)
+      stream.close(http2.constants.NGHTTP2_CANCEL)
+    }
+    request.signal?.addEventListener('abort', abort, { once: true })
+    stream.once('response', (headers) => resolve({ code: Number(headers[':status']), headers, stream }))
+    // Stays attached: a stream may fail long after its head arrived, and its reader hears of that by itself.
+    stream.on('error', reject)
+    stream.once('close', () => {
+      request.signal?.removeEventListener('abort', abort)
+      reject(
+        stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM
+          ? new Refused('refused by the server')
+          : new Error('the connection was lost'),
+      )
+    })
+    const { within } = request
+    if (within) stream.setTimeout(within, () => stream.destroy(new Error(`no answer within ${within / 1000} s`)))
+    if (request.body !== undefined) stream.end(request.body)
+    return promise
+  }
+
+  #open(): Promise<http2.ClientHttp2Session> {
+    if (this.#closed) return Promise.reject(new Error('the client is closed'))
+    if (this.#session && !this.#session.closed && !this.#session.destroyed) return Promise.resolve(this.#session)
+    this.#opening ??= this.#connect().finally(() => (this.#opening = undefined))
+    return this.#opening
+  }
+
+  #connect(): Promise<http2.ClientHttp2Session> {
+    const { server, clock, log } = this.#options
+    const { promise, resolve, reject } = Promise.withResolvers<http2.ClientHttp2Session>()
+    const { ca, cert, key, serverName, insecureSkipTlsVerify } = this.#credentials()
+    const session = http2.connect(server, {
+      ...(ca && { ca }),
+      ...(cert && { cert }),
+      ...(key && { key }),
+      ...(serverName && { servername: serverName }),
+      rejectUnauthorized: !insecureSkipTlsVerify,
+      settings: { enablePush: false, initialWindowSize: 1 << 20 },
+    })
+    const deadline = clock.after(connectWithin, () =>
+      session.destroy(new Error(`no connection to ${server} within ${connectWithin / 1000} s`)),
+    )
+    session.once('connect', () => {
+      deadline.cancel()
+      if (this.#closed) return session.destroy()
+      // Room for large lists to arrive without a round trip per 64 KiB.
+      session.setLocalWindowSize(1 << 22)
+      this.#session = session
+      this.#watchLink(session)
+      log.debug({ server }, 'connected')
+      resolve(session)
+    })
+    session.on('error', reject)
+    session.once('close', () => {
+      deadline.cancel()
+      if (this.#session === session) this.#session = undefined
+      reject(new Error('the connection was closed'))
+    })
+    return promise
+  }
+
+  #watchLink(session: http2.ClientHttp2Session): void {
+    const { clock, log, server } = this.#options
+    let timer: Timer
+    const next = () => {
+      timer = clock.after(pingEvery, () => {
+        if (session.destroyed) return
+        timer = clock.after(pingWithin, () => {
+          log.warn({ server }, 'the link to the API server is dead')
+          session.destroy(new Error(`no answer from ${server} for ${pingWithin / 1000} s`))
+        })
+        const sent = session.ping((error) => {
+          timer.cancel()
+          if (!error && !session.destroyed) next()
+        })
+        if (!sent) {
+          timer.cancel()
+          next()
+        }
+      })
+    }
+    session.once('close', () => timer.cancel())
+    next()
+  }
+
+  #credentials(): Credentials {
+    const { credentials } = this.#options
+    return typeof credentials === 'function' ? credentials() : credentials
+  }
+}
+
+class Refused extends Error {}
