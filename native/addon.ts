@@ -1,0 +1,51 @@
+// The addon's own surface, typed. Only files of nft-js see it; what they export is the package.
+
+import { createRequire } from 'node:module'
+import { SysError } from './sys-error.ts'
+
+/** An open socket inside the addon. */
+export type SocketHandle = { readonly __socket: unique symbol }
+
+/** Events to wait for: libuv's. */
+export const READABLE = 1
+export const WRITABLE = 2
+
+type Addon = {
+  initialize(makeError: (errno: number, syscall: string, detail: string) => Error): void
+
+  openSocket(netns: string | undefined, domain: number, type: number, protocol: number): Promise<SocketHandle>
+  setOption(socket: SocketHandle, level: number, name: number, value: number): void
+  getOption(socket: SocketHandle, level: number, name: number): number
+  /** Returns the port id. */
+  bindNetlink(socket: SocketHandle): number
+  send(socket: SocketHandle, datagram: Uint8Array): void
+  /** Bytes of the datagram, though more than `into` holds; -1: none yet. */
+  receive(socket: SocketHandle, into: Uint8Array): number
+  connect(socket: SocketHandle, host: string, port: number): void
+  arm(socket: SocketHandle, events: number, callback: () => void): void
+  detach(socket: SocketHandle): number
+  close(socket: SocketHandle): void
+
+  createNamespaces(
+    net: string | undefined,
+    ipc: string | undefined,
+    uts: string | undefined,
+    hostname: string | undefined,
+    sysctls: string[],
+  ): Promise<void>
+  unpinNamespace(path: string): Promise<void>
+  isPinned(path: string): boolean
+  sysctl(netns: string | undefined, name: string): Promise<string>
+  sysctl(netns: string | undefined, name: string, value: string): Promise<void>
+
+  mount(source: string, target: string, type: string | undefined, flags: number, data: string | undefined): Promise<void>
+  unmount(target: string, detach: 0 | 1): Promise<void>
+  setXattr(path: string, name: string, value: Uint8Array): void
+  makeNode(path: string, mode: number, major: number, minor: number): void
+
+  openPty(): { master: number; slave: string }
+  setWindowSize(fd: number, columns: number, rows: number): void
+}
+
+export const addon = createRequire(import.meta.url)(`./build/${process.arch}/nft.node`) as Addon
+addon.initialize((errno, syscall, detail) => new SysError(errno, syscall, detail))

@@ -1,0 +1,224 @@
+// Namespaces that outlive any process: made on a thread of their own, pinned by a bind mount of
+// /proc/thread-self/ns/* (namespaces(7)).
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/vfs.h>
+
+#include <cstring>
+#include <vector>
+
+#include "napi.h"
+
+namespace nft {
+namespace {
+
+// statfs(2) f_type of a pinned namespace: NSFS_MAGIC of linux/magic.h.
+constexpr long nsfs = 0x6e736673;
+
+struct Kind {
+  int flag;
+  const char* self;
+};
+constexpr Kind kinds[] = {
+    {CLONE_NEWNET, "/proc/thread-self/ns/net"}, {CLONE_NEWIPC, "/proc/thread-self/ns/ipc"}, {CLONE_NEWUTS, "/proc/thread-self/ns/uts"}};
+
+bool is_pinned(const std::string& path) {
+  struct statfs info;
+  return statfs(path.c_str(), &info) == 0 && info.f_type == nsfs;
+}
+
+Failure unpin(const std::string& path) {
+  // EINVAL: not a mount point. A path may be pinned twice after a crash between two mounts.
+  while (is_pinned(path)) {
+    if (umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) continue;
+    if (errno == EINVAL || errno == ENOENT) break;
+    return failed("umount2", path);
+  }
+  if (unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) return failed("unlink", path);
+  return {};
+}
+
+Failure pin(const char* self, const std::string& path) {
+  Fd file(open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0444));
+  if (!file) return failed("open", path);
+  if (mount(self, path.c_str(), nullptr, MS_BIND, nullptr) != 0) {
+    Failure failure = failed("mount", path);
+    unlink(path.c_str());
+    return failure;
+  }
+  return {};
+}
+
+Failure bring_up_loopback() {
+  Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket) return failed("socket", "lo");
+  ifreq request = {};
+  strcpy(request.ifr_name, "lo");
+  if (ioctl(socket.get(), SIOCGIFFLAGS, &request) != 0) return failed("ioctl", "lo");
+  request.ifr_flags |= IFF_UP;
+  if (ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0) return failed("ioctl", "lo");
+  return {};
+}
+
+Failure write_file(const std::string& path, const std::string& value) {
+  Fd file(open(path.c_str(), O_WRONLY | O_CLOEXEC | O_TRUNC));
+  if (!file) return failed("open", path);
+  if (write(file.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size())) return failed("write", path);
+  return {};
+}
+
+// Names with dots separate where they hold none themselves, as in sysctl(8): `a.b` and `a/b` are the same.
+std::string sysctl_path(std::string name) {
+  if (name.find('/') == std::string::npos)
+    for (char& c : name)
+      if (c == '.') c = '/';
+  return "/proc/sys/" + name;
+}
+
+class CreateJob : public Job {
+ public:
+  std::string paths[3];
+  std::string hostname;
+  std::vector<std::pair<std::string, std::string>> sysctls;
+
+  Failure run() override {
+    return on_own_thread([](void* self) { return static_cast<CreateJob*>(self)->create(); }, this);
+  }
+
+ private:
+  Failure create() {
+    int fresh = 0;
+    for (int i = 0; i < 3; i++) {
+      if (paths[i].empty()) continue;
+      if (!is_pinned(paths[i])) {
+        fresh |= kinds[i].flag;
+      } else if (Failure failure = enter(paths[i], kinds[i].flag)) {
+        return failure;
+      }
+    }
+    if (fresh && unshare(fresh) != 0) return failed("unshare");
+    if (Failure failure = settle()) return failure;
+    // Last, so that a pinned namespace is always a finished one.
+    for (int i = 0; i < 3; i++) {
+      if (!(fresh & kinds[i].flag)) continue;
+      Failure failure = pin(kinds[i].self, paths[i]);
+      if (!failure) continue;
+      while (i-- > 0)
+        if (fresh & kinds[i].flag) unpin(paths[i]);
+      return failure;
+    }
+    return {};
+  }
+
+  Failure settle() {
+    if (!hostname.empty() && !paths[2].empty() && sethostname(hostname.data(), hostname.size()) != 0) return failed("sethostname", hostname);
+    if (!paths[0].empty())
+      if (Failure failure = bring_up_loopback()) return failure;
+    for (const auto& [name, value] : sysctls)
+      if (Failure failure = write_file(sysctl_path(name), value)) return failure;
+    return {};
+  }
+};
+
+// (net, ipc, uts, hostname, [name, value, name, value, ...])
+napi_value create_namespaces(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  auto job = std::make_unique<CreateJob>();
+  for (size_t i = 0; i < 3; i++) job->paths[i] = arguments.text_or_empty(i);
+  job->hostname = arguments.text_or_empty(3);
+  std::vector<std::string> sysctls = arguments.texts(4);
+  if (!arguments.ok()) return nullptr;
+  for (size_t i = 0; i + 1 < sysctls.size(); i += 2) job->sysctls.emplace_back(sysctls[i], sysctls[i + 1]);
+  return promise_of(env, std::move(job));
+}
+
+class UnpinJob : public Job {
+ public:
+  explicit UnpinJob(std::string path) : path_(std::move(path)) {}
+  Failure run() override { return unpin(path_); }
+
+ private:
+  std::string path_;
+};
+
+napi_value unpin_namespace(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  std::string path = arguments.text(0);
+  if (!arguments.ok()) return nullptr;
+  return promise_of(env, std::make_unique<UnpinJob>(std::move(path)));
+}
+
+// Whether a path is a pinned namespace: one statfs(2).
+napi_value pinned(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  std::string path = arguments.text(0);
+  if (!arguments.ok()) return nullptr;
+  napi_value result = nullptr;
+  napi_get_boolean(env, is_pinned(path), &result);
+  return result;
+}
+
+class SysctlJob : public Job {
+ public:
+  std::string netns, name, value;
+  bool writing = false;
+
+  Failure run() override {
+    return on_own_thread(
+        [](void* self) {
+          auto* job = static_cast<SysctlJob*>(self);
+          if (!job->netns.empty())
+            if (Failure failure = enter(job->netns, CLONE_NEWNET)) return failure;
+          return job->writing ? write_file(sysctl_path(job->name), job->value) : job->read_value();
+        },
+        this);
+  }
+
+  napi_value result(napi_env env) override {
+    if (writing) return undefined(env);
+    napi_value text = nullptr;
+    napi_create_string_utf8(env, value.data(), value.size(), &text);
+    return text;
+  }
+
+ private:
+  Failure read_value() {
+    Fd file(open(sysctl_path(name).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file) return failed("open", sysctl_path(name));
+    char buffer[4096];
+    ssize_t count = read(file.get(), buffer, sizeof buffer);
+    if (count < 0) return failed("read", sysctl_path(name));
+    while (count > 0 && buffer[count - 1] == '\n') count--;
+    value.assign(buffer, static_cast<size_t>(count));
+    return {};
+  }
+};
+
+// (netns, name) => value; (netns, name, value) writes.
+napi_value sysctl(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  auto job = std::make_unique<SysctlJob>();
+  job->netns = arguments.text_or_empty(0);
+  job->name = arguments.text(1);
+  napi_valuetype type = napi_undefined;
+  if (arguments.value(2)) napi_typeof(env, arguments.value(2), &type);
+  job->writing = type == napi_string;
+  if (job->writing) job->value = arguments.text(2);
+  if (!arguments.ok()) return nullptr;
+  return promise_of(env, std::move(job));
+}
+
+}  // namespace
+
+void define_namespaces(napi_env env, napi_value exports) {
+  define(env, exports, "createNamespaces", create_namespaces);
+  define(env, exports, "unpinNamespace", unpin_namespace);
+  define(env, exports, "isPinned", pinned);
+  define(env, exports, "sysctl", sysctl);
+}
+
+}  // namespace nft
