@@ -5,26 +5,60 @@ NODES ?= 1
 ARCH := $(shell uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/')
 NODE := node_modules/node-linux-$(ARCH)/bin/node
 BIN := node_modules/.bin
+export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/coracle
 
-.PHONY: up down check test bench addon deps format
+# What the product runs on, then what builds it; npm and kubectl only where the machine has none.
+PACKAGES := runc conmon nftables iproute2 util-linux busybox-static gcc g++ libc6-dev ca-certificates \
+  $(if $(shell command -v npm),,nodejs npm) $(if $(shell command -v kubectl),,kubernetes-client)
+TEST_PACKAGES := docker-registry conntrack dnsutils
 
-deps: node_modules/.installed addon
+.PHONY: up down check test bench deps packages test-packages addon images format
 
-node_modules/.installed: package.json package-lock.json api/types/generate.ts api/schema/fields.json
-	@if [ ! -x $(NODE) ] || [ package-lock.json -nt $@ ]; then npm ci --no-fund --no-audit --loglevel=error; fi
+up: deps images
+	@$(NODE) test/cluster/up.ts --nodes=$(NODES)
+
+down:
+	@if [ -x $(NODE) ]; then $(NODE) test/cluster/down.ts; fi
+
+# Types, lint, format, dead code, and the unit tests: everything that needs no cluster.
+check: deps test-packages
+	@$(NODE) $(BIN)/tsc -p .
+	@$(NODE) $(BIN)/oxlint --type-aware --deny-warnings
+	@$(NODE) $(BIN)/biome check --error-on-warnings .
+	@$(NODE) $(BIN)/knip --no-progress
+	@$(NODE) --test --test-reporter=dot --test-timeout=60000 'api/**/*.test.ts' 'control/**/*.test.ts' 'agent/**/*.test.ts' 'native/**/*.test.ts' 'cli/**/*.test.ts' 'images/**/*.test.ts'
+
+# Whole clusters, one test file at a time: they share the machine.
+test: check images
+	@$(NODE) --test --test-reporter=spec --test-concurrency=1 --test-timeout=600000 'test/**/*.test.ts'
+
+bench: deps images
+	@$(NODE) test/bench/run.ts $(BENCH)
+
+deps: packages node_modules/.installed addon
+
+packages:
+	@$(call install,$(PACKAGES))
+
+test-packages:
+	@$(call install,$(TEST_PACKAGES))
+
+node_modules/.installed: package.json package-lock.json native/package.json api/types/generate.ts api/schema/fields.json
+	@npm ci --no-fund --no-audit --loglevel=error
 	@$(NODE) api/types/generate.ts
 	@touch $@
 
 addon: node_modules/.installed
 	@$(MAKE) -s -C native
 
-# Types, lint, format, dead code, and the unit tests: everything that needs no cluster.
-check: deps
-	@$(NODE) $(BIN)/tsc -p .
-	@$(NODE) $(BIN)/oxlint --type-aware --deny-warnings
-	@$(NODE) $(BIN)/biome check --error-on-warnings .
-	@$(NODE) $(BIN)/knip --no-progress
-	@$(NODE) --test --test-reporter=dot 'api/**/*.test.ts' 'control/**/*.test.ts' 'agent/**/*.test.ts' 'native/**/*.test.ts' 'cli/**/*.test.ts'
+images: deps
+	@$(NODE) images/build.ts
 
-format:
+format: deps
 	@$(NODE) $(BIN)/biome check --write .
+
+# Asks dpkg, which takes milliseconds, and apt only for what is missing.
+install = missing=$$(for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q ' installed' || echo $$p; done); \
+  [ -z "$$missing" ] || { echo "installing" $$missing; \
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } >/tmp/coracle-apt.$$$$ 2>&1 \
+    || { cat /tmp/coracle-apt.$$$$ >&2; rm -f /tmp/coracle-apt.$$$$; exit 1; }; rm -f /tmp/coracle-apt.$$$$; }

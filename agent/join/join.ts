@@ -1,0 +1,118 @@
+// How a node becomes part of a cluster: with the join token it finds the right server, has two keys of
+// its own certified, and keeps them. After that it needs the token only when its certificates near
+// their end while the server was out of reach.
+
+import { X509Certificate } from 'node:crypto'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { request } from 'node:https'
+import { join } from 'node:path'
+import { keyRequest } from './request.ts'
+import { pinnedAuthority } from './token.ts'
+
+export type KeyPair = { cert: string; key: string }
+/** All PEM. `client` speaks for `system:node:<name>`; `serving` is what the agent's own endpoint shows. */
+export type NodeCredentials = { ca: string; client: KeyPair; serving: KeyPair }
+
+export type JoinOptions = {
+  /** `https://host:port`. */
+  server: string
+  token: string | undefined
+  nodeName: string
+  addresses: string[]
+  dir: string
+  now: () => number
+  signal?: AbortSignal
+}
+
+/** Certificates are replaced when less than this is left of them. */
+const renewBefore = 60 * 86_400_000
+
+/** Throws where no valid credentials are kept and the server cannot be reached or refuses; the caller tries again. */
+export async function joinCluster(options: JoinOptions): Promise<NodeCredentials> {
+  const file = join(options.dir, 'credentials.json')
+  const kept = await load(file)
+  if (kept && stillGood(kept, options)) return kept
+  if (!options.token) throw new Error(`node ${options.nodeName} has no valid certificates in ${file} and no join token was given`)
+  const { hostname, port } = new URL(options.server)
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const ca = await pinnedAuthority({
+    host,
+    port: Number(port || 443),
+    token: options.token,
+    ...(options.signal && { signal: options.signal }),
+  })
+  const [client, serving] = await Promise.all([keyRequest(`system:node:${options.nodeName}`), keyRequest(options.nodeName)])
+  const answer = await post(options, ca, {
+    nodeName: options.nodeName,
+    addresses: options.addresses,
+    clientCsr: client.csr,
+    servingCsr: serving.csr,
+  })
+  const made: NodeCredentials = {
+    ca,
+    client: { cert: answer.clientCert, key: client.key },
+    serving: { cert: answer.servingCert, key: serving.key },
+  }
+  await mkdir(options.dir, { recursive: true, mode: 0o700 })
+  await writeFile(`${file}.new`, JSON.stringify(made), { mode: 0o600, flush: true })
+  await rename(`${file}.new`, file)
+  return made
+}
+
+async function load(file: string): Promise<NodeCredentials | undefined> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as NodeCredentials
+  } catch (error) {
+    // A file cut short by a power loss counts as none: joining again replaces it.
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function stillGood(kept: NodeCredentials, { nodeName, addresses, now }: JoinOptions): boolean {
+  const [client, serving] = [new X509Certificate(kept.client.cert), new X509Certificate(kept.serving.cert)]
+  return (
+    client.subject.includes(`CN=system:node:${nodeName}`) &&
+    addresses.every((address) => serving.checkIP(address)) &&
+    [client, serving].every((c) => Date.parse(c.validTo) - now() > renewBefore)
+  )
+}
+
+type Answer = { clientCert: string; servingCert: string }
+
+function post(options: JoinOptions, ca: string, body: unknown): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      new URL('/coracle/v1/join', options.server),
+      {
+        method: 'POST',
+        ca,
+        agent: false,
+        timeout: 10_000,
+        headers: { authorization: `Bearer ${options.token}`, 'content-type': 'application/json' },
+        ...(options.signal && { signal: options.signal }),
+      },
+      (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('error', reject)
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString()
+          if (response.statusCode === 200 || response.statusCode === 201) resolve(JSON.parse(text) as Answer)
+          else reject(new Error(`${options.server} refused node ${options.nodeName}: ${messageOf(text) ?? `HTTP ${response.statusCode}`}`))
+        })
+      },
+    )
+    outgoing.on('timeout', () => outgoing.destroy(new Error(`${options.server} did not answer within 10 seconds`)))
+    outgoing.on('error', reject)
+    outgoing.end(JSON.stringify(body))
+  })
+}
+
+function messageOf(text: string): string | undefined {
+  try {
+    return (JSON.parse(text) as { message?: string }).message
+  } catch {
+    return undefined
+  }
+}

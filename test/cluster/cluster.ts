@@ -1,0 +1,207 @@
+// A whole cluster on this machine, from nothing to Ready and back to nothing: what `make up` and the
+// tests run. The record of it is `cluster.json` in its folder, written before the first thing is made.
+
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { networkInterfaces } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { httpsClient } from '#api/client/https.ts'
+import { loadKubeconfig } from '#api/client/kubeconfig.ts'
+import { Node } from '#api/kinds/index.ts'
+import type { Node as NodeObject } from '#api/types/core-v1.gen.ts'
+import { pidOf, start, stop } from './daemon.ts'
+import { makeHosts, removeHosts, routeThrough } from './links.ts'
+import { type ClusterPlan, type NodePlan, planCluster } from './plan.ts'
+import { attempt, run } from './shell.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+const coracle = join(root, 'bin/coracle')
+
+export type UpOptions = {
+  dir: string
+  nodes: number
+  slot?: number /** Image archives for every node. */
+  images?: string[]
+  readyWithinMs?: number
+}
+
+/** Makes the cluster, or completes it where parts of it are missing; resolves when every node is Ready. */
+export async function up(options: UpOptions): Promise<ClusterPlan> {
+  const known = await recorded(options.dir)
+  if (known && known.nodes.length !== options.nodes) {
+    throw new Error(`a cluster of ${known.nodes.length} node(s) is there already: 'make down' first, or keep NODES=${known.nodes.length}`)
+  }
+  const plan = known ?? planCluster({ ...options, hostAddress: hostAddress() })
+  await mkdir(plan.dir, { recursive: true })
+  await writeFile(join(plan.dir, 'cluster.json'), JSON.stringify(plan, null, 2))
+  await makeHosts(plan)
+  await Promise.all([startServer(plan), importImages(plan, options.images ?? [])])
+  const token = await untilDone(
+    'the server to start',
+    20_000,
+    () => readFile(join(plan.server.dir, 'pki/join-token'), 'utf8'),
+    serverLog(plan),
+  )
+  await Promise.all(plan.nodes.map((node) => startAgent(plan, node, token.trim())))
+  await writeKubeconfig(plan)
+  await ready(plan, options.readyWithinMs ?? 60_000)
+  return plan
+}
+
+/** Removes every process, namespace, link, table, mount, cgroup and file of the cluster in `dir`. Idempotent; every step runs. */
+export async function down(dir: string): Promise<void> {
+  const plan = await recorded(dir)
+  if (!plan) return
+  const failures: unknown[] = []
+  const step = async (work: Promise<unknown>) => {
+    await work.catch((error: unknown) => failures.push(error))
+  }
+  await Promise.all(plan.nodes.map((node) => step(stop(join(node.dir, 'agent.pid')))))
+  await step(stop(join(plan.server.dir, 'server.pid')))
+  await Promise.all(plan.nodes.map((node) => step(cleanup(plan, node))))
+  await step(removeHosts(plan))
+  if (failures.length > 0) throw new AggregateError(failures, 'the cluster could not be removed whole')
+  await rm(dir, { recursive: true, force: true })
+}
+
+export async function recorded(dir: string): Promise<ClusterPlan | undefined> {
+  try {
+    return JSON.parse(await readFile(join(dir, 'cluster.json'), 'utf8')) as ClusterPlan
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+export const serverLog = (plan: ClusterPlan): string => join(plan.dir, 'logs/server.log')
+export const agentLog = (plan: ClusterPlan, node: NodePlan): string => join(plan.dir, `logs/${node.name}.log`)
+export const serverPid = (plan: ClusterPlan): Promise<number | undefined> => pidOf(join(plan.server.dir, 'server.pid'))
+export const agentPid = (node: NodePlan): Promise<number | undefined> => pidOf(join(node.dir, 'agent.pid'))
+
+export const startServer = (plan: ClusterPlan): Promise<number> =>
+  start({
+    pidFile: join(plan.server.dir, 'server.pid'),
+    logFile: serverLog(plan),
+    command: [
+      coracle,
+      'server',
+      `--data-dir=${plan.server.dir}`,
+      `--port=${plan.server.port}`,
+      `--advertise-address=${plan.server.address}`,
+      `--cluster-cidr=${plan.clusterCIDR}`,
+      `--service-cidr=${plan.serviceCIDR}`,
+      `--cluster-dns=${plan.clusterDNS}`,
+    ],
+  })
+
+/** `token` may be left out for a node that has joined before. */
+export const startAgent = (plan: ClusterPlan, node: NodePlan, token?: string): Promise<number> =>
+  start({
+    pidFile: join(node.dir, 'agent.pid'),
+    logFile: agentLog(plan, node),
+    command: [
+      ...inside(node),
+      coracle,
+      'agent',
+      `--server=https://${plan.server.address}:${plan.server.port}`,
+      `--node-name=${node.name}`,
+      `--node-ip=${node.address}`,
+      ...settings(plan, node),
+      ...(token ? [`--token=${token}`] : []),
+    ],
+  })
+
+const cleanup = (plan: ClusterPlan, node: NodePlan) =>
+  run('/usr/bin/env', ...inside(node), coracle, 'agent', '--cleanup', ...settings(plan, node))
+
+const settings = (plan: ClusterPlan, node: NodePlan) => [
+  `--data-dir=${node.dir}`,
+  `--cgroup-parent=${node.cgroup}`,
+  `--cluster-cidr=${plan.clusterCIDR}`,
+  `--service-cidr=${plan.serviceCIDR}`,
+  `--cluster-dns=${plan.clusterDNS}`,
+]
+
+/** A prefix that runs a command as if on that node. `ip netns exec` would hide the cgroups. */
+export const inside = (node: NodePlan): string[] => (node.netns ? ['nsenter', `--net=/run/netns/${node.netns}`, '--'] : [])
+
+async function importImages(plan: ClusterPlan, images: string[]): Promise<void> {
+  await Promise.all(
+    plan.nodes.map(async (node) => {
+      for (const image of images) await run(coracle, 'image', 'import', image, `--data-dir=${node.dir}`)
+    }),
+  )
+}
+
+async function writeKubeconfig(plan: ClusterPlan): Promise<void> {
+  const text = await run(
+    coracle,
+    'kubeconfig',
+    `--data-dir=${plan.server.dir}`,
+    `--server=https://${plan.server.address}:${plan.server.port}`,
+  )
+  await writeFile(plan.kubeconfig, text, { mode: 0o600 })
+}
+
+async function ready(plan: ClusterPlan, withinMs: number): Promise<void> {
+  await using client = httpsClient(await loadKubeconfig(plan.kubeconfig))
+  const deadline = AbortSignal.timeout(withinMs)
+  let seen: string[] = []
+  const podCIDRs = new Map<string, string>()
+  try {
+    let from = ''
+    while (podCIDRs.size < plan.nodes.length) {
+      deadline.throwIfAborted()
+      try {
+        const { items, metadata } = await client.list(Node, { signal: deadline })
+        from = metadata.resourceVersion
+        for (const node of items) note(node)
+        if (podCIDRs.size === plan.nodes.length) break
+        for await (const event of client.watch(Node, { resourceVersion: from, signal: deadline })) {
+          if (event.type !== 'BOOKMARK') note(event.object)
+          if (podCIDRs.size === plan.nodes.length) break
+        }
+      } catch {
+        await sleep(50) // the server is not listening yet
+      }
+    }
+  } catch (cause) {
+    const logs = [serverLog(plan), ...plan.nodes.map((n) => agentLog(plan, n))].join('\n  ')
+    throw new Error(
+      `of ${plan.nodes.length} nodes only [${[...podCIDRs.keys()]}] became Ready (${seen.join('; ')}). The logs:\n  ${logs}`,
+      { cause },
+    )
+  }
+  await routeThrough(plan, podCIDRs)
+
+  function note(node: NodeObject): void {
+    const condition = node.status.conditions?.find((c) => c.type === 'Ready')
+    seen = [
+      ...seen.filter((line) => !line.startsWith(`${node.metadata.name}:`)),
+      `${node.metadata.name}: ${condition?.message ?? 'no Ready condition'}`,
+    ]
+    if (condition?.status === 'True' && node.spec.podCIDR) podCIDRs.set(node.metadata.name, node.spec.podCIDR)
+    else podCIDRs.delete(node.metadata.name)
+  }
+}
+
+async function untilDone<T>(what: string, withinMs: number, work: () => Promise<T>, log: string): Promise<T> {
+  const deadline = Date.now() + withinMs
+  for (;;) {
+    try {
+      return await work()
+    } catch (cause) {
+      if (Date.now() > deadline) {
+        const tail = (await attempt('tail', ['-n', '20', log])).stdout
+        throw new Error(`waited ${withinMs / 1000} s for ${what}; its log ${log} ends:\n${tail}`, { cause })
+      }
+      await sleep(20)
+    }
+  }
+}
+
+/** This machine's own address: pods and kubectl must reach the server there, so loopback is the last resort. */
+function hostAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
+  return all.find((a) => a.family === 'IPv4' && !a.internal)?.address ?? '127.0.0.1'
+}

@@ -1,0 +1,50 @@
+// The hosts of a test cluster: a network namespace for each node, joined by a bridge.
+
+import type { ClusterPlan } from './plan.ts'
+import { attempt, run } from './shell.ts'
+
+const exists = async (link: string) => (await attempt('ip', ['link', 'show', link])).code === 0
+
+/** Makes what is missing; idempotent. */
+export async function makeHosts(plan: ClusterPlan): Promise<void> {
+  const { bridge } = plan
+  if (!bridge) return
+  if (!(await exists(bridge.link))) {
+    await run('ip', 'link', 'add', bridge.link, 'type', 'bridge')
+    await run('ip', 'address', 'add', bridge.address, 'dev', bridge.link)
+    await run('ip', 'link', 'set', bridge.link, 'up')
+  }
+  const namespaces = await run('ip', 'netns', 'list')
+  for (const node of plan.nodes) {
+    const netns = node.netns as string
+    if (!new RegExp(`^${netns}\\b`, 'm').test(namespaces)) await run('ip', 'netns', 'add', netns)
+    if (await exists(node.link)) continue
+    await run('ip', 'link', 'add', node.link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', netns)
+    await run('ip', 'link', 'set', node.link, 'master', bridge.link, 'up')
+    await run('ip', '-netns', netns, 'link', 'set', 'lo', 'up')
+    await run('ip', '-netns', netns, 'address', 'add', `${node.address}/24`, 'dev', 'eth0')
+    await run('ip', '-netns', netns, 'link', 'set', 'eth0', 'up')
+    await run('ip', '-netns', netns, 'route', 'add', 'default', 'via', plan.server.address)
+  }
+}
+
+/** Lets this machine reach pods and services through the nodes, as a router of the same network would. */
+export async function routeThrough(plan: ClusterPlan, podCIDRs: ReadonlyMap<string, string>): Promise<void> {
+  if (!plan.bridge) return
+  const first = plan.nodes[0]?.address as string
+  await run('ip', 'route', 'replace', plan.serviceCIDR, 'via', first, 'dev', plan.bridge.link)
+  for (const node of plan.nodes) {
+    const range = podCIDRs.get(node.name)
+    if (range) await run('ip', 'route', 'replace', range, 'via', node.address, 'dev', plan.bridge.link)
+  }
+}
+
+/** Removes the namespaces and links; routes go with the bridge. Idempotent. */
+export async function removeHosts(plan: ClusterPlan): Promise<void> {
+  if (!plan.bridge) return
+  const namespaces = await run('ip', 'netns', 'list')
+  // Whatever number of nodes the cluster had: all namespaces of its name.
+  for (const [, netns = ''] of namespaces.matchAll(new RegExp(`^(${plan.name}-node-\\d+)\\b`, 'gm')))
+    await run('ip', 'netns', 'delete', netns)
+  if (await exists(plan.bridge.link)) await run('ip', 'link', 'delete', plan.bridge.link)
+}
