@@ -29,6 +29,8 @@ export interface Namespaces {
   create(options: { net?: string; ipc?: string; uts?: string; hostname?: string; sysctls?: Record<string, string> }): Promise<void>
   /** Unmounts and unlinks a pinned namespace; idempotent. */
   unpin(path: string): Promise<void>
+  /** Whether a path is a pinned namespace. */
+  isPinned(path: string): boolean
 }
 
 export interface Mounts {
