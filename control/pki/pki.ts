@@ -43,14 +43,14 @@ export async function openPki({ dir, hosts, now }: { dir: string; hosts: string[
     return (await authority.issue({ commonName: 'service-accounts', usage: 'client' })).key
   })
   const secret = await keep(join(dir, 'join-secret'), async () => randomBytes(24).toString('hex'))
-  return { authority, serving, agentClient, admin, serviceAccountKey, joinToken: `K10${fingerprint(authority.cert)}::${secret}` }
+  return { authority, serving, agentClient, admin, serviceAccountKey, joinToken: joinTokenOf(authority.cert, secret) }
 }
 
-/** SHA-256 of the certificate's DER bytes, in hex: what the join token pins. */
-export const fingerprint = (pem: string): string =>
-  createHash('sha256')
-    .update(Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64'))
-    .digest('hex')
+/** The token pins the authority by the SHA-256 of its certificate's DER bytes, in hex. */
+export function joinTokenOf(authorityCert: string, secret: string): string {
+  const der = Buffer.from(authorityCert.replace(/-----[^-]+-----|\s/g, ''), 'base64')
+  return `K10${createHash('sha256').update(der).digest('hex')}::${secret}`
+}
 
 async function keep(file: string, make: () => Promise<string>): Promise<string> {
   const found = await read(file)

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { httpsClient } from '#api/client/https.ts'
 import { loadKubeconfig } from '#api/client/kubeconfig.ts'
 import { Node } from '#api/kinds/index.ts'
+import { silent } from '#api/log.ts'
 import type { Node as NodeObject } from '#api/types/core-v1.gen.ts'
 import { pidOf, start, stop } from './daemon.ts'
 import { makeHosts, removeHosts, routeThrough } from './links.ts'
@@ -144,7 +145,8 @@ async function writeKubeconfig(plan: ClusterPlan): Promise<void> {
 }
 
 async function ready(plan: ClusterPlan, withinMs: number): Promise<void> {
-  await using client = httpsClient(await loadKubeconfig(plan.kubeconfig))
+  const target = await loadKubeconfig(plan.kubeconfig)
+  const client = httpsClient({ ...target, userAgent: 'coracle-up/0.1.0', log: silent })
   const deadline = AbortSignal.timeout(withinMs)
   let seen: string[] = []
   const podCIDRs = new Map<string, string>()
@@ -172,6 +174,7 @@ async function ready(plan: ClusterPlan, withinMs: number): Promise<void> {
       { cause },
     )
   }
+  client.close()
   await routeThrough(plan, podCIDRs)
 
   function note(node: NodeObject): void {

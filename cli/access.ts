@@ -1,0 +1,44 @@
+// What lets people and agents in: read from the server's folder, so only root on that host can.
+
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { joinTokenOf } from '#control/pki/pki.ts'
+
+type Where = { dataDir: string }
+
+const read = async (dir: string, file: string): Promise<string> => {
+  const path = join(dir, 'pki', file)
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    throw new Error(`${path} cannot be read: has \`coracle server\` run here, and are you root?`, { cause })
+  }
+}
+
+export async function printToken({ dataDir }: Where): Promise<void> {
+  const [ca, secret] = await Promise.all([read(dataDir, 'ca.crt'), read(dataDir, 'join-secret')])
+  console.log(joinTokenOf(ca, secret))
+}
+
+export async function printKubeconfig({ dataDir, server }: Where & { server: string }): Promise<void> {
+  const files = await Promise.all(['ca.crt', 'admin.crt', 'admin.key'].map((file) => read(dataDir, file)))
+  const [ca, cert, key] = files.map((text) => Buffer.from(text).toString('base64'))
+  console.log(`apiVersion: v1
+kind: Config
+clusters:
+- name: coracle
+  cluster:
+    server: ${JSON.stringify(new URL(server).origin)}
+    certificate-authority-data: ${ca}
+users:
+- name: coracle-admin
+  user:
+    client-certificate-data: ${cert}
+    client-key-data: ${key}
+contexts:
+- name: coracle
+  context:
+    cluster: coracle
+    user: coracle-admin
+current-context: coracle`)
+}

@@ -1,0 +1,100 @@
+// The `coracle` command. Each subcommand is a file that is loaded only when it runs.
+
+import { Command, InvalidArgumentError } from 'commander'
+
+const program = new Command('coracle')
+  .description('Kubernetes for bare-metal edge devices')
+  .version('0.1.0')
+  .configureHelp({ sortSubcommands: true })
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+
+const port = (text: string): number => {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1 || value > 65_535) throw new InvalidArgumentError('a port is a number from 1 to 65535')
+  return value
+}
+const serverDir = ['--data-dir <dir>', "the server's folder", '/var/lib/coracle/server'] as const
+const agentDir = ['--data-dir <dir>', "the agent's folder", '/var/lib/coracle/agent'] as const
+const logLevel = ['--log-level <level>', 'debug, info, warn or error', 'info'] as const
+const ranges = (command: Command): Command =>
+  command
+    .option('--cluster-cidr <range>', 'addresses of pods', '10.42.0.0/16')
+    .option('--service-cidr <range>', 'addresses of services', '10.43.0.0/16')
+    .option('--cluster-dns <address>', 'where pods ask for names', '10.43.0.10')
+    .option('--cluster-domain <domain>', 'the domain of services', 'cluster.local')
+
+ranges(program.command('server').description('run the control plane: API server, scheduler, controllers'))
+  .option(...serverDir)
+  .option('--listen <address>', 'address to listen on', '::')
+  .option('--port <port>', 'port to listen on', port, 6443)
+  .option('--advertise-address <address>', 'where agents and pods reach this server; by default its first address')
+  .option('--tls-san <host...>', 'further names and addresses of this server, for its certificate', [])
+  .option(...logLevel)
+  .action(async (options) => (await import('./server.ts')).runServer(options))
+
+ranges(program.command('agent').description('run the node agent: containers, network, services, names'))
+  .option(...agentDir)
+  .option('--server <url>', "the server's address, https://host:6443")
+  .option('--token <token>', 'join token, needed the first time', process.env['CORACLE_TOKEN'])
+  .option('--token-file <file>', 'file that holds the join token')
+  .option('--node-name <name>', 'name of this node; by default the host name')
+  .option('--node-ip <address>', 'address of this node; by default its first one')
+  .option('--cgroup-parent <path>', 'cgroup under which all containers are', '/coracle')
+  .option('--runtime <program>', 'runc or crun', 'runc')
+  .option('--network-mode <mode>', 'auto, vxlan or host-gw', 'auto')
+  .option('--agent-port <port>', "port of the agent's own endpoint", port, 10_250)
+  .option('--registries <file>', 'mirrors, credentials and authorities of image registries')
+  .option('--cleanup', 'stop all containers, remove everything that the agent made on this host, and exit')
+  .option(...logLevel)
+  .action(async (options) => (await import('./agent.ts')).runAgent(options))
+
+program
+  .command('token')
+  .description('print the token with which agents join')
+  .option(...serverDir)
+  .action(async (options) => (await import('./access.ts')).printToken(options))
+
+program
+  .command('kubeconfig')
+  .description("print the administrator's kubeconfig")
+  .option(...serverDir)
+  .option('--server <url>', 'address to write into it', 'https://127.0.0.1:6443')
+  .action(async (options) => (await import('./access.ts')).printKubeconfig(options))
+
+const image = program.command('image').description('images of this node')
+image
+  .command('import <file>')
+  .description('add the images of an OCI or docker archive')
+  .option('--name <reference>', 'name for an archive whose image has none')
+  .option(...agentDir)
+  .action(async (file, options) => (await import('./image.ts')).importImage(file, options))
+image
+  .command('list')
+  .description('list them')
+  .option(...agentDir)
+  .action(async (options) => (await import('./image.ts')).listImages(options))
+image
+  .command('pull <reference>')
+  .description('fetch one from its registry')
+  .option('--registries <file>', 'mirrors, credentials and authorities of image registries')
+  .option('--username <name>', 'credentials')
+  .option('--password-stdin', 'read the password from standard input')
+  .option(...agentDir)
+  .action(async (reference, options) => (await import('./image.ts')).pullImage(reference, options))
+image
+  .command('remove <reference>')
+  .description('remove a name, and what nothing else needs')
+  .option(...agentDir)
+  .action(async (reference, options) => (await import('./image.ts')).removeImage(reference, options))
+
+program
+  .command('decode <file>')
+  .description('print a protobuf-encoded Kubernetes object as JSON')
+  .action(async (file) => (await import('./decode.ts')).decodeFile(file))
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  console.error(`coracle: ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = 1
+}

@@ -1,0 +1,34 @@
+// A cluster for one test file: its own slot of addresses, its own folder, gone afterwards, and the
+// machine compared with what it was before.
+
+import assert from 'node:assert/strict'
+import { mkdtemp } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { after } from 'node:test'
+import { down, up } from './cluster.ts'
+import { difference, footprint } from './footprint.ts'
+import { type Kubectl, kubectlFor, kubectls } from './kubectl.ts'
+import type { ClusterPlan } from './plan.ts'
+
+const state = resolve(import.meta.dirname, '../../.coracle')
+
+export type TestCluster = {
+  plan: ClusterPlan /** The newest kubectl found. */
+  kubectl: Kubectl /** Oldest and newest. */
+  kubectls: Kubectl[]
+}
+
+/** Call at the top of a test file; the cluster goes down after its last test, and must leave nothing. */
+export async function testCluster({ nodes, slot = 1 }: { nodes: number; slot?: number }): Promise<TestCluster> {
+  const before = await footprint()
+  const dir = await mkdtemp(join(state, 'test-'))
+  after(async () => {
+    await down(dir)
+    assert.deepEqual(difference(before, await footprint()), [], 'the cluster left something behind')
+  })
+  const plan = await up({ dir, nodes, slot, images: ['busybox', 'pause'].map((name) => join(state, `images/${name}.tar`)) })
+  const found = kubectls()
+  const ends = [...new Set([found[0], found.at(-1)])].filter((program) => program !== undefined)
+  const all = ends.map((program) => kubectlFor(plan.kubeconfig, program))
+  return { plan, kubectl: all.at(-1) as Kubectl, kubectls: all }
+}
