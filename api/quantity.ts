@@ -57,3 +57,9 @@ function divided(text: string | undefined, by: bigint): number {
   if (value === undefined) return 0
   return Number(value < 0n ? -(-value / by) : ceilDivide(value, by))
 }
+
+/** Below 0, 0 or above, as sorting wants it. What is no quantity counts 0. */
+export function compareQuantity(a: string, b: string): number {
+  const difference = (nanos(a) ?? 0n) - (nanos(b) ?? 0n)
+  return difference < 0n ? -1 : difference > 0n ? 1 : 0
+}

@@ -1,0 +1,48 @@
+import type { ConfigMap as ConfigMapType } from '../types/core-v1.gen.ts'
+import { ageColumn, nameColumn } from './columns.ts'
+import type { Faults } from './faults.ts'
+import { ConfigMap } from './index.ts'
+import { validateFrozen } from './meta.ts'
+import { isConfigKey, isDns1123Subdomain } from './names.ts'
+import type { KindSpec } from './spec.ts'
+
+const mostBytes = 1024 * 1024
+
+export const configMap: KindSpec<ConfigMapType> = {
+  kind: ConfigMap,
+  singular: 'configmap',
+  shortNames: ['cm'],
+  nameRule: isDns1123Subdomain,
+  columns: [
+    nameColumn,
+    {
+      name: 'Data',
+      type: 'integer',
+      description: 'Data contains the configuration data.',
+      cell: (map) => Object.keys(map.data ?? {}).length + Object.keys(map.binaryData ?? {}).length,
+    },
+    ageColumn,
+  ],
+  validate(map, faults) {
+    for (const key of Object.keys(map.data ?? {})) {
+      if (map.binaryData?.[key] !== undefined) faults.invalid(`data[${key}]`, key, 'duplicate of key present in binaryData')
+    }
+    validateKeys('data', map.data, (value) => Buffer.byteLength(value), faults)
+    validateKeys('binaryData', map.binaryData, (value) => (value.length / 4) * 3, faults)
+  },
+  validateUpdate: validateFrozen,
+}
+
+export function validateKeys(
+  field: string,
+  data: Record<string, string> | undefined,
+  bytesOf: (value: string) => number,
+  faults: Faults,
+): void {
+  let bytes = 0
+  for (const [key, value] of Object.entries(data ?? {})) {
+    faults.each(`${field}[${key}]`, key, isConfigKey(key))
+    bytes += bytesOf(value)
+  }
+  if (bytes > mostBytes) faults.tooLong(field, mostBytes)
+}

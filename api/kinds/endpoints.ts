@@ -1,0 +1,42 @@
+import type { Endpoints as EndpointsType } from '../types/core-v1.gen.ts'
+import { ageColumn, nameColumn, none } from './columns.ts'
+import { Endpoints } from './index.ts'
+import { isDns1123Subdomain, isIP } from './names.ts'
+import type { KindSpec } from './spec.ts'
+
+const shown = 3
+
+function addressesText(endpoints: EndpointsType): string {
+  const all = (endpoints.subsets ?? []).flatMap((s) =>
+    (s.ports?.length ? s.ports : [undefined]).flatMap((p) => (s.addresses ?? []).map((a) => (p ? hostPort(a.ip, p.port) : a.ip))),
+  )
+  if (all.length === 0) return none
+  return all.length > shown ? `${all.slice(0, shown).join(',')} + ${all.length - shown} more...` : all.join(',')
+}
+const hostPort = (ip: string, port: number) => (ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`)
+
+export const endpoints: KindSpec<EndpointsType> = {
+  kind: Endpoints,
+  singular: 'endpoints',
+  shortNames: ['ep'],
+  nameRule: isDns1123Subdomain,
+  columns: [nameColumn, { name: 'Endpoints', description: 'The addresses behind the service.', cell: addressesText }, ageColumn],
+  defaults(e) {
+    for (const subset of e.subsets ?? []) for (const port of subset.ports ?? []) port.protocol ??= 'TCP'
+  },
+  validate(e, faults) {
+    for (const [i, subset] of (e.subsets ?? []).entries()) {
+      const at = `subsets[${i}]`
+      if (!subset.addresses?.length && !subset.notReadyAddresses?.length)
+        faults.required(at, 'must specify `addresses` or `notReadyAddresses`')
+      for (const list of ['addresses', 'notReadyAddresses'] as const) {
+        for (const [j, a] of (subset[list] ?? []).entries()) faults.each(`${at}.${list}[${j}].ip`, a.ip, isIP(a.ip))
+      }
+      for (const [j, p] of (subset.ports ?? []).entries()) {
+        if ((subset.ports?.length ?? 0) > 1 && !p.name) faults.required(`${at}.ports[${j}].name`)
+        faults.port(`${at}.ports[${j}].port`, p.port)
+        faults.oneOf(`${at}.ports[${j}].protocol`, p.protocol, ['TCP', 'UDP', 'SCTP'])
+      }
+    }
+  },
+}

@@ -1,0 +1,87 @@
+// Collects what is wrong with an object, field by field, in Kubernetes' wording
+// (apimachinery util/validation/field), so that tools which read those messages keep working.
+
+import type { CauseReason, FieldError } from '../errors.ts'
+
+export class Faults {
+  readonly list: FieldError[] = []
+
+  required(field: string, detail = ''): void {
+    this.#add(field, 'FieldValueRequired', 'Required value', detail)
+  }
+
+  invalid(field: string, value: unknown, detail: string): void {
+    this.#add(field, 'FieldValueInvalid', `Invalid value: ${spell(value)}`, detail)
+  }
+
+  notSupported(field: string, value: unknown, supported: readonly string[]): void {
+    const list = supported.map((s) => JSON.stringify(s)).join(', ')
+    this.#add(field, 'FieldValueNotSupported', `Unsupported value: ${spell(value)}`, `supported values: ${list}`)
+  }
+
+  notFound(field: string, value: unknown): void {
+    this.#add(field, 'FieldValueNotFound', `Not found: ${spell(value)}`, '')
+  }
+
+  duplicate(field: string, value: unknown): void {
+    this.#add(field, 'FieldValueDuplicate', `Duplicate value: ${spell(value)}`, '')
+  }
+
+  forbidden(field: string, detail: string): void {
+    this.#add(field, 'FieldValueForbidden', 'Forbidden', detail)
+  }
+
+  tooLong(field: string, bytes: number): void {
+    this.#add(field, 'FieldValueTooLong', 'Too long', `may not be more than ${bytes} bytes`)
+  }
+
+  tooMany(field: string, actual: number, most: number): void {
+    this.#add(field, 'FieldValueTooMany', `Too many: ${actual}`, `must have at most ${most} items`)
+  }
+
+  /** Each of `messages` as an invalid value. */
+  each(field: string, value: unknown, messages: readonly string[]): void {
+    for (const message of messages) this.invalid(field, value, message)
+  }
+
+  oneOf(field: string, value: unknown, supported: readonly string[]): void {
+    if (!supported.includes(value as string)) this.notSupported(field, value, supported)
+  }
+
+  notNegative(field: string, value: number | undefined): void {
+    if (value !== undefined && value < 0) this.invalid(field, value, 'must be greater than or equal to 0')
+  }
+
+  positive(field: string, value: number | undefined): void {
+    if (value !== undefined && value < 1) this.invalid(field, value, 'must be greater than 0')
+  }
+
+  port(field: string, value: number): void {
+    if (!Number.isInteger(value) || value < 1 || value > 65535) this.invalid(field, value, 'must be between 1 and 65535, inclusive')
+  }
+
+  immutable(field: string, next: unknown, previous: unknown): void {
+    if (!same(next, previous)) this.invalid(field, next, 'field is immutable')
+  }
+
+  #add(field: string, reason: CauseReason, text: string, detail: string): void {
+    this.list.push({ field, reason, message: detail ? `${text}: ${detail}` : text })
+  }
+}
+
+/** Structural equality of JSON values; absent and undefined are the same, the order of keys does not matter. */
+export function same(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  if (Array.isArray(a) || Array.isArray(b)) {
+    return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, i) => same(item, b[i]))
+  }
+  const left = a as Record<string, unknown>
+  const right = b as Record<string, unknown>
+  for (const key in left) if (!same(left[key], right[key])) return false
+  for (const key in right) if (right[key] !== undefined && left[key] === undefined) return false
+  return true
+}
+
+const spell = (value: unknown): string =>
+  typeof value === 'number' || typeof value === 'boolean' ? String(value) : (JSON.stringify(value) ?? 'null')

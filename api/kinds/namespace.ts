@@ -1,0 +1,33 @@
+import type { Namespace as NamespaceType } from '../types/core-v1.gen.ts'
+import { ageColumn, nameColumn } from './columns.ts'
+import { Namespace } from './index.ts'
+import { isDns1123Label } from './names.ts'
+import type { KindSpec } from './spec.ts'
+
+/** The finalizer that keeps a namespace until its content is gone; the namespace controller removes it. */
+export const namespaceFinalizer = 'kubernetes'
+
+export const namespace: KindSpec<NamespaceType> = {
+  kind: Namespace,
+  singular: 'namespace',
+  shortNames: ['ns'],
+  verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
+  status: true,
+  subresources: [{ name: 'finalize', kind: { group: '', version: 'v1', kind: 'Namespace' }, verbs: ['update'] }],
+  nameRule: isDns1123Label,
+  columns: [nameColumn, { name: 'Status', description: 'The status of the namespace', cell: (ns) => ns.status?.phase ?? '' }, ageColumn],
+  fields: { 'status.phase': (ns) => ns.status?.phase ?? '' },
+  defaults(ns) {
+    ns.metadata.labels = { ...ns.metadata.labels, 'kubernetes.io/metadata.name': ns.metadata.name }
+  },
+  prepareCreate(ns) {
+    ns.status = { phase: 'Active' }
+    ns.spec ??= {}
+    ns.spec.finalizers ??= []
+    if (!ns.spec.finalizers.includes(namespaceFinalizer)) ns.spec.finalizers.push(namespaceFinalizer)
+  },
+  prepareUpdate(next, previous, subresource) {
+    if (subresource !== 'finalize') next.spec = { ...next.spec, finalizers: previous.spec.finalizers }
+    if (subresource === 'finalize') next.status = previous.status
+  },
+}

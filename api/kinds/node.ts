@@ -1,0 +1,71 @@
+import type { Node as NodeType } from '../types/core-v1.gen.ts'
+import { ageColumn, nameColumn, none } from './columns.ts'
+import { Node } from './index.ts'
+import { isDns1123Subdomain } from './names.ts'
+import type { KindSpec } from './spec.ts'
+import { validateTaints } from './taints.ts'
+
+const roleLabel = 'node-role.kubernetes.io/'
+const address = (node: NodeType, type: string) => node.status?.addresses?.find((a) => a.type === type)?.address ?? none
+const info = (node: NodeType, field: 'kubeletVersion' | 'osImage' | 'kernelVersion' | 'containerRuntimeVersion') =>
+  node.status?.nodeInfo?.[field] || '<unknown>'
+
+export function nodeStatus(node: NodeType): string {
+  const ready = node.status?.conditions?.find((c) => c.type === 'Ready')
+  const text = ready ? (ready.status === 'True' ? 'Ready' : 'NotReady') : 'Unknown'
+  return node.spec?.unschedulable ? `${text},SchedulingDisabled` : text
+}
+
+export function nodeRoles(node: NodeType): string {
+  const labels = node.metadata.labels ?? {}
+  const roles = Object.keys(labels)
+    .filter((l) => l.startsWith(roleLabel) && l.length > roleLabel.length)
+    .map((l) => l.slice(roleLabel.length))
+  const old = labels['kubernetes.io/role']
+  if (old) roles.push(old)
+  return [...new Set(roles)].sort().join(',') || none
+}
+
+export const node: KindSpec<NodeType> = {
+  kind: Node,
+  singular: 'node',
+  shortNames: ['no'],
+  status: true,
+  subresources: [
+    { name: 'proxy', kind: { group: '', version: 'v1', kind: 'NodeProxyOptions' }, verbs: ['create', 'delete', 'get', 'patch', 'update'] },
+  ],
+  nameRule: isDns1123Subdomain,
+  columns: [
+    nameColumn,
+    { name: 'Status', description: 'The status of the node', cell: nodeStatus },
+    { name: 'Roles', description: 'The roles of the node', cell: nodeRoles },
+    ageColumn,
+    { name: 'Version', description: 'Kubelet Version reported by the node.', cell: (n) => n.status?.nodeInfo?.kubeletVersion ?? '' },
+    { name: 'Internal-IP', wide: true, description: 'List of addresses reachable to the node.', cell: (n) => address(n, 'InternalIP') },
+    { name: 'External-IP', wide: true, description: 'List of addresses reachable to the node.', cell: (n) => address(n, 'ExternalIP') },
+    { name: 'OS-Image', wide: true, description: 'OS Image reported by the node.', cell: (n) => info(n, 'osImage') },
+    { name: 'Kernel-Version', wide: true, description: 'Kernel Version reported by the node.', cell: (n) => info(n, 'kernelVersion') },
+    {
+      name: 'Container-Runtime',
+      wide: true,
+      description: 'ContainerRuntime Version reported by the node.',
+      cell: (n) => info(n, 'containerRuntimeVersion'),
+    },
+  ],
+  fields: { 'spec.unschedulable': (n) => String(n.spec?.unschedulable ?? false) },
+  defaults(n) {
+    // What a node can give to pods is all it has, unless it says less.
+    if (n.status?.capacity && !n.status.allocatable) n.status.allocatable = { ...n.status.capacity }
+  },
+  validate(n, faults) {
+    validateTaints('spec.taints', n.spec?.taints, faults)
+  },
+  validateUpdate(next, previous, faults) {
+    if (previous.spec?.podCIDR && next.spec?.podCIDR !== previous.spec.podCIDR) {
+      faults.forbidden('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid')
+    }
+    if (previous.spec?.providerID && next.spec?.providerID !== previous.spec.providerID) {
+      faults.forbidden('spec.providerID', 'node updates may not change providerID except from "" to valid')
+    }
+  },
+}

@@ -1,0 +1,57 @@
+import type { ReplicaSet as ReplicaSetType } from '../types/apps-v1.gen.ts'
+import { ageColumn, nameColumn, templateColumns } from './columns.ts'
+import { ReplicaSet } from './index.ts'
+import { isDns1123Subdomain } from './names.ts'
+import { defaultPodSpec } from './pod-template.ts'
+import type { KindSpec } from './spec.ts'
+import { replicas, validateTemplate } from './workload.ts'
+
+export const replicaSet: KindSpec<ReplicaSetType> = {
+  kind: ReplicaSet,
+  singular: 'replicaset',
+  shortNames: ['rs'],
+  categories: ['all'],
+  status: true,
+  generation: true,
+  scale: replicas,
+  nameRule: isDns1123Subdomain,
+  columns: [
+    nameColumn,
+    { name: 'Desired', type: 'integer', description: 'Replicas is the number of desired replicas.', cell: (r) => r.spec.replicas ?? 0 },
+    {
+      name: 'Current',
+      type: 'integer',
+      description: 'Replicas is the most recently observed number of replicas.',
+      cell: (r) => r.status?.replicas ?? 0,
+    },
+    {
+      name: 'Ready',
+      type: 'integer',
+      description: 'The number of ready replicas for this replica set.',
+      cell: (r) => r.status?.readyReplicas ?? 0,
+    },
+    ageColumn,
+    ...templateColumns<ReplicaSetType>(
+      (r) => r.spec.template?.spec?.containers ?? [],
+      (r) => r.spec.selector,
+    ),
+  ],
+  fields: { 'status.replicas': (r) => String(r.status?.replicas ?? 0) },
+  defaults(r) {
+    if (!r.spec) return
+    r.spec.replicas ??= 1
+    if (r.spec.template?.spec) defaultPodSpec(r.spec.template.spec)
+  },
+  prepareCreate(r) {
+    r.status = { replicas: 0 }
+  },
+  validate(r, faults) {
+    if (!r.spec) return faults.required('spec')
+    faults.notNegative('spec.replicas', r.spec.replicas)
+    faults.notNegative('spec.minReadySeconds', r.spec.minReadySeconds)
+    validateTemplate(r.spec.selector, r.spec.template, faults)
+  },
+  validateUpdate(next, previous, faults) {
+    faults.immutable('spec.selector', next.spec.selector, previous.spec.selector)
+  },
+}

@@ -1,0 +1,67 @@
+import type { Secret as SecretType } from '../types/core-v1.gen.ts'
+import { ageColumn, nameColumn } from './columns.ts'
+import { validateKeys } from './config-map.ts'
+import { Secret } from './index.ts'
+import { validateFrozen } from './meta.ts'
+import { isDns1123Subdomain } from './names.ts'
+import type { KindSpec } from './spec.ts'
+
+/** Keys that a secret of a type must hold. */
+const requiredKeys: Record<string, string[]> = {
+  'kubernetes.io/dockercfg': ['.dockercfg'],
+  'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
+  'kubernetes.io/ssh-auth': ['ssh-privatekey'],
+  'kubernetes.io/tls': ['tls.crt', 'tls.key'],
+}
+const serviceAccountName = 'kubernetes.io/service-account.name'
+
+export const secret: KindSpec<SecretType> = {
+  kind: Secret,
+  singular: 'secret',
+  nameRule: isDns1123Subdomain,
+  columns: [
+    nameColumn,
+    { name: 'Type', description: 'Used to facilitate programmatic handling of secret data.', cell: (s) => s.type ?? '' },
+    { name: 'Data', type: 'integer', description: 'Data contains the secret data.', cell: (s) => Object.keys(s.data ?? {}).length },
+    ageColumn,
+  ],
+  fields: { type: (s) => s.type ?? '' },
+  defaults(s) {
+    s.type ??= 'Opaque'
+    if (s.stringData) {
+      s.data ??= {}
+      for (const [key, value] of Object.entries(s.stringData)) s.data[key] = Buffer.from(value).toString('base64')
+      delete s.stringData
+    }
+  },
+  validate(s, faults) {
+    validateKeys('data', s.data, (value) => (value.length / 4) * 3, faults)
+    for (const key of requiredKeys[s.type ?? ''] ?? []) {
+      if (s.data?.[key] === undefined) faults.required(`data[${key}]`)
+    }
+    const config = s.type === 'kubernetes.io/dockerconfigjson' ? s.data?.['.dockerconfigjson'] : undefined
+    if (config !== undefined && !isJson(Buffer.from(config, 'base64').toString())) {
+      faults.invalid('data[.dockerconfigjson]', '<secret contents redacted>', 'invalid character looking for beginning of value')
+    }
+    if (s.type === 'kubernetes.io/basic-auth' && s.data?.username === undefined && s.data?.password === undefined) {
+      faults.required('data[username]')
+      faults.required('data[password]')
+    }
+    if (s.type === 'kubernetes.io/service-account-token' && !s.metadata.annotations?.[serviceAccountName]) {
+      faults.required(`metadata.annotations[${serviceAccountName}]`)
+    }
+  },
+  validateUpdate(next, previous, faults) {
+    faults.immutable('type', next.type, previous.type)
+    validateFrozen(next, previous, faults)
+  },
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}

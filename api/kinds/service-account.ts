@@ -1,0 +1,23 @@
+import type { ServiceAccount as ServiceAccountType } from '../types/core-v1.gen.ts'
+import { ageColumn, nameColumn } from './columns.ts'
+import { ServiceAccount } from './index.ts'
+import { isDns1123Subdomain } from './names.ts'
+import type { KindSpec } from './spec.ts'
+
+export const serviceAccount: KindSpec<ServiceAccountType> = {
+  kind: ServiceAccount,
+  singular: 'serviceaccount',
+  shortNames: ['sa'],
+  subresources: [{ name: 'token', kind: { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' }, verbs: ['create'] }],
+  nameRule: isDns1123Subdomain,
+  columns: [
+    nameColumn,
+    {
+      name: 'Secrets',
+      type: 'integer',
+      description: 'Secrets is a list of the secrets that pods running as this service account may use.',
+      cell: (account) => account.secrets?.length ?? 0,
+    },
+    ageColumn,
+  ],
+}

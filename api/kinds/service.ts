@@ -1,0 +1,165 @@
+import type { Service as ServiceType } from '../types/core-v1.gen.ts'
+import { ageColumn, labelsText, nameColumn, none } from './columns.ts'
+import { validatePortRef } from './container-validation.ts'
+import type { Faults } from './faults.ts'
+import { Service } from './index.ts'
+import { isDns1035Label, isDns1123Subdomain, isIP, isIPv4, isPortName } from './names.ts'
+import type { KindSpec } from './spec.ts'
+
+const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort']
+const external = (s: ServiceType) => s.spec.type === 'LoadBalancer' || s.spec.type === 'NodePort'
+
+function externalIPs(s: ServiceType): string {
+  const given = s.spec.externalIPs ?? []
+  if (s.spec.type === 'ExternalName') return s.spec.externalName ?? none
+  if (s.spec.type !== 'LoadBalancer') return given.join(',') || none
+  const ingress = (s.status?.loadBalancer?.ingress ?? []).map((i) => i.ip || i.hostname || '').filter(Boolean)
+  return [...ingress, ...given].join(',') || '<pending>'
+}
+
+const portsText = (s: ServiceType): string =>
+  (s.spec.ports ?? []).map((p) => (p.nodePort ? `${p.port}:${p.nodePort}/${p.protocol}` : `${p.port}/${p.protocol}`)).join(',') || none
+
+export const service: KindSpec<ServiceType> = {
+  kind: Service,
+  singular: 'service',
+  shortNames: ['svc'],
+  categories: ['all'],
+  status: true,
+  subresources: [
+    {
+      name: 'proxy',
+      kind: { group: '', version: 'v1', kind: 'ServiceProxyOptions' },
+      verbs: ['create', 'delete', 'get', 'patch', 'update'],
+    },
+  ],
+  nameRule: isDns1035Label,
+  columns: [
+    nameColumn,
+    { name: 'Type', description: 'Type determines how the Service is exposed.', cell: (s) => s.spec.type ?? '' },
+    {
+      name: 'Cluster-IP',
+      description: 'clusterIP is the IP address of the service.',
+      cell: (s) => s.spec.clusterIPs?.[0] || s.spec.clusterIP || none,
+    },
+    { name: 'External-IP', description: 'Addresses at which nodes accept traffic for this service.', cell: externalIPs },
+    { name: 'Port(s)', description: 'The list of ports that are exposed by this service.', cell: portsText },
+    ageColumn,
+    {
+      name: 'Selector',
+      wide: true,
+      description: 'Route service traffic to pods with matching labels.',
+      cell: (s) => labelsText(s.spec.selector),
+    },
+  ],
+  fields: { 'spec.clusterIP': (s) => s.spec.clusterIP ?? '', 'spec.type': (s) => s.spec.type ?? '' },
+  defaults(s) {
+    const spec = s.spec
+    if (!spec) return
+    spec.sessionAffinity ??= 'None'
+    spec.type ??= 'ClusterIP'
+    for (const port of spec.ports ?? []) {
+      port.protocol ??= 'TCP'
+      if (port.targetPort === undefined || port.targetPort === '' || port.targetPort === 0) port.targetPort = port.port
+    }
+    if (spec.sessionAffinity === 'ClientIP') {
+      spec.sessionAffinityConfig ??= {}
+      spec.sessionAffinityConfig.clientIP ??= {}
+      spec.sessionAffinityConfig.clientIP.timeoutSeconds ??= 10_800
+    } else delete spec.sessionAffinityConfig
+    if (external(s)) spec.externalTrafficPolicy ??= 'Cluster'
+    if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true
+    if (spec.type !== 'ExternalName') spec.internalTrafficPolicy ??= 'Cluster'
+  },
+  prepareCreate(s) {
+    s.status = { loadBalancer: {} }
+  },
+  prepareUpdate(next, previous, subresource) {
+    if (subresource !== '' || next.spec.type === 'ExternalName' || previous.spec.type === 'ExternalName') return
+    // What the server allotted stays, unless the client says otherwise.
+    const { spec } = next
+    if (!spec.clusterIP && !spec.clusterIPs?.length) {
+      spec.clusterIP = previous.spec.clusterIP
+      spec.clusterIPs = previous.spec.clusterIPs
+    }
+    spec.ipFamilies ??= previous.spec.ipFamilies
+    spec.ipFamilyPolicy ??= previous.spec.ipFamilyPolicy
+    if (!external(next)) {
+      for (const port of spec.ports ?? [])
+        if (port.nodePort && previous.spec.ports?.some((p) => p.nodePort === port.nodePort)) delete port.nodePort
+      if (previous.spec.externalTrafficPolicy === spec.externalTrafficPolicy) delete spec.externalTrafficPolicy
+      delete spec.allocateLoadBalancerNodePorts
+      return
+    }
+    for (const port of spec.ports ?? []) {
+      const before = previous.spec.ports?.find((p) => p.port === port.port && p.protocol === port.protocol)
+      port.nodePort ??= before?.nodePort
+    }
+  },
+  validate,
+  validateUpdate(next, previous, faults) {
+    if (next.spec.type === 'ExternalName' || previous.spec.type === 'ExternalName') return
+    for (const [i, ip] of (previous.spec.clusterIPs ?? []).slice(0, 1).entries()) {
+      const now = next.spec.clusterIPs?.[i]
+      if (ip && now !== ip) faults.invalid(`spec.clusterIPs[${i}]`, next.spec.clusterIPs ?? null, 'may not change once set')
+    }
+  },
+}
+
+function validate(s: ServiceType, faults: Faults): void {
+  const { spec } = s
+  if (!spec) return faults.required('spec')
+  faults.oneOf('spec.type', spec.type, types)
+  faults.oneOf('spec.sessionAffinity', spec.sessionAffinity, ['ClientIP', 'None'])
+  const timeout = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds
+  if (timeout !== undefined && (timeout <= 0 || timeout > 86_400)) {
+    faults.invalid('spec.sessionAffinityConfig.clientIP.timeoutSeconds', timeout, 'must be greater than 0 and less than 86400')
+  }
+  const headless = spec.clusterIP === 'None'
+  if (spec.type === 'ExternalName') {
+    if (spec.clusterIP) faults.forbidden('spec.clusterIPs[0]', 'may not be set when `type` is ExternalName')
+    const name = spec.externalName?.replace(/\.$/, '')
+    if (!name) faults.required('spec.externalName')
+    else faults.each('spec.externalName', name, isDns1123Subdomain(name))
+  } else if (!headless && !spec.ports?.length) faults.required('spec.ports')
+  if (headless && external(s)) faults.invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec.type} services`)
+  if (spec.clusterIP && !headless) faults.each('spec.clusterIPs[0]', spec.clusterIP, isIP(spec.clusterIP))
+  if (spec.clusterIPs?.length && spec.clusterIP !== spec.clusterIPs[0]) {
+    faults.invalid('spec.clusterIPs', spec.clusterIPs, 'first value must match `clusterIP`')
+  }
+  for (const [i, ip] of (spec.externalIPs ?? []).entries()) faults.each(`spec.externalIPs[${i}]`, ip, isIPv4(ip) ? [] : isIP(ip))
+  if (spec.internalTrafficPolicy) faults.oneOf('spec.internalTrafficPolicy', spec.internalTrafficPolicy, ['Cluster', 'Local'])
+  if (spec.externalTrafficPolicy) {
+    if (!external(s))
+      faults.invalid('spec.externalTrafficPolicy', spec.externalTrafficPolicy, 'may only be set for externally-accessible services')
+    else faults.oneOf('spec.externalTrafficPolicy', spec.externalTrafficPolicy, ['Cluster', 'Local'])
+  }
+  validatePorts(s, faults)
+}
+
+function validatePorts(s: ServiceType, faults: Faults): void {
+  const ports = s.spec.ports ?? []
+  const names = new Set<string>()
+  const numbers = new Set<string>()
+  const nodePorts = new Set<string>()
+  for (const [i, port] of ports.entries()) {
+    const at = `spec.ports[${i}]`
+    if (!port.name && ports.length > 1) faults.required(`${at}.name`)
+    else if (port.name) {
+      faults.each(`${at}.name`, port.name, isPortName(port.name).length > 0 ? isDns1035Label(port.name) : [])
+      if (names.has(port.name)) faults.duplicate(`${at}.name`, port.name)
+      names.add(port.name)
+    }
+    faults.port(`${at}.port`, port.port)
+    faults.oneOf(`${at}.protocol`, port.protocol, ['SCTP', 'TCP', 'UDP'])
+    validatePortRef(`${at}.targetPort`, port.targetPort, faults)
+    const key = `${port.port}/${port.protocol}`
+    if (numbers.has(key)) faults.duplicate(at, { port: port.port, protocol: port.protocol })
+    numbers.add(key)
+    if (!port.nodePort) continue
+    if (!external(s)) faults.forbidden(`${at}.nodePort`, `may not be used when \`type\` is '${s.spec.type}'`)
+    const nodeKey = `${port.nodePort}/${port.protocol}`
+    if (nodePorts.has(nodeKey)) faults.duplicate(`${at}.nodePort`, port.nodePort)
+    nodePorts.add(nodeKey)
+  }
+}

@@ -1,0 +1,76 @@
+// What the server must know about a kind and the schema table cannot say. A kind is one file that
+// exports one KindSpec; registry.ts lists them. Everything here is pure: no store, no clock but the one given.
+
+import type { Faults } from './faults.ts'
+import { apiVersionOf, type Kind, type KubeObject } from './kind.ts'
+import type { Rule } from './names.ts'
+
+/** A printer column; `kubectl get -o wide` adds those with `wide`. */
+export type Column<T extends KubeObject = KubeObject> = {
+  name: string
+  /** JSON type of the cell; `string` unless told. */
+  type?: 'integer' | 'boolean'
+  /** `name` marks the column that identifies the row. */
+  format?: 'name'
+  description?: string
+  wide?: true
+  /** `now` in milliseconds. */
+  cell(object: T, now: number): string | number | boolean
+}
+
+export type GroupVersionKind = { group: string; version: string; kind: string }
+
+/** A subresource that takes or answers another kind than its parent, or none at all (`log`, `exec`). */
+export type Subresource = { name: string; kind: GroupVersionKind; verbs: string[] }
+
+/** Where `spec.replicas`, `status.replicas` and the selector are, for the scale subresource. */
+export type Scale<T extends KubeObject = KubeObject> = {
+  replicas(object: T): number
+  setReplicas(object: T, replicas: number): void
+  statusReplicas(object: T): number
+  /** In text form, as `status.selector` of autoscaling/v1 Scale. */
+  selector(object: T): string
+}
+
+export const allVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'] as const
+export type Verb = (typeof allVerbs)[number]
+
+/** Spelled as a method, so that specs of different kinds fit one list. */
+type FieldReader<T> = { read(object: T): string }['read']
+
+export type KindSpec<T extends KubeObject = KubeObject> = {
+  kind: Kind<T>
+  singular: string
+  shortNames?: readonly string[]
+  categories?: readonly string[]
+  /** All of them unless told. */
+  verbs?: readonly Verb[]
+  /** Has a status subresource: `status` is written only through it, everything else never through it. */
+  status?: boolean
+  scale?: Scale<T>
+  subresources?: readonly Subresource[]
+  /** `metadata.generation` starts at 1 and counts changes outside metadata and status. */
+  generation?: boolean
+  /** Kept in memory only: gone after a restart (heartbeats). */
+  ephemeral?: boolean
+  columns: readonly Column<T>[]
+  nameRule: Rule
+  /** Fields that a field selector may name, besides metadata.name and metadata.namespace. */
+  fields?: Readonly<Record<string, FieldReader<T>>>
+  /** Fills in what the client left open, in place; must not change an object it has been applied to. */
+  defaults?(object: T): void
+  /** Sets what only the server may say about a new object, in place. */
+  prepareCreate?(object: T): void
+  /** Restores what an update may not change silently, in place. `subresource` is '' for the object itself. */
+  prepareUpdate?(next: T, previous: T, subresource: string): void
+  validate?(object: T, faults: Faults): void
+  /** What an update may not do; `validate` runs as well. */
+  validateUpdate?(next: T, previous: T, faults: Faults, subresource: string): void
+  /** Seconds that a deletion leaves the object to its owner; 0 or absent: delete at once. `asked` is the client's wish. */
+  gracePeriod?(object: T, asked: number | undefined): number
+}
+
+/** `deployments.apps`, `pods`: as Kubernetes names a resource in messages. */
+export const resourceName = (kind: Kind): string => (kind.group ? `${kind.plural}.${kind.group}` : kind.plural)
+export const isOf = (spec: KindSpec, object: Pick<KubeObject, 'apiVersion' | 'kind'>): boolean =>
+  object.kind === spec.kind.kind && object.apiVersion === apiVersionOf(spec.kind)

@@ -1,0 +1,90 @@
+// What everything with replicas of a pod template has in common.
+
+import type { PodTemplateSpec } from '../types/core-v1.gen.ts'
+import type { LabelSelector } from '../types/meta-v1.gen.ts'
+import { selectorText } from './columns.ts'
+import type { Faults } from './faults.ts'
+import type { KubeObject } from './kind.ts'
+import { validateAnnotations, validateLabels } from './meta.ts'
+import { isLabelValue, isQualifiedName } from './names.ts'
+import { validatePodSpec } from './pod-validation.ts'
+import type { Scale } from './spec.ts'
+import { validateTolerations } from './taints.ts'
+
+export function validateLabelSelector(field: string, selector: LabelSelector, faults: Faults): void {
+  for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {
+    faults.each(`${field}.matchLabels`, key, isQualifiedName(key))
+    faults.each(`${field}.matchLabels`, value, isLabelValue(value))
+  }
+  for (const [i, expression] of (selector.matchExpressions ?? []).entries()) {
+    const at = `${field}.matchExpressions[${i}]`
+    faults.each(`${at}.key`, expression.key, isQualifiedName(expression.key))
+    const count = expression.values?.length ?? 0
+    if (expression.operator === 'In' || expression.operator === 'NotIn') {
+      if (count === 0) faults.required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'")
+    } else if (expression.operator === 'Exists' || expression.operator === 'DoesNotExist') {
+      if (count > 0) faults.forbidden(`${at}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
+    } else faults.invalid(`${at}.operator`, expression.operator, 'not a valid selector operator')
+  }
+}
+
+/** Whether `selector` selects `labels`; an empty selector selects everything. */
+function selects(selector: LabelSelector, labels: Record<string, string>): boolean {
+  if (Object.entries(selector.matchLabels ?? {}).some(([key, value]) => labels[key] !== value)) return false
+  return (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
+    const value = labels[key]
+    if (operator === 'In') return value !== undefined && values.includes(value)
+    if (operator === 'NotIn') return value === undefined || !values.includes(value)
+    return operator === 'Exists' ? value !== undefined : value === undefined
+  })
+}
+
+/** A selector that is not empty, a template that it selects, and pods that always restart. */
+export function validateTemplate(selector: LabelSelector | undefined, template: PodTemplateSpec | undefined, faults: Faults): void {
+  if (!selector) faults.required('spec.selector')
+  else {
+    validateLabelSelector('spec.selector', selector, faults)
+    if (!selector.matchExpressions?.length && Object.keys(selector.matchLabels ?? {}).length === 0) {
+      faults.invalid('spec.selector', selector, 'empty selector is invalid for deployment')
+    }
+  }
+  if (!template) return faults.required('spec.template')
+  const labels = template.metadata?.labels ?? {}
+  if (selector && !selects(selector, labels))
+    faults.invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')
+  validateLabels('spec.template.metadata.labels', labels, faults)
+  validateAnnotations('spec.template.metadata.annotations', template.metadata?.annotations, faults)
+  if (!template.spec) return faults.required('spec.template.spec.containers')
+  validatePodSpec('spec.template.spec', template.spec, faults)
+  validateTolerations('spec.template.spec.tolerations', template.spec.tolerations, faults)
+  if (template.spec.restartPolicy && template.spec.restartPolicy !== 'Always') {
+    faults.notSupported('spec.template.spec.restartPolicy', template.spec.restartPolicy, ['Always'])
+  }
+  if (template.spec.activeDeadlineSeconds !== undefined)
+    faults.forbidden('spec.template.spec.activeDeadlineSeconds', 'activeDeadlineSeconds in ReplicaSet is not Supported')
+}
+
+type Replicated = KubeObject & { spec: { replicas?: number; selector?: LabelSelector }; status?: { replicas?: number } }
+
+export const replicas: Scale<Replicated> = {
+  replicas: (object) => object.spec.replicas ?? 0,
+  setReplicas(object, count) {
+    object.spec.replicas = count
+  },
+  statusReplicas: (object) => object.status?.replicas ?? 0,
+  selector: (object) => selectorText(object.spec.selector),
+}
+
+/** `25%` or `1` as what may be missing or extra during an update. */
+export function validateIntOrPercent(field: string, value: number | string | undefined, faults: Faults): void {
+  if (typeof value === 'string') {
+    if (!/^[0-9]+%$/.test(value))
+      faults.invalid(
+        field,
+        value,
+        "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
+      )
+  } else faults.notNegative(field, value)
+}
+
+export const isZero = (value: number | string | undefined): boolean => value === undefined || Number.parseInt(String(value), 10) === 0
