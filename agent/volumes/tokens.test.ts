@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Client } from '#api/client/client.ts'
+import { fakeClock } from '#api/clock.fake.ts'
+import { StatusError } from '#api/errors.ts'
+import type { Pod } from '#api/types/core-v1.gen.ts'
+import { tokensOf } from './tokens.ts'
+
+const pod = {
+  metadata: { name: 'web', namespace: 'shop', uid: 'u1' },
+  spec: { serviceAccountName: 'till', containers: [] },
+} as unknown as Pod
+
+test('a token is asked for once, renewed in time, and kept while the server is away', async () => {
+  const asked: unknown[] = []
+  let away = false
+  const client = {
+    createSubresource: async (_kind: unknown, ref: unknown, subresource: string, body: { spec: { expirationSeconds: number } }) => {
+      if (away) throw new StatusError('ServiceUnavailable', 'connection refused')
+      asked.push([ref, subresource, body.spec])
+      return { spec: body.spec, status: { token: `t${asked.length}`, expirationTimestamp: '' } }
+    },
+  } as unknown as Client
+  const clock = fakeClock()
+  const tokens = tokensOf({ client, clock })
+  const options = { expirationSeconds: 1000 }
+
+  assert.equal((await tokens.get(pod, options)).token, 't1')
+  assert.deepEqual(asked, [
+    [
+      { namespace: 'shop', name: 'till' },
+      'token',
+      { audiences: [], expirationSeconds: 1000, boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: 'web', uid: 'u1' } },
+    ],
+  ])
+  clock.jump(799_000)
+  assert.equal((await tokens.get(pod, options)).token, 't1')
+  clock.jump(1_000)
+  away = true
+  assert.equal((await tokens.get(pod, options)).token, 't1')
+  clock.jump(200_000)
+  await assert.rejects(tokens.get(pod, options), { name: 'VolumeError', message: 'failed to fetch token: connection refused' })
+  away = false
+  assert.equal((await tokens.get(pod, options)).token, 't2')
+  tokens.forget('u1')
+  assert.equal((await tokens.get(pod, options)).token, 't3')
+})
