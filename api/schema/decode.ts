@@ -1,0 +1,164 @@
+// From a request's JSON to the object that is kept: types checked, unknown fields pruned, and
+// normalised as a pass through Go's structs would: zero values stand where Go prints them, nulls and
+// empty optional values are dropped, quantities and times have one spelling.
+// The input is not changed; values whose inside no schema describes are shared with it.
+
+import { StatusError } from '../errors.ts'
+import { Mismatch, Place } from './mismatch.ts'
+import { decodeScalar } from './scalar.ts'
+import type { Dict, Either, Field, List, Schema, Struct } from './schema.ts'
+
+export type FieldValidation = 'Ignore' | 'Warn' | 'Strict'
+export type JsonObject = Record<string, unknown>
+
+export type DecodeOptions = {
+  /** Default `Ignore`: unknown fields are dropped in silence. `Strict` refuses them. */
+  fieldValidation?: FieldValidation
+  /** From parseJson, for `Warn` and `Strict`. */
+  duplicates?: readonly string[]
+}
+
+/** `warnings`: what `Strict` would have refused, e.g. `unknown field "spec.foo"`. */
+export type Decoded = { object: JsonObject; warnings: string[] }
+
+/** Throws BadRequest, naming the kind as the input does. */
+export function decode(schema: Struct, input: unknown, options: DecodeOptions = {}): Decoded {
+  const place = new Place()
+  let object: JsonObject
+  try {
+    object = decodeStruct(schema, input, place)
+  } catch (error) {
+    if (error instanceof Mismatch) throw cannotHandle(schema, input, error.message)
+    throw error
+  }
+  if (!options.fieldValidation || options.fieldValidation === 'Ignore') return { object, warnings: [] }
+  const warnings = [
+    ...place.unknown.map((path) => `unknown field ${JSON.stringify(path)}`),
+    ...(options.duplicates ?? []).map((path) => `duplicate field ${JSON.stringify(path)}`),
+  ]
+  if (warnings.length && options.fieldValidation === 'Strict') {
+    throw cannotHandle(schema, input, `strict decoding error: ${warnings.join(', ')}`)
+  }
+  return { object, warnings }
+}
+
+function cannotHandle(schema: Struct, input: unknown, why: string): StatusError {
+  const wanted = localName(schema)
+  const { kind, apiVersion } = isObject(input) ? input : {}
+  const version = typeof apiVersion === 'string' ? apiVersion.slice(apiVersion.indexOf('/') + 1) : ''
+  if (typeof kind === 'string' && kind) {
+    return new StatusError('BadRequest', `${kind} in version ${JSON.stringify(version)} cannot be handled as a ${wanted}: ${why}`)
+  }
+  return new StatusError('BadRequest', `the object provided is unrecognized (must be of type ${wanted}): ${why}`)
+}
+
+const localName = (schema: Struct) => schema.go.slice(schema.go.lastIndexOf('.') + 1)
+
+export const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Sets a key that came from outside: `__proto__` is a key like any other. */
+export function put(object: JsonObject, key: string, value: unknown): void {
+  if (key === '__proto__') Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
+  else object[key] = value
+}
+
+function decodeValue(schema: Schema, value: unknown, place: Place): unknown {
+  if (schema.kind === 'scalar') return decodeScalar(schema, value, place)
+  if (schema.kind === 'struct') return decodeStruct(schema, value, place)
+  if (schema.kind === 'list') return decodeList(schema, value, place)
+  return schema.kind === 'dict' ? decodeDict(schema, value, place) : decodeEither(schema, value, place)
+}
+
+function decodeList(schema: List, value: unknown, place: Place): unknown[] {
+  if (!Array.isArray(value)) throw place.mismatch(value, schema.go)
+  return value.map((item: unknown, index) => {
+    place.enterItem(index)
+    const decoded = item === null ? zero(schema.items, place) : decodeValue(schema.items, item, place)
+    place.leave()
+    return decoded
+  })
+}
+
+function decodeDict(schema: Dict, value: unknown, place: Place): JsonObject {
+  if (!isObject(value)) throw place.mismatch(value, schema.go)
+  const result: JsonObject = {}
+  for (const key of Object.keys(value)) {
+    place.enterKey(key)
+    const item = value[key]
+    put(result, key, item === null ? zero(schema.values, place) : decodeValue(schema.values, item, place))
+    place.leave()
+  }
+  return result
+}
+
+function decodeEither(schema: Either, value: unknown, place: Place): unknown {
+  if (isObject(value)) return decodeStruct(schema.struct, value, place)
+  const right = schema.other === 'bool' ? typeof value === 'boolean' : Array.isArray(value)
+  if (!right) throw new Mismatch(schema.other === 'bool' ? 'boolean or JSON schema expected' : 'array or JSON schema expected')
+  if (schema.other !== 'structs') return value
+  return (value as unknown[]).map((item) => decodeStruct(schema.struct, item, place))
+}
+
+function decodeStruct(schema: Struct, value: unknown, place: Place): JsonObject {
+  if (!isObject(value)) throw place.mismatch(value, schema.go)
+  const outer = place.struct
+  place.struct = localName(schema)
+  const result: JsonObject = {}
+  let known = 0
+  for (const field of schema.fields.values()) {
+    const given = value[field.name]
+    if (given !== undefined) known++
+    else if (field.presence !== 'always') continue
+    place.enterField(field.name)
+    const decoded = decodeField(field, given, place)
+    place.leaveField()
+    if (decoded !== undefined) result[field.name] = decoded
+  }
+  const keys = Object.keys(value)
+  if (keys.length > known) {
+    for (const key of keys) {
+      if (schema.fields.has(key)) continue
+      if (schema.open) put(result, key, value[key])
+      else if (value[key] !== undefined) place.noteUnknown(key)
+    }
+  }
+  place.struct = outer
+  return result
+}
+
+function decodeField(field: Field, given: unknown, place: Place): unknown {
+  const decoded = given === undefined || given === null ? undefined : decodeValue(field.schema, given, place)
+  if (field.presence === 'always') return decoded ?? zero(field.schema, place)
+  return field.presence === 'nonzero' && isZero(decoded) ? undefined : decoded
+}
+
+function isZero(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return !value
+  for (const _ in value) return false
+  return true
+}
+
+/** Go's zero value. A list that must be there is empty, where Go would print null. */
+function zero(schema: Schema, place: Place): unknown {
+  if (schema.kind === 'scalar') return zeros[schema.type]
+  if (schema.kind === 'struct') return decodeStruct(schema, {}, place)
+  if (schema.kind === 'list') return []
+  return schema.kind === 'dict' ? {} : undefined
+}
+
+const zeros: Record<string, unknown> = {
+  string: '',
+  bool: false,
+  uint8: 0,
+  int32: 0,
+  int64: 0,
+  float64: 0,
+  bytes: '',
+  quantity: '0',
+  intOrString: 0,
+  duration: '0s',
+  time: null,
+  microTime: null,
+  any: null,
+  object: null,
+}

@@ -1,0 +1,91 @@
+// Request bodies as JSON: bounded nesting, and the duplicate keys that JSON.parse passes over in silence.
+
+import { StatusError } from '../errors.ts'
+
+/** Deeper than any real object; well within what recursive code and JSON.stringify can take. */
+const maxDepth = 1000
+
+export type Parsed = {
+  value: unknown
+  /** Paths such as `spec.ports[0].name`, in the order of the text; empty unless asked for. */
+  duplicates: string[]
+}
+
+/** Throws BadRequest. */
+export function parseJson(body: string | Uint8Array, options: { duplicates?: boolean } = {}): Parsed {
+  const text = typeof body === 'string' ? body : new TextDecoder().decode(body)
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new StatusError('BadRequest', `couldn't get version/kind; json parse error: ${(error as Error).message}`, undefined, {
+      cause: error,
+    })
+  }
+  const duplicates: string[] = []
+  if (options.duplicates || text.length > 2 * maxDepth) scan(text, options.duplicates ? duplicates : undefined)
+  return { value, duplicates }
+}
+
+type Frame = { keys?: Set<string>; key: string; index: number }
+
+/** Walks text that is known to be JSON. */
+function scan(text: string, duplicates: string[] | undefined): void {
+  const stack: Frame[] = []
+  let top: Frame | undefined
+  for (let i = 0; i < text.length; i++) {
+    switch (text.charCodeAt(i)) {
+      case 0x7b: // {
+        top = { keys: new Set(), key: '', index: -1 }
+        push(stack, top)
+        break
+      case 0x5b: // [
+        top = { key: '', index: 0 }
+        push(stack, top)
+        break
+      case 0x7d: // }
+      case 0x5d: // ]
+        stack.pop()
+        top = stack.at(-1)
+        break
+      case 0x2c: // ,
+        if (top && !top.keys) top.index++
+        else if (top) top.key = ''
+        break
+      case 0x22: {
+        const end = endOfString(text, i)
+        if (duplicates && top?.keys && !top.key && isKey(text, end)) seen(text.slice(i, end), stack, top, duplicates)
+        i = end - 1
+      }
+    }
+  }
+}
+
+function push(stack: Frame[], frame: Frame): void {
+  if (stack.push(frame) > maxDepth) throw new StatusError('BadRequest', 'json: exceeded max depth')
+}
+
+/** One past the closing quote. */
+function endOfString(text: string, start: number): number {
+  for (let i = start + 1; ; i++) {
+    const code = text.charCodeAt(i)
+    if (code === 0x5c) i++
+    else if (code === 0x22) return i + 1
+  }
+}
+
+function isKey(text: string, at: number): boolean {
+  let i = at
+  while (text.charCodeAt(i) <= 0x20) i++
+  return text.charCodeAt(i) === 0x3a
+}
+
+function seen(quoted: string, stack: Frame[], frame: Frame, duplicates: string[]): void {
+  const key = JSON.parse(quoted) as string
+  frame.key = key
+  if (frame.keys?.has(key)) duplicates.push(pathOf(stack))
+  frame.keys?.add(key)
+}
+
+const pathOf = (stack: Frame[]): string =>
+  stack.reduce((path, { keys, key, index }) => (keys ? (path ? `${path}.${key}` : key) : `${path}[${index}]`), '')

@@ -1,0 +1,59 @@
+// A value of the wrong type, told in the words of Go's JSON decoder, which is what users of kubectl know.
+
+/** The decoder makes it a BadRequest that names the kind. */
+export class Mismatch extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'Mismatch'
+  }
+}
+
+/** Where decoding is: pushed and popped on the way, spelled only for an error. */
+export class Place {
+  /** `.spec`, `[0]`, `.key`, … */
+  readonly #steps: string[] = []
+  /** Names of struct fields only: what Go's errors show. */
+  readonly #fields: string[] = []
+  /** Local Go name of the innermost struct. */
+  struct = ''
+  readonly unknown: string[] = []
+
+  enterField(name: string): void {
+    this.#steps.push(`.${name}`)
+    this.#fields.push(name)
+  }
+
+  leaveField(): void {
+    this.#steps.pop()
+    this.#fields.pop()
+  }
+
+  enterItem(index: number): void {
+    this.#steps.push(`[${index}]`)
+  }
+
+  enterKey(key: string): void {
+    this.#steps.push(`.${key}`)
+  }
+
+  leave(): void {
+    this.#steps.pop()
+  }
+
+  noteUnknown(name: string): void {
+    if (this.unknown.length < 100) this.unknown.push(`${this.#steps.join('')}.${name}`.slice(1))
+  }
+
+  /** `go` is the type that was wanted. */
+  mismatch(value: unknown, go: string): Mismatch {
+    const field = this.#fields.length ? `struct field ${this.struct}.${this.#fields.join('.')}` : 'value'
+    return new Mismatch(`json: cannot unmarshal ${describe(value)} into Go ${field} of type ${go}`)
+  }
+}
+
+/** As Go describes a JSON value. */
+export function describe(value: unknown): string {
+  if (value === null || value === undefined) return 'null'
+  if (Array.isArray(value)) return 'array'
+  return typeof value === 'boolean' ? 'bool' : typeof value
+}
