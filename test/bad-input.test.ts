@@ -26,7 +26,7 @@ async function call(
   anonymous = false,
 ): Promise<Answer> {
   const target = await loadKubeconfig(plan.kubeconfig)
-  const { ca, cert, key } = typeof target.credentials === 'function' ? target.credentials() : target.credentials
+  const { ca, cert, key } = target.credentials
   return await new Promise((done, fail) => {
     let answered = false
     const outgoing = request(
