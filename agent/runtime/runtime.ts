@@ -22,6 +22,8 @@ export type ContainerSpec = {
   env: string[]
   cwd: string
   user: { uid: number; gid: number; groups: number[] } | string
+  /** Supplementary groups beside those that a `user` string resolves to. */
+  groups?: number[]
   /** Pinned namespaces to join; an absent one means the host's. `pid` joins a running process's. */
   namespaces: { net?: string; ipc?: string; uts?: string; pid?: 'new' | 'host' | number }
   mounts: Mount[]
