@@ -1,11 +1,28 @@
 // The package: everything that nft-js offers.
 
 export { connectInNetns } from './connect.ts'
+export { type ConnectionFilter, type Conntrack, openConntrack } from './conntrack/conntrack.ts'
 export { makeNode, makeWhiteout, setXattr } from './files.ts'
 export { mounts } from './mounts.ts'
 export { namespaces, readSysctl, writeSysctl } from './namespaces.ts'
+export { type Ack, readAck } from './netlink/ack.ts'
+export { AF_INET, AF_INET6, addressBytes, addressText, macBytes, macText } from './netlink/address.ts'
+export { type Command, Exchange } from './netlink/exchange.ts'
 export { AttributeReader, headerSize, MessageReader, MessageWriter, NLM_F, NLMSG } from './netlink/message.ts'
 export { openNetlink } from './netlink/socket.ts'
+export { addAddress, deleteAddress, type InterfaceAddress } from './rtnetlink/address.ts'
+export { addBridge, addVeth, addVxlan, deleteLink, type Link, setLink } from './rtnetlink/link.ts'
+export {
+  deleteForwardingEntry,
+  deleteNeighbour,
+  type ForwardingEntry,
+  type Neighbour,
+  replaceForwardingEntry,
+  replaceNeighbour,
+} from './rtnetlink/neighbour.ts'
+export { addRoute, deleteRoute, type Route, replaceRoute } from './rtnetlink/route.ts'
+export { openRtnetlink, type Rtnetlink } from './rtnetlink/rtnetlink.ts'
+export { type Change, watchNetwork } from './rtnetlink/watch.ts'
 export { isSysError, SysError } from './sys-error.ts'
 export { openPty, setWindowSize } from './terminals.ts'
 export type * from './types.ts'
