@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isStatus } from '../errors.ts'
-import { matchesFields, parseFields } from './fields.ts'
-import { formatLabels, labelSelector, matchesLabels, parseLabels } from './labels.ts'
+import { fieldMatcher } from './field.ts'
+import { formatLabels, labelSelector, matchesLabels, parseLabels } from './label.ts'
 
 const labels = { app: 'web', tier: 'a', 'x.io/y': '5', empty: '' }
 
@@ -79,12 +79,8 @@ test('labels: selector objects', () => {
 })
 
 test('fields', () => {
-  const values: Record<string, string> = { 'metadata.name': 'a,b=c\\', 'status.phase': 'Running' }
-  const matches = (text: string) =>
-    matchesFields(
-      parseFields(text, (field) => field in values),
-      (field) => values[field] ?? '',
-    )
+  const object = { metadata: { name: 'a,b=c\\' }, status: { phase: 'Running' } }
+  const matches = (text: string) => fieldMatcher(text, (field) => field === 'metadata.name' || field === 'status.phase')(object)
   assert.equal(matches(''), true)
   assert.equal(matches('status.phase=Running'), true)
   assert.equal(matches('status.phase==Running,metadata.name!=x'), true)

@@ -52,6 +52,18 @@ function holds({ key, operator, values }: Requirement, labels: Labels | undefine
   }
 }
 
+/** Of a query's text. Throws BadRequest. */
+export function labelMatcher(text: string): (labels: Labels | undefined) => boolean {
+  const selector = parseLabels(text)
+  return (labels) => matchesLabels(selector, labels)
+}
+
+/** Of an object's selector; an absent one matches nothing. Throws BadRequest. */
+export function selectorMatcher(selector: LabelSelector | null | undefined): (labels: Labels | undefined) => boolean {
+  const requirements = labelSelector(selector)
+  return (labels) => matchesLabels(requirements, labels)
+}
+
 /** The text that parses to the same selector. */
 export function formatLabels(selector: Selector): string {
   const spell = ({ key, operator, values }: Requirement): string => {

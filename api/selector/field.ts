@@ -20,6 +20,22 @@ export function parseFields(text: string, supported: (field: string) => boolean)
 export const matchesFields = (selector: FieldSelector, valueOf: (field: string) => string): boolean =>
   selector.every(({ field, equal, value }) => (valueOf(field) === value) === equal)
 
+/** Of objects, by JSON path. Throws BadRequest. */
+export function fieldMatcher(text: string, supported: (field: string) => boolean = () => true): (object: object) => boolean {
+  const selector = parseFields(text, supported)
+  return (object) => matchesFields(selector, (field) => textAt(object, field))
+}
+
+/** The value at a dotted path, as text; what is absent is ''. */
+export function textAt(object: object, path: string): string {
+  let value: unknown = object
+  for (const step of path.split('.')) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return ''
+    value = (value as Record<string, unknown>)[step]
+  }
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : ''
+}
+
 function split(text: string): string[] {
   const terms: string[] = []
   let term = ''
