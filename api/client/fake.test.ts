@@ -1,0 +1,4 @@
+import { clientConformance } from './conformance.ts'
+import { fakeClient } from './fake.ts'
+
+clientConformance('fake', () => ({ client: fakeClient() }))

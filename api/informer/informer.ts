@@ -1,0 +1,201 @@
+// A live copy of all objects of one kind: list, then watch, from then on for weeks. Handlers hear each
+// change exactly once and in the server's order, across lost connections, server restarts and compacted
+// history: a watch resumes from the last version heard, and where that is no longer possible a new list
+// is compared with the copy. What was changed several times meanwhile is heard as one change.
+
+import type { Client, Ref } from '../client/client.ts'
+import { type Clock, sleep } from '../clock.ts'
+import { isStatus, StatusError } from '../errors.ts'
+import { type Kind, type KubeObject, keyOf } from '../kinds/kind.ts'
+import type { Log } from '../log.ts'
+import { Cache, freeze } from './cache.ts'
+import type { Index } from './indexes.ts'
+
+export type Handler<T> = { add?(object: T): void; update?(object: T, old: T): void; delete?(object: T): void }
+
+export type Select = { namespace?: string; labelSelector?: string; fieldSelector?: string }
+
+export type InformerDeps = { client: Client; log: Log; clock: Clock; random: () => number }
+
+/** Milliseconds between attempts to reach the server: doubled from the first to the longest, jittered. */
+const firstPause = 50
+const longestPause = 5_000
+/** A watch that lived this long was a good one. */
+const goodWatch = 5_000
+/** Objects a page of a list. */
+const pageSize = 500
+
+export class Informer<T extends KubeObject> {
+  readonly kind: Kind<T>
+  /** Resolves once the first list is in the cache and the handlers have heard of it; never rejects. */
+  readonly synced: Promise<void>
+  readonly #select: Select
+  readonly #deps: InformerDeps
+  readonly #cache = new Cache<T>()
+  readonly #handlers = new Set<Handler<T>>()
+  readonly #closing = new AbortController()
+  readonly #markSynced: () => void
+  /** Observed while there was no position: versions, by key, that a list may not show yet. */
+  readonly #early = new Map<string, number>()
+  /** Everything up to this version has been heard; undefined: a list is needed. */
+  #position: string | undefined
+  #running: Promise<void> | undefined
+
+  constructor(kind: Kind<T>, select: Select, deps: InformerDeps) {
+    this.kind = kind
+    this.#select = select
+    this.#deps = deps
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.synced = promise
+    this.#markSynced = resolve
+  }
+
+  get size(): number {
+    return this.#cache.size
+  }
+
+  /** By `namespace/name`, or its parts. */
+  get(key: string | Ref): T | undefined {
+    return this.#cache.get(key)
+  }
+
+  list(): MapIterator<T> {
+    return this.#cache.values()
+  }
+
+  by(index: Index<T>, value: string): T[] {
+    return this.#cache.by(index, value)
+  }
+
+  /** Hears first of all that is there already, as adds. Returns how to stop hearing. */
+  on(handler: Handler<T>): () => void {
+    this.#handlers.add(handler)
+    for (const object of this.#cache.values()) this.#call(() => handler.add?.(object))
+    return () => this.#handlers.delete(handler)
+  }
+
+  /**
+   * Takes in the answer to a write of our own, so that the writer reads it here at once; the watch brings
+   * it again, unheard. Only for informers that select everything, or what they select will be wrong.
+   */
+  observe(object: T): void {
+    const version = Number(object.metadata.resourceVersion)
+    if (this.#position !== undefined && version <= Number(this.#position)) return
+    const key = keyOf(object.metadata)
+    const known = this.#cache.get(key)
+    if (known && version <= Number(known.metadata.resourceVersion)) return
+    if (this.#position === undefined) this.#early.set(key, version)
+    this.#put(object)
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** Ends the watch and forgets the handlers; the cache stays readable. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    this.#handlers.clear()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const { clock, random, log } = this.#deps
+    const { signal } = this.#closing
+    let failures = 0
+    while (!signal.aborted) {
+      const began = clock.monotonic()
+      const from = this.#position
+      try {
+        if (this.#position === undefined) await this.#relist(signal)
+        await this.#follow(signal)
+      } catch (error) {
+        if (signal.aborted) return
+        if (outOfReach(error)) this.#position = undefined
+        log.debug({ kind: this.kind.kind, error }, 'watch interrupted')
+      }
+      const fruitful = this.#position !== undefined && this.#position !== from
+      failures = fruitful || clock.monotonic() - began > goodWatch ? 0 : failures + 1
+      const pause = Math.min(firstPause * 2 ** Math.min(failures, 10), longestPause)
+      await sleep(clock, pause * (0.5 + random() / 2), signal)
+    }
+  }
+
+  async #relist(signal: AbortSignal): Promise<void> {
+    const objects: T[] = []
+    let token: string | undefined
+    let version: string
+    do {
+      const page = await this.#deps.client.list(this.kind, { ...this.#select, limit: pageSize, ...(token && { continue: token }), signal })
+      objects.push(...page.items)
+      token = page.metadata.continue
+      version = page.metadata.resourceVersion
+    } while (token)
+
+    const listed = new Set(objects.map((object) => keyOf(object.metadata)))
+    for (const object of this.#cache.values()) {
+      const key = keyOf(object.metadata)
+      if (!listed.has(key) && !((this.#early.get(key) ?? 0) > Number(version))) this.#remove(object)
+    }
+    for (const object of objects) {
+      const early = this.#early.get(keyOf(object.metadata))
+      if (early === undefined || early <= Number(object.metadata.resourceVersion)) this.#put(object)
+    }
+    this.#early.clear()
+    this.#position = version
+    this.#markSynced()
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const events = this.#deps.client.watch(this.kind, {
+      ...this.#select,
+      resourceVersion: this.#position as string,
+      allowWatchBookmarks: true,
+      signal,
+    })
+    for await (const { type, object } of events) {
+      const version = object.metadata.resourceVersion
+      if (type === 'DELETED') this.#remove(object)
+      else if (type !== 'BOOKMARK') this.#put(object)
+      this.#position = version
+    }
+  }
+
+  #put(object: T): void {
+    const key = keyOf(object.metadata)
+    const known = this.#cache.get(key)
+    if (known?.metadata.resourceVersion === object.metadata.resourceVersion) return
+    if (known && known.metadata.uid !== object.metadata.uid) {
+      // Deleted and made again while we were not listening: two objects, heard as such.
+      this.#remove(known)
+      return this.#put(object)
+    }
+    // What `observe` took in is newer than what the watch is just coming to.
+    if (known && this.#position !== undefined && Number(known.metadata.resourceVersion) > Number(object.metadata.resourceVersion)) return
+    this.#cache.set(freeze(object))
+    for (const handler of this.#handlers) {
+      this.#call(() => (known ? handler.update?.(object, known) : handler.add?.(object)))
+    }
+  }
+
+  #remove(object: T): void {
+    const known = this.#cache.get(keyOf(object.metadata))
+    if (!known || known.metadata.uid !== object.metadata.uid) return
+    this.#cache.delete(keyOf(object.metadata))
+    const last = freeze(object)
+    for (const handler of this.#handlers) this.#call(() => handler.delete?.(last))
+  }
+
+  #call(tell: () => void): void {
+    try {
+      tell()
+    } catch (error) {
+      this.#deps.log.error({ kind: this.kind.kind, error }, 'an informer handler failed')
+    }
+  }
+}
+
+/** The version is no longer there (compacted), or not yet (the server came back from an older copy). */
+const outOfReach = (error: unknown): boolean =>
+  isStatus(error, 'Expired', 'Gone') ||
+  (error instanceof StatusError && (error.details?.causes?.some((cause) => cause.reason === 'ResourceVersionTooLarge') ?? false))

@@ -1,0 +1,38 @@
+// One informer per kind and selection for the whole process, started when first asked for.
+
+import type { Client } from '../client/client.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { apiVersionOf, type Kind, type KubeObject } from '../kinds/kind.ts'
+import type { Log } from '../log.ts'
+import { Informer, type Select } from './informer.ts'
+
+export type Informers = {
+  of<T extends KubeObject>(kind: Kind<T>, select?: Select): Informer<T>
+  /** The informer of all objects of this kind, if someone asked for it. */
+  running<T extends KubeObject>(kind: Kind<T>): Informer<T> | undefined
+  close(): Promise<void>
+}
+
+export type InformersDeps = { client: Client; log: Log; clock?: Clock; random?: () => number }
+
+export function informers({ client, log, clock = systemClock, random = Math.random }: InformersDeps): Informers {
+  const shared = new Map<string, Informer<KubeObject>>()
+  const idOf = (kind: Kind, { namespace, labelSelector, fieldSelector }: Select = {}) =>
+    JSON.stringify([apiVersionOf(kind), kind.kind, namespace, labelSelector, fieldSelector])
+
+  return {
+    of<T extends KubeObject>(kind: Kind<T>, select: Select = {}) {
+      const id = idOf(kind, select)
+      const found = shared.get(id)
+      if (found) return found as unknown as Informer<T>
+      const made = new Informer(kind, select, { client, log, clock, random })
+      shared.set(id, made as unknown as Informer<KubeObject>)
+      made.start()
+      return made
+    },
+    running: <T extends KubeObject>(kind: Kind<T>) => shared.get(idOf(kind)) as unknown as Informer<T> | undefined,
+    async close() {
+      await Promise.all([...shared.values()].map((informer) => informer.close()))
+    },
+  }
+}

@@ -1,0 +1,27 @@
+// A client whose own writes are in the informers' caches as soon as they are answered. A controller that
+// runs again before its watch has caught up then does not repeat what it just did.
+
+import type { Client, WriteOptions } from '../client/client.ts'
+import type { Kind, KubeObject } from '../kinds/kind.ts'
+import type { Informers } from './informers.ts'
+
+export function observing(client: Client, informers: Informers): Client {
+  const seen = async <T extends KubeObject>(kind: Kind<T>, write: Promise<T>, options?: WriteOptions): Promise<T> => {
+    const object = await write
+    // Some subresources answer with another kind.
+    if (!options?.dryRun && object.kind === kind.kind) informers.running(kind)?.observe(object)
+    return object
+  }
+  return {
+    kinds: (options) => client.kinds(options),
+    get: (kind, ref, options) => client.get(kind, ref, options),
+    find: (kind, ref, options) => client.find(kind, ref, options),
+    list: (kind, options) => client.list(kind, options),
+    watch: (kind, options) => client.watch(kind, options),
+    create: (kind, object, options) => seen(kind, client.create(kind, object, options), options),
+    createSubresource: (kind, ref, subresource, body, options) => client.createSubresource(kind, ref, subresource, body, options),
+    update: (kind, object, options) => seen(kind, client.update(kind, object, options), options),
+    patch: (kind, ref, type, patch, options) => seen(kind, client.patch(kind, ref, type, patch, options), options),
+    delete: (kind, ref, options) => client.delete(kind, ref, options),
+  }
+}

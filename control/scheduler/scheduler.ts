@@ -1,0 +1,186 @@
+// Binds pods to nodes. Placing is synchronous and in memory, on the very event that brought the pod;
+// binding goes on beside it, with the pod counted on its node meanwhile.
+
+import type { Client } from '#api/client/client.ts'
+import type { Clock } from '#api/clock.ts'
+import { timestamp } from '#api/clock.ts'
+import { isStatus } from '#api/errors.ts'
+import type { EventRecorder } from '#api/events/recorder.ts'
+import { byNamespace } from '#api/informer/indexes.ts'
+import type { Informers } from '#api/informer/informers.ts'
+import { Namespace, Node, Pod, Service } from '#api/kinds/index.ts'
+import type { Log } from '#api/log.ts'
+import type { Node as NodeObject, Pod as PodObject } from '#api/types/core-v1.gen.ts'
+import { Cluster, isOver } from './cluster.ts'
+import { Pending } from './pending.ts'
+import { place } from './place.ts'
+import type { Sibling } from './scores.ts'
+
+export type SchedulerDeps = {
+  client: Client
+  informers: Informers
+  events: EventRecorder
+  clock: Clock
+  random: () => number
+  log: Log
+  signal: AbortSignal
+  /** Pods that name another scheduler are left alone. */
+  name?: string
+}
+
+/** Bindings under way at a time; the store groups them into few commits. */
+const bindingsAtOnce = 64
+
+/** Resolves once the signal has aborted and no binding is under way. */
+export async function schedule(deps: SchedulerDeps): Promise<void> {
+  const { client, informers, events, clock, random, log, signal, name = 'default-scheduler' } = deps
+  const cluster = new Cluster()
+  const pending = new Pending({ clock, ready: () => drain() })
+  const nodes = informers.of(Node)
+  const namespaces = informers.of(Namespace)
+  const services = informers.of(Service)
+  const pods = informers.of(Pod)
+  const binding = new Set<Promise<void>>()
+  let synced = false
+
+  const ours = (pod: PodObject): boolean =>
+    !pod.spec.nodeName &&
+    !pod.metadata.deletionTimestamp &&
+    !isOver(pod) &&
+    (pod.spec.schedulerName ?? 'default-scheduler') === name &&
+    !pod.spec.schedulingGates?.length
+
+  function heard(pod: PodObject, old?: PodObject): void {
+    const { uid } = pod.metadata
+    cluster.setPod(pod)
+    if (!ours(pod)) pending.delete(uid)
+    else if (!cluster.isAssumed(uid)) pending.set(pod)
+    if (old && isOver(pod) && !isOver(old)) pending.wake()
+    else if (pod.spec.nodeName && pending.size > 0 && (!old?.spec.nodeName || relabelled(pod, old))) pending.wake(seeksCompany)
+  }
+
+  const undo = [
+    nodes.on({
+      add: (node) => {
+        cluster.setNode(node)
+        pending.wake()
+      },
+      update: (node, old) => {
+        cluster.setNode(node)
+        if (room(node) !== room(old)) pending.wake()
+      },
+      delete: (node) => {
+        cluster.removeNode(node.metadata.name)
+        pending.wake()
+      },
+    }),
+    pods.on({
+      add: (pod) => heard(pod),
+      update: (pod, old) => heard(pod, old),
+      delete: (pod) => {
+        cluster.removePod(pod.metadata.uid)
+        pending.delete(pod.metadata.uid)
+        if (pod.spec.nodeName) pending.wake()
+      },
+    }),
+  ]
+
+  function siblingOf(pod: PodObject): Sibling {
+    const labels = pod.metadata.labels ?? {}
+    const selectors = services
+      .by(byNamespace, pod.metadata.namespace ?? '')
+      .map(({ spec }) => Object.entries(spec.selector ?? {}))
+      .filter((wanted) => wanted.length > 0 && wanted.every(([key, value]) => labels[key] === value))
+    if (!selectors.length) return undefined
+    return ({ metadata }) =>
+      metadata.namespace === pod.metadata.namespace &&
+      selectors.some((wanted) => wanted.every(([key, value]) => metadata.labels?.[key] === value))
+  }
+
+  const surroundings = { labelsOf: (namespace: string) => namespaces.get(namespace)?.metadata.labels ?? {} }
+
+  function drain(): void {
+    if (!synced || signal.aborted) return
+    while (binding.size < bindingsAtOnce) {
+      const pod = pending.take()
+      if (!pod) return
+      const placement = place(pod, { nodes: cluster.nodes(), namespaces: surroundings, sibling: siblingOf(pod), random })
+      if (placement.nodeName === undefined) {
+        pending.park(pod.metadata.uid)
+        start(refuse(pod, placement.message))
+      } else {
+        cluster.assume(pod, placement.nodeName)
+        start(bind(pod, placement.nodeName))
+      }
+    }
+  }
+
+  function start(work: Promise<void>): void {
+    const tracked = work.finally(() => {
+      binding.delete(tracked)
+      drain()
+    })
+    binding.add(tracked)
+  }
+
+  async function bind(pod: PodObject, nodeName: string): Promise<void> {
+    const { name, namespace, uid } = pod.metadata
+    const ref = { name, ...(namespace && { namespace }) }
+    try {
+      const target = { apiVersion: 'v1', kind: 'Node', name: nodeName }
+      await client.createSubresource(
+        Pod,
+        ref,
+        'binding',
+        { apiVersion: 'v1', kind: 'Binding', metadata: { ...ref, uid }, target },
+        { signal },
+      )
+      pending.delete(uid)
+      events.event(pod, 'Normal', 'Scheduled', `Successfully assigned ${namespace}/${name} to ${nodeName}`)
+    } catch (error) {
+      cluster.forget(uid)
+      if (signal.aborted) return
+      log.debug({ pod: `${namespace}/${name}`, node: nodeName, error }, 'binding failed')
+      // Gone or bound by another: what the informer brings next says which.
+      if (!isStatus(error, 'NotFound', 'Conflict')) log.warn({ pod: `${namespace}/${name}`, node: nodeName, error }, 'cannot bind')
+      pending.park(uid, true)
+    }
+  }
+
+  async function refuse(pod: PodObject, message: string): Promise<void> {
+    const conditions = pod.status?.conditions ?? []
+    const known = conditions.find(({ type }) => type === 'PodScheduled')
+    if (known?.status === 'False' && known.reason === 'Unschedulable' && known.message === message) return
+    events.event(pod, 'Warning', 'FailedScheduling', message)
+    const lastTransitionTime = known?.status === 'False' ? known.lastTransitionTime : timestamp(clock.now())
+    const condition = { type: 'PodScheduled' as const, status: 'False' as const, reason: 'Unschedulable', message, lastTransitionTime }
+    const status = { ...pod.status, conditions: [...conditions.filter(({ type }) => type !== 'PodScheduled'), condition] }
+    try {
+      await client.update(Pod, { ...pod, status }, { subresource: 'status', signal })
+    } catch (error) {
+      if (!signal.aborted && !isStatus(error, 'NotFound', 'Conflict'))
+        log.debug({ pod: pod.metadata.name, error }, 'cannot report why a pod waits')
+    }
+  }
+
+  const stopped = new Promise<void>((resolve) =>
+    signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
+  )
+  await Promise.race([Promise.all([nodes.synced, pods.synced, namespaces.synced, services.synced]), stopped])
+  synced = true
+  drain()
+  await stopped
+  for (const off of undo) off()
+  pending.close()
+  await Promise.all(binding)
+}
+
+/** What of a node bears on which pods fit; heartbeats do not. */
+const room = ({ spec, metadata, status }: NodeObject): string =>
+  JSON.stringify([spec, metadata.labels, status?.allocatable, status?.conditions?.map((c) => [c.type, c.status])])
+
+const relabelled = (pod: PodObject, old: PodObject): boolean => JSON.stringify(pod.metadata.labels) !== JSON.stringify(old.metadata.labels)
+
+/** New company on a node matters to these only. */
+const seeksCompany = (pod: PodObject): boolean =>
+  Boolean(pod.spec.affinity?.podAffinity ?? pod.spec.affinity?.podAntiAffinity ?? pod.spec.topologySpreadConstraints)
