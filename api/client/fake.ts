@@ -25,6 +25,7 @@ import type {
   WatchOptions,
   WriteOptions,
 } from './client.ts'
+import { type Change, eventOf, fill, hasFinalizers, merge, running, same } from './fake-object.ts'
 
 type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete'
 type Call = { verb: Verb; kind: Kind; ref?: Ref; subresource?: string; body?: unknown }
