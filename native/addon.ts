@@ -19,6 +19,7 @@ type Addon = {
   /** Returns the port id. */
   bindNetlink(socket: SocketHandle): number
   send(socket: SocketHandle, datagram: Uint8Array): void
+  sendAside(socket: SocketHandle, datagram: Uint8Array): Promise<void>
   /** Bytes of the datagram, though more than `into` holds; -1: none yet. */
   receive(socket: SocketHandle, into: Uint8Array): number
   connect(socket: SocketHandle, host: string, port: number): void

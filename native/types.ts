@@ -13,6 +13,11 @@ export interface SysErrorLike extends Error {
 export interface NetlinkSocket {
   /** Sends one datagram (one or many messages). Throws SysError. */
   send(message: Uint8Array): void
+  /**
+   * The same on another thread. The kernel carries out what a datagram asks for before send returns,
+   * which for links (its lock is held by others for tens of milliseconds) or large transactions is too long to stand still.
+   */
+  sendAside(message: Uint8Array): Promise<void>
   /** Datagrams as they arrive; ends when closed. ENOBUFS surfaces as a SysError, after which the stream goes on. */
   messages(): AsyncIterable<Uint8Array>
   /** Joins a multicast group (link, address, route, nftables notifications). */

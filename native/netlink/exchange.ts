@@ -65,7 +65,7 @@ export class Exchange {
     const start = this.#sequence + 1
     this.#writer.reset()
     for (const command of commands) this.#write(command, NLM_F.ACK)
-    this.#socket.send(this.#writer.bytes())
+    await this.#socket.sendAside(this.#writer.bytes())
     let pending = commands.length
     let first: SysError | undefined
     while (pending > 0) {
@@ -87,7 +87,7 @@ export class Exchange {
     this.#writer.reset()
     this.#write(command, dump ? 0 : NLM_F.ACK)
     const sequence = this.#sequence
-    this.#socket.send(this.#writer.bytes())
+    await this.#socket.sendAside(this.#writer.bytes())
     const found: T[] = []
     let interrupted = false
     for (;;) {

@@ -60,12 +60,21 @@ class KernelSocket implements NetlinkSocket {
   }
 
   send(message: Uint8Array): void {
+    this.#makeRoom(message)
+    addon.send(this.#handle, message)
+  }
+
+  sendAside(message: Uint8Array): Promise<void> {
+    this.#makeRoom(message)
+    return addon.sendAside(this.#handle, message)
+  }
+
+  #makeRoom(message: Uint8Array): void {
     // A datagram larger than the send buffer is EMSGSIZE; the kernel keeps a little of it for itself.
     if (message.length > this.#sendBytes) {
       this.#sendBytes = Math.max(message.length + 4096, 256 * 1024)
       setBuffer(this.#handle, SO_SNDBUFFORCE, SO_SNDBUF, this.#sendBytes)
     }
-    addon.send(this.#handle, message)
   }
 
   join(group: number): void {

@@ -185,6 +185,33 @@ napi_value send_bytes(napi_env env, napi_callback_info info) {
   return undefined(env);
 }
 
+class SendJob : public Job {
+ public:
+  SendJob(Fd fd, std::string datagram) : fd_(std::move(fd)), datagram_(std::move(datagram)) {}
+  Failure run() override {
+    ssize_t sent;
+    do sent = send(fd_.get(), datagram_.data(), datagram_.size(), MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? failed("send", std::to_string(datagram_.size()) + " bytes") : Failure{};
+  }
+
+ private:
+  // A duplicate: the socket may be closed meanwhile, and its number be given to another file.
+  Fd fd_;
+  std::string datagram_;
+};
+
+// As send, on a thread of the pool: the kernel carries out the commands before send(2) returns.
+napi_value send_aside(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  auto [data, length] = arguments.bytes(1);
+  Socket* socket = socket_of(env, arguments, 0);
+  if (!socket) return nullptr;
+  Fd fd(fcntl(socket->fd.get(), F_DUPFD_CLOEXEC, 0));
+  if (!fd) return raise(env, failed("fcntl"));
+  return promise_of(env, std::make_unique<SendJob>(std::move(fd), std::string(reinterpret_cast<char*>(data), length)));
+}
+
 // Fills the buffer with one datagram. Its whole length (more than the buffer's: it was cut), -1 when
 // there is none to read now.
 napi_value receive(napi_env env, napi_callback_info info) {
@@ -312,6 +339,7 @@ void define_sockets(napi_env env, napi_value exports) {
   define(env, exports, "getOption", get_option);
   define(env, exports, "bindNetlink", bind_netlink);
   define(env, exports, "send", send_bytes);
+  define(env, exports, "sendAside", send_aside);
   define(env, exports, "receive", receive);
   define(env, exports, "connect", connect_to);
   define(env, exports, "arm", arm);
