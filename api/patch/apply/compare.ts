@@ -1,0 +1,106 @@
+// Which fields differ between two objects of one kind: what an update's author comes to own.
+
+import { isDeepStrictEqual } from 'node:util'
+import type { JsonObject } from '../../schema/decode.ts'
+import type { List, Schema, Struct } from '../../schema/schema.ts'
+import { childSchema, fieldElement, isLeaf, itemsByElement } from './element.ts'
+import { type Fields, insert, isEmpty } from './fields.ts'
+
+export type Comparison = { readonly added: Fields; readonly removed: Fields; readonly modified: Fields }
+
+/** Nobody owns these: the system sets them, or they say which object it is. */
+const unowned = new Set([
+  'name',
+  'namespace',
+  'creationTimestamp',
+  'selfLink',
+  'uid',
+  'clusterName',
+  'generation',
+  'managedFields',
+  'resourceVersion',
+])
+
+/** Both decoded; without the fields that nobody owns. */
+export function compare(schema: Struct, before: JsonObject, after: JsonObject): Comparison {
+  const walk = new Walk()
+  for (const name of keysOf(before, after)) {
+    const field = schema.fields.get(name)?.schema
+    if (name === 'apiVersion' || name === 'kind' || !field) continue
+    if (name !== 'metadata') walk.child(field, fieldElement(name), before[name], after[name])
+    else walk.metadata(field, (before.metadata ?? {}) as JsonObject, (after.metadata ?? {}) as JsonObject)
+  }
+  return walk
+}
+
+export const isSame = ({ added, removed, modified }: Comparison): boolean => isEmpty(added) && isEmpty(removed) && isEmpty(modified)
+
+class Walk implements Comparison {
+  readonly added: Fields = {}
+  readonly removed: Fields = {}
+  readonly modified: Fields = {}
+  readonly #path: string[] = []
+
+  metadata(schema: Schema, before: JsonObject, after: JsonObject): void {
+    this.#path.push('f:metadata')
+    for (const name of keysOf(before, after)) {
+      const field = childSchema(schema, name)
+      if (field && !unowned.has(name)) this.child(field, fieldElement(name), before[name], after[name])
+    }
+    this.#path.pop()
+  }
+
+  child(schema: Schema, element: string, before: unknown, after: unknown): void {
+    if (before === after) return
+    this.#path.push(element)
+    this.#value(schema, before, after)
+    this.#path.pop()
+  }
+
+  #value(schema: Schema, before: unknown, after: unknown): void {
+    // An empty map or list is a leaf: that keeps "empty" and "absent" apart.
+    if (isLeaf(schema) || (isBare(before) && isBare(after))) {
+      if (before === undefined) insert(this.added, this.#path)
+      else if (after === undefined) insert(this.removed, this.#path)
+      else if (!isDeepStrictEqual(before, after)) insert(this.modified, this.#path)
+      return
+    }
+    if (before === undefined) insert(this.added, this.#path)
+    else if (after === undefined) insert(this.removed, this.#path)
+    if (schema.kind === 'list') this.#items(schema, (before ?? []) as unknown[], (after ?? []) as unknown[])
+    else this.#members(schema, (before ?? {}) as JsonObject, (after ?? {}) as JsonObject)
+  }
+
+  #members(schema: Schema, before: JsonObject, after: JsonObject): void {
+    for (const key of keysOf(before, after)) {
+      const child = childSchema(schema, key)
+      if (child) this.child(child, fieldElement(key), before[key], after[key])
+    }
+  }
+
+  #items(schema: List, before: unknown[], after: unknown[]): void {
+    const left = itemsByElement(schema, before)
+    const right = itemsByElement(schema, after)
+    for (const element of new Set([...left.keys(), ...right.keys()])) {
+      const [old, next] = [left.get(element), right.get(element)]
+      if ((old?.length ?? 0) > 1 || (next?.length ?? 0) > 1) this.#duplicates(element, old, next)
+      else this.child(schema.items, element, old?.[0], next?.[0])
+    }
+  }
+
+  /** Items with the same key are one leaf. */
+  #duplicates(element: string, before: unknown[] | undefined, after: unknown[] | undefined): void {
+    const into = before ? (after ? this.modified : this.removed) : this.added
+    if (!isDeepStrictEqual(before, after)) insert(into, [...this.#path, element])
+  }
+}
+
+function isBare(value: unknown): boolean {
+  return value === undefined || value === null || (typeof value === 'object' && isEmpty(value as Fields))
+}
+
+function keysOf(before: JsonObject, after: JsonObject): Iterable<string> {
+  const keys = Object.keys(before)
+  const more = Object.keys(after).filter((key) => !Object.hasOwn(before, key))
+  return more.length ? [...keys, ...more] : keys
+}

@@ -1,0 +1,137 @@
+// What an applier says: the fields that its configuration names, and the object that it makes of the live one.
+
+import { StatusError } from '../../errors.ts'
+import { isObject, type JsonObject, put } from '../../schema/decode.ts'
+import type { List, Schema, Struct } from '../../schema/schema.ts'
+import { childSchema, fieldElement, isLeaf, itemElement } from './element.ts'
+import { difference, type Fields, insert } from './fields.ts'
+
+/** Identity and what the system sets: named in every configuration, owned by nobody. */
+const unowned: Fields = {
+  'f:apiVersion': {},
+  'f:kind': {},
+  'f:metadata': {
+    '.': {},
+    'f:name': {},
+    'f:namespace': {},
+    'f:creationTimestamp': {},
+    'f:selfLink': {},
+    'f:uid': {},
+    'f:clusterName': {},
+    'f:generation': {},
+    'f:managedFields': {},
+    'f:resourceVersion': {},
+  },
+}
+
+/** The set of fields of a configuration as it was sent. Throws BadRequest for what the schema does not know. */
+export function fieldsOf(schema: Struct, config: JsonObject): Fields {
+  const walk = new Walk()
+  walk.value(schema, config)
+  if (walk.faults.length) {
+    const what = `${nameOf(config)}; ${text(config.apiVersion)}, Kind=${text(config.kind)}`
+    const [first] = walk.faults
+    const why = walk.faults.length === 1 ? first : `errors:\n  ${walk.faults.join('\n  ')}`
+    throw new StatusError('BadRequest', `failed to create typed patch object (${what}): ${why}`)
+  }
+  return difference(walk.fields, unowned)
+}
+
+const text = (value: unknown): string => (typeof value === 'string' ? value : '')
+
+function nameOf({ metadata }: JsonObject): string {
+  const { namespace, name } = isObject(metadata) ? metadata : {}
+  return namespace ? `${text(namespace)}/${text(name)}` : text(name)
+}
+
+class Walk {
+  readonly fields: Fields = {}
+  readonly faults: string[] = []
+  readonly #path: string[] = []
+  /** The path as Kubernetes spells it. */
+  #at = ''
+
+  value(schema: Schema, value: unknown): void {
+    if (isLeaf(schema) || typeof value !== 'object' || value === null) {
+      insert(this.fields, this.#path)
+      return
+    }
+    if (Array.isArray(value) !== (schema.kind === 'list')) {
+      this.faults.push(`${this.#at}: expected ${schema.kind === 'list' ? 'list' : 'map'}, got ${JSON.stringify(value)}`)
+      return
+    }
+    const empty = Object.keys(value).length === 0
+    if (empty && this.#path.length) insert(this.fields, this.#path)
+    else if (Array.isArray(value)) this.#items(schema as List, value)
+    else this.#members(schema, value as JsonObject)
+  }
+
+  #members(schema: Schema, object: JsonObject): void {
+    for (const key of Object.keys(object)) {
+      const child = childSchema(schema, key)
+      if (child) this.#child(child, fieldElement(key), `.${key}`, object[key])
+      else if (schema.kind === 'struct' && !schema.open) this.faults.push(`${this.#at}.${key}: field not declared in schema`)
+      else this.#child({ kind: 'scalar', type: 'any', go: '' }, fieldElement(key), `.${key}`, object[key])
+    }
+  }
+
+  #items(schema: List, items: unknown[]): void {
+    const seen = new Set<string>()
+    for (const item of items) {
+      const element = itemElement(schema, item)
+      if (element === undefined) {
+        const missing = schema.keys.find((key) => !isObject(item) || item[key] === undefined) ?? ''
+        this.faults.push(
+          `${this.#at}: element ${seen.size}: associative list with keys has an element that omits key field ${JSON.stringify(missing)} (and doesn't have default value)`,
+        )
+        continue
+      }
+      const spelled = element.startsWith('v:') ? `[=${element.slice(2)}]` : spellKeys(element)
+      if (seen.has(element)) this.faults.push(`${this.#at}: duplicate entries for key ${spelled}`)
+      seen.add(element)
+      insert(this.fields, [...this.#path, element])
+      if (schema.type === 'map') this.#child(schema.items, element, spelled, item)
+    }
+  }
+
+  #child(schema: Schema, element: string, step: string, value: unknown): void {
+    const outer = this.#at
+    this.#at += step
+    this.#path.push(element)
+    this.value(schema, value)
+    this.#path.pop()
+    this.#at = outer
+  }
+}
+
+const spellKeys = (element: string): string => {
+  const keys = Object.entries(JSON.parse(element.slice(2)) as JsonObject)
+  return `[${keys.map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(',')}]`
+}
+
+/** `live` with the configuration's values: maps and keyed lists merge, all else is replaced. Shares with both. */
+export function merge(schema: Schema | undefined, live: unknown, config: unknown): unknown {
+  if (config === undefined) return live
+  if (live === undefined || live === null || config === null || !schema || isLeaf(schema)) return config
+  if (schema.kind === 'list') return Array.isArray(live) && Array.isArray(config) ? mergeItems(schema, live, config) : config
+  if (!isObject(live) || !isObject(config)) return config
+  const result = { ...live }
+  for (const key of Object.keys(config)) {
+    put(result, key, merge(childSchema(schema, key), Object.hasOwn(live, key) ? live[key] : undefined, config[key]))
+  }
+  return result
+}
+
+/** Items of both sides come in the configuration's order; those of the live list alone stay where they are among them. */
+function mergeItems(schema: List, live: unknown[], config: unknown[]): unknown[] {
+  const applied = new Map(config.map((item) => [itemElement(schema, item), item]))
+  const present = new Map(live.map((item) => [itemElement(schema, item), item]))
+  const result: unknown[] = []
+  const left = [...live]
+  for (const [element, item] of applied) {
+    while (left.length && !applied.has(itemElement(schema, left[0]))) result.push(left.shift())
+    if (present.has(element)) left.shift()
+    result.push(schema.type === 'map' ? merge(schema.items, present.get(element), item) : item)
+  }
+  return [...result, ...left.filter((item) => !applied.has(itemElement(schema, item)))]
+}
