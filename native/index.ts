@@ -10,6 +10,29 @@ export { AF_INET, AF_INET6, addressBytes, addressText, macBytes, macText } from 
 export { type Command, Exchange } from './netlink/exchange.ts'
 export { AttributeReader, headerSize, MessageReader, MessageWriter, NLM_F, NLMSG } from './netlink/message.ts'
 export { openNetlink } from './netlink/socket.ts'
+export {
+  type Chain,
+  type ChainSpec,
+  describeExpression,
+  Elements,
+  type FakeNft,
+  fakeNft,
+  inTable,
+  type Nft,
+  type NftCommand,
+  NftError,
+  openNft,
+  parseIPv4,
+  parseIPv6,
+  type RuleSpec,
+  type Selector,
+  type SetSpec,
+  swap16,
+  type Table,
+  type TableRef,
+  tableText,
+  type Verdict,
+} from './nftables/index.ts'
 export { addAddress, deleteAddress, type InterfaceAddress } from './rtnetlink/address.ts'
 export { addBridge, addVeth, addVxlan, deleteLink, type Link, setLink } from './rtnetlink/link.ts'
 export {

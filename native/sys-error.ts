@@ -26,6 +26,8 @@ export const isSysError = (error: unknown, ...codes: string[]): error is SysErro
 const names = new Map<number, string>()
 for (const [name, number] of Object.entries(constants.errno)) names.set(number, name)
 names.set(constants.errno.EAGAIN, 'EAGAIN').set(constants.errno.EOPNOTSUPP, 'EOPNOTSUPP')
+// Of the kernel's own: a batch of nf_tables whose generation is past.
+names.set(85, 'ERESTART')
 
 /** The name of a positive errno; a number that the platform has no name for becomes `E<number>`. */
 const errnoName = (errno: number): string => names.get(errno) ?? `E${errno}`

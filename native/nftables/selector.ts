@@ -1,0 +1,86 @@
+// What a rule can look at, by nft's own names: where it comes from in the packet or its state and of
+// which type it is.
+
+import { type DatatypeName, datatypes } from './datatype.ts'
+import type { Expression } from './expression.ts'
+
+/** Types that only rules know: bit sets and the kind of an address. */
+export type SelectorType = DatatypeName | 'ct_state' | 'ct_status' | 'fib_addrtype'
+
+type Source = {
+  type: SelectorType
+  /** The loading expression, but for its register. */
+  load: Readonly<Record<string, unknown>>
+  /** How nft notes the selector in a set declared with `typeof`: expression kind, then its fields (nft's include/expression.h, proto.h). */
+  note?: readonly [kind: number, ...fields: number[]]
+}
+
+const payload = (type: DatatypeName, base: 'network' | 'transport', offset: number, length: number, note: [number, number]): Source => ({
+  type,
+  load: { name: 'payload', base, offset, length },
+  note: [7, ...note],
+})
+const meta = (type: DatatypeName, key: 'mark' | 'iifname' | 'oifname' | 'l4proto', number: number): Source => ({
+  type,
+  load: { name: 'meta', key },
+  note: [9, number],
+})
+
+const sources = {
+  'ip saddr': payload('ipv4_addr', 'network', 12, 4, [12, 11]),
+  'ip daddr': payload('ipv4_addr', 'network', 16, 4, [12, 12]),
+  'ip6 saddr': payload('ipv6_addr', 'network', 8, 16, [13, 8]),
+  'ip6 daddr': payload('ipv6_addr', 'network', 24, 16, [13, 9]),
+  'th sport': payload('inet_service', 'transport', 0, 2, [11, 1]),
+  'th dport': payload('inet_service', 'transport', 2, 2, [11, 2]),
+  'meta mark': meta('mark', 'mark', 3),
+  iifname: meta('ifname', 'iifname', 6),
+  oifname: meta('ifname', 'oifname', 7),
+  'meta l4proto': meta('inet_proto', 'l4proto', 16),
+  'ct state': { type: 'ct_state', load: { name: 'ct', key: 'state' } },
+  'ct status': { type: 'ct_status', load: { name: 'ct', key: 'status' } },
+  'fib daddr type': { type: 'fib_addrtype', load: { name: 'fib', result: 'type', flags: 2 } },
+} satisfies Record<string, Source>
+
+/** `numgen` is another number each time, `jhash` the same for the same source address. */
+export type Selector = keyof typeof sources | `numgen random mod ${number}` | `jhash ${Address} mod ${number}`
+type Address = 'ip saddr' | 'ip6 saddr'
+
+/** A field of a set: a type's name, or a selector, whose type it takes (the set is then declared with `typeof`). */
+export type Field = DatatypeName | Selector
+
+const random = /^numgen random mod (\d+)$/
+const hashed = /^jhash (ip6? saddr) mod (\d+)$/
+
+export const sourceOf = (selector: Selector): Source => {
+  const fixed = sources[selector as keyof typeof sources] as Source | undefined
+  if (fixed) return fixed
+  const modulus = Number(random.exec(selector)?.[1])
+  if (modulus > 0) return { type: 'integer', load: { name: 'numgen', modulus, offset: 0 }, note: [23, 1, modulus, 0] }
+  if (hashed.test(selector)) return { type: 'integer', load: { name: 'hash' } }
+  throw new TypeError(`no such selector: ${selector}`)
+}
+
+/** The expressions that load a selector into the registers from `dreg` on. */
+export const load = (selector: Selector, dreg: number): Expression[] => {
+  const [, address, modulus] = hashed.exec(selector) ?? []
+  if (address === undefined) return [{ ...sourceOf(selector).load, dreg } as Expression]
+  // The address itself goes into registers beyond those that any key of ours takes.
+  const length = sourceOf(address as Address).type === 'ipv6_addr' ? 16 : 4
+  return [...load(address as Address, hashRegister), { name: 'hash', sreg: hashRegister, length, modulus: Number(modulus), dreg }]
+}
+const hashRegister = 12
+
+/** The selector that an expression loads, and its type; undefined if it is none of ours. */
+export const selectorOf = (expression: Expression): { text: Selector; type: SelectorType } | undefined => {
+  if (expression.name === 'numgen') return { text: `numgen random mod ${expression.modulus}`, type: 'integer' }
+  for (const [text, source] of Object.entries(sources)) {
+    if (Object.entries(source.load).every(([key, value]) => expression[key as keyof Expression] === value))
+      return { text: text as Selector, type: source.type }
+  }
+  return undefined
+}
+
+export const isDatatype = (field: Field): field is DatatypeName => Object.hasOwn(datatypes, field)
+
+export const typeOfField = (field: Field): DatatypeName => (isDatatype(field) ? field : (sourceOf(field).type as DatatypeName))

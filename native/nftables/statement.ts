@@ -1,0 +1,166 @@
+// Rules as one reads them in nft: each of these functions is one statement and returns the kernel's
+// expressions for it; `rule` puts them together. Made for tables of the families `ip` and `ip6`,
+// where the network header is known (in `inet` a rule must ask for the protocol family first).
+//
+//   rule(match('ip saddr', '!=', '10.42.0.0/16'), setBits('meta mark', 0x4000))
+//   rule(dnat('ip', lookup(['ip daddr', 'meta l4proto', 'th dport', 'numgen random mod 3'], 'backends')))
+
+import { type DatatypeName, datatypes, type Value, wordsOf, writeValue } from './datatype.ts'
+import { type CompareOp, type Expression, natFlags } from './expression.ts'
+import { load, type Selector, type SelectorType, sourceOf } from './selector.ts'
+import type { RuleSpec, Verdict } from './table.ts'
+
+type Statement = readonly Expression[]
+
+export const rule = (...statements: readonly Statement[]): RuleSpec => ({ expressions: statements.flat() })
+/** The same rule with a comment (at most 127 bytes), which nft shows. */
+export const commented = (comment: string, spec: RuleSpec): RuleSpec => ({ ...spec, comment })
+
+/** Constants that nft has names for: IP_CT_*, IPS_*, RTN_*. */
+export const named: Partial<Record<SelectorType, Record<string, number>>> = {
+  ct_state: { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 },
+  ct_status: { expected: 1, 'seen-reply': 2, assured: 4, confirmed: 8, snat: 16, dnat: 32, dying: 512 },
+  fib_addrtype: { unspec: 0, unicast: 1, local: 2, broadcast: 3, anycast: 4, multicast: 5, blackhole: 6, unreachable: 7, prohibit: 8 },
+}
+
+const isOp = (text: Value): text is CompareOp => typeof text === 'string' && /^(==|!=|<=?|>=?)$/.test(text)
+
+/**
+ * `match(selector, value)` or `match(selector, op, value)`. A value is text or a number of the
+ * selector's type, a prefix (`10.0.0.0/8`), an interface name with `*` at its end, `@set`, or for
+ * `ct state` and `ct status` names with commas, of which any may hold.
+ */
+export const match = (selector: Selector, ...test: readonly [Value] | readonly [CompareOp, Value]): Statement => {
+  const [op, value] = test.length === 2 ? test : (['==', test[0]] as const)
+  if (!isOp(op)) throw new TypeError(`no such comparison: ${String(op)}`)
+  const { type } = sourceOf(selector)
+  const [into, ...more] = load(selector, 0)
+  if (!into || more.length > 0) throw new TypeError(`not to be compared: ${selector}`)
+  const text = String(value)
+  if (text.startsWith('@')) return [into, { name: 'lookup', set: text.slice(1), sreg: 0, ...(op === '!=' && { inverted: true }) }]
+  if (type === 'ct_state' || type === 'ct_status') return [into, ...matchBits(type, op, text)]
+  if (type === 'fib_addrtype') return [into, { name: 'cmp', op, sreg: 0, data: u32(constant(type, text)) }]
+  if (type === 'ifname' && text.endsWith('*'))
+    return [into, { name: 'cmp', op, sreg: 0, data: bytes(type, text.slice(0, -1), text.length - 1) }]
+  const [, network, prefix] = /^(.+)\/(\d+)$/.exec(text) ?? []
+  if (network === undefined) return [into, { name: 'cmp', op, sreg: 0, data: bytes(type, value) }]
+  return matchPrefix(into, type, op, network, Number(prefix))
+}
+
+/** Holds if exactly these bits of the masked ones are set. */
+export const matchMasked = (selector: 'meta mark', mask: number, value: number): Statement => [
+  ...load(selector, 0),
+  { name: 'bitwise', sreg: 0, dreg: 0, mask: u32(mask), xor: u32(0) },
+  { name: 'cmp', op: '==', sreg: 0, data: u32(value) },
+]
+
+const matchBits = (type: 'ct_state' | 'ct_status', op: CompareOp, text: string): Statement => {
+  const bits = text.split(',').reduce((sum, name) => sum | constant(type, name), 0)
+  return [
+    { name: 'bitwise', sreg: 0, dreg: 0, mask: u32(bits), xor: u32(0) },
+    { name: 'cmp', op: op === '!=' ? '==' : '!=', sreg: 0, data: u32(0) },
+  ]
+}
+
+const constant = (type: SelectorType, name: string): number => {
+  const value = named[type]?.[name]
+  if (value === undefined) throw new TypeError(`no such ${type}: ${name}`)
+  return value
+}
+
+/** Prefixes of whole bytes load just those, as nft does. */
+const matchPrefix = (load: Expression, type: DatatypeName, op: CompareOp, network: string, prefix: number): Statement => {
+  const length = datatypes[type].bytes
+  if (load.name !== 'payload' || prefix > length * 8) throw new TypeError(`no prefix here: ${network}/${prefix}`)
+  const address = bytes(type, network)
+  if (prefix % 8 === 0 && prefix > 0)
+    return [
+      { ...load, length: prefix / 8 },
+      { name: 'cmp', op, sreg: load.dreg, data: address.subarray(0, prefix / 8) },
+    ]
+  const mask = new Uint8Array(length)
+  for (let bit = 0; bit < prefix; bit++) mask[bit >> 3]! |= 0x80 >> (bit & 7)
+  const data = address.map((byte, i) => byte & (mask[i] as number))
+  return [
+    load,
+    { name: 'bitwise', sreg: load.dreg, dreg: load.dreg, mask, xor: new Uint8Array(length) },
+    { name: 'cmp', op, sreg: load.dreg, data },
+  ]
+}
+
+/** A concatenation of selectors as the key of a map. */
+export type Lookup = { key: readonly Selector[]; map: string }
+export const lookup = (key: readonly Selector[], map: string): Lookup => ({ key, map })
+
+/** Loads selectors into consecutive registers. */
+const loadKey = (key: readonly Selector[]): Expression[] => {
+  let next = 0
+  const loads = key.flatMap((selector) => {
+    const { type } = sourceOf(selector)
+    const expressions = load(selector, next)
+    next += type in datatypes ? wordsOf(datatypes[type as DatatypeName].bytes) : 1
+    return expressions
+  })
+  if (next > 16) throw new RangeError('the key is longer than all registers')
+  return loads
+}
+
+/** Goes where the map says, on if it says nothing. */
+export const vmap = (key: readonly Selector[], map: string): Statement => [
+  ...loadKey(key),
+  { name: 'lookup', set: map, sreg: 0, dreg: 'verdict' },
+]
+
+/** Holds if the set has the concatenation. */
+export const contained = (key: readonly Selector[], set: string): Statement => [...loadKey(key), { name: 'lookup', set, sreg: 0 }]
+
+/** Rewrites the destination to what the map (address . port) says; goes on if it says nothing. */
+export const dnat = (family: 'ip' | 'ip6', to: Lookup): Statement => [
+  ...loadKey(to.key),
+  { name: 'lookup', set: to.map, sreg: 0, dreg: 0 },
+  { name: 'nat', type: 'dnat', family, address: 0, port: family === 'ip' ? 1 : 4, flags: 0 },
+]
+
+/** Notes the key in a dynamic set, or starts its timeout anew. */
+export const update = (set: string, key: readonly Selector[], timeoutMs?: number): Statement => [
+  ...loadKey(key),
+  { name: 'dynset', op: 'update', set, key: 0, ...(timeoutMs && { timeoutMs }) },
+]
+
+export const masquerade = (...flags: (keyof typeof natFlags)[]): Statement => [
+  { name: 'masq', flags: flags.reduce((sum, flag) => sum | natFlags[flag], 0) },
+]
+
+/** `tcp reset` answers TCP only; the other is ICMP port unreachable, of the family that the table has. */
+export const reject = (family: 'ip' | 'ip6', how: 'tcp reset' | 'port-unreachable' = 'port-unreachable'): Statement => [
+  how === 'tcp reset'
+    ? { name: 'reject', type: 'tcp reset', code: 0 }
+    : { name: 'reject', type: 'icmp unreachable', code: family === 'ip' ? 3 : 4 },
+]
+
+/** Sets these bits of the packet's mark, clears others, leaves the rest. */
+export const setMark = (bits: { set?: number; clear?: number }): Statement => {
+  const { set = 0, clear = 0 } = bits
+  return [
+    { name: 'meta', key: 'mark', dreg: 0 },
+    { name: 'bitwise', sreg: 0, dreg: 0, mask: u32(~(set | clear) >>> 0), xor: u32(set) },
+    { name: 'meta set', key: 'mark', sreg: 0 },
+  ]
+}
+
+export const counter = (): Statement => [{ name: 'counter', packets: 0n, bytes: 0n }]
+
+export const verdict = (verdict: Verdict): Statement => [{ name: 'verdict', verdict }]
+export const accept = verdict('accept')
+export const drop = verdict('drop')
+export const leave = verdict('return')
+export const jump = (chain: string): Statement => verdict(`jump ${chain}`)
+export const goto = (chain: string): Statement => verdict(`goto ${chain}`)
+
+const u32 = (value: number): Uint8Array => new Uint8Array(new Uint32Array([value >>> 0]).buffer)
+
+const bytes = (type: DatatypeName, value: Value, length: number = datatypes[type].bytes): Uint8Array => {
+  const words = new Uint32Array(wordsOf(datatypes[type].bytes))
+  writeValue(type, value, words, 0)
+  return new Uint8Array(words.buffer).slice(0, length)
+}

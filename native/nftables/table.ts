@@ -1,0 +1,50 @@
+// What a table holds, as data: the same shapes are asked for, read back from the kernel, kept by the
+// fake and printed.
+
+import type { Elements } from './elements.ts'
+import type { Expression } from './expression.ts'
+import type { Field } from './selector.ts'
+
+export type Family = 'ip' | 'ip6' | 'inet'
+export type TableRef = { readonly family: Family; readonly name: string }
+
+export type Hook = 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting'
+
+export type ChainSpec = {
+  readonly name: string
+  /** Makes it a base chain; it cannot be changed afterwards (the kernel answers EEXIST or EOPNOTSUPP), only the policy can. */
+  readonly base?: {
+    readonly type: 'filter' | 'nat' | 'route'
+    readonly hook: Hook
+    readonly priority: number
+    readonly policy?: 'accept' | 'drop'
+  }
+}
+
+export type RuleSpec = { readonly expressions: readonly Expression[]; readonly comment?: string }
+
+/** `handle` is the kernel's name of the rule. */
+export type Rule = RuleSpec & { readonly handle: number }
+
+export type SetFlag = 'constant' | 'interval' | 'timeout' | 'dynamic'
+
+export type SetSpec = {
+  readonly name: string
+  /** More than one field: a concatenation. */
+  readonly key: readonly Field[]
+  /** Makes it a map. */
+  readonly data?: readonly Field[] | 'verdict'
+  readonly flags?: readonly SetFlag[]
+  /** The elements' timeout unless they have their own; needs the flag `timeout`. */
+  readonly timeoutMs?: number
+  /** The most elements it takes; more are refused with ENFILE. */
+  readonly size?: number
+}
+
+export type Verdict = 'accept' | 'drop' | 'return' | 'continue' | `jump ${string}` | `goto ${string}`
+
+export type Chain = ChainSpec & { readonly rules: readonly Rule[] }
+export type NftSet = { readonly spec: SetSpec; readonly elements: Elements }
+
+/** A table as it is now. Order of chains and sets is that of their creation. */
+export type Table = TableRef & { readonly chains: readonly Chain[]; readonly sets: readonly NftSet[] }
