@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { isStatus } from '../errors.ts'
+import { decodeProtobuf } from './protobuf.ts'
+
+const fixture = (file: string) => readFileSync(new URL(`fixtures/${file}`, import.meta.url))
+const names = [
+  'core.v1.Pod',
+  'core.v1.Service',
+  'core.v1.ConfigMap',
+  'apps.v1.Deployment',
+  'batch.v1.Job',
+  'authorization.k8s.io.v1.SelfSubjectAccessReview',
+]
+
+for (const name of names) {
+  test(`${name} in protobuf is its JSON`, () => {
+    assert.deepEqual(decodeProtobuf(fixture(`${name}.pb`)), JSON.parse(fixture(`${name}.json`).toString()))
+  })
+}
+
+const outcome = (bytes: Uint8Array): boolean => {
+  try {
+    decodeProtobuf(bytes)
+    return true
+  } catch (error) {
+    assert(isStatus(error, 'BadRequest'), String(error))
+    return false
+  }
+}
+
+test('truncated bodies are refused or short, never a crash', () => {
+  const bytes = fixture('core.v1.Service.pb')
+  for (let length = 0; length < bytes.length; length++) outcome(bytes.subarray(0, length))
+  assert(!outcome(bytes.subarray(0, bytes.length - 20)))
+})
+
+test('flipped bytes are refused or read as something else, never a crash', () => {
+  const bytes = fixture('core.v1.Service.pb')
+  let seed = 1
+  const random = (below: number) => {
+    seed = (seed * 1103515245 + 12345) % 0x8000_0000
+    return seed % below
+  }
+  let refused = 0
+  for (let round = 0; round < 3000; round++) {
+    const copy = Buffer.from(bytes)
+    for (let flips = 1 + random(3); flips > 0; flips--) copy[4 + random(copy.length - 4)] = random(256)
+    if (!outcome(copy)) refused++
+  }
+  assert(refused > 500)
+})
