@@ -1,0 +1,21 @@
+// How a pod counts to those who keep pods running.
+
+import type { Pod } from '#api/types/core-v1.gen.ts'
+
+/** Neither at its end nor on the way out. */
+export const isActive = (pod: Pod): boolean => !isTerminal(pod) && !pod.metadata.deletionTimestamp
+
+export const isTerminal = (pod: Pod): boolean => pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
+
+export const readyCondition = (pod: Pod) => pod.status?.conditions?.find(({ type }) => type === 'Ready')
+
+export const isReady = (pod: Pod): boolean => readyCondition(pod)?.status === 'True'
+
+/** Milliseconds until the pod has been ready for `minReadySeconds`: 0 once it has; Infinity while it is not ready. */
+export function untilAvailable(pod: Pod, minReadySeconds: number, now: number): number {
+  const ready = readyCondition(pod)
+  if (ready?.status !== 'True') return Number.POSITIVE_INFINITY
+  if (minReadySeconds === 0) return 0
+  if (!ready.lastTransitionTime) return Number.POSITIVE_INFINITY
+  return Math.max(0, Date.parse(ready.lastTransitionTime) + minReadySeconds * 1000 - now)
+}
