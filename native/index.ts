@@ -33,6 +33,7 @@ export {
   tableText,
   type Verdict,
 } from './nftables/index.ts'
+export { connectPackets, type PacketSocket } from './packets.ts'
 export { addAddress, deleteAddress, type InterfaceAddress } from './rtnetlink/address.ts'
 export { addBridge, addVeth, addVxlan, deleteLink, type Link, setLink } from './rtnetlink/link.ts'
 export {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <uv.h>
 
 #include "napi.h"
@@ -232,7 +233,8 @@ napi_value receive(napi_env env, napi_callback_info info) {
   return integer(env, count);
 }
 
-// Starts to connect; EINPROGRESS is success, SO_ERROR tells the outcome once it is writable.
+// Starts to connect; EINPROGRESS is success, SO_ERROR tells the outcome once it is writable. A host
+// that begins with a slash is the path of a unix socket.
 napi_value connect_to(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   std::string host = arguments.text(1);
@@ -242,10 +244,18 @@ napi_value connect_to(napi_env env, napi_callback_info info) {
   std::string where = host + ":" + std::to_string(port);
   sockaddr_in v4 = {};
   sockaddr_in6 v6 = {};
+  sockaddr_un local = {};
   const sockaddr* address;
   socklen_t size;
-  if (port > 0xffff) return raise(env, Failure{EINVAL, "connect", where});
-  if (inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1) {
+  if (host.starts_with('/')) {
+    if (host.size() >= sizeof local.sun_path) return raise(env, Failure{ENAMETOOLONG, "connect", host});
+    local.sun_family = AF_UNIX;
+    host.copy(local.sun_path, host.size());
+    address = reinterpret_cast<sockaddr*>(&local);
+    size = sizeof local;
+  } else if (port > 0xffff) {
+    return raise(env, Failure{EINVAL, "connect", where});
+  } else if (inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1) {
     v4.sin_family = AF_INET;
     v4.sin_port = htons(static_cast<uint16_t>(port));
     address = reinterpret_cast<sockaddr*>(&v4);

@@ -2,19 +2,25 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 
 #include "napi.h"
 
 namespace nft {
 namespace {
 
-// { master, slave }: a descriptor that the caller closes, and the path of the other end.
+// { master, slave }: a descriptor that the caller closes, and the path of the other end. Raw: nothing is
+// echoed or translated until whoever runs in it says so.
 napi_value open_pty(napi_env env, napi_callback_info) {
   Fd master(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (!master) return raise(env, failed("posix_openpt"));
   if (unlockpt(master.get()) != 0) return raise(env, failed("unlockpt"));
   char path[64];
   if (int error = ptsname_r(master.get(), path, sizeof path)) return raise(env, Failure{error, "ptsname", ""});
+  termios mode;
+  if (tcgetattr(master.get(), &mode) != 0) return raise(env, failed("tcgetattr"));
+  cfmakeraw(&mode);
+  if (tcsetattr(master.get(), TCSANOW, &mode) != 0) return raise(env, failed("tcsetattr"));
   napi_value result = nullptr, text = nullptr;
   napi_create_object(env, &result);
   napi_create_string_utf8(env, path, NAPI_AUTO_LENGTH, &text);
