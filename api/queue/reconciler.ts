@@ -33,12 +33,13 @@ export type Reconciler = {
 /** `keys` is given the object as it is, and for an update also as it was. */
 export type Watch = {
   kind: Kind
+  namespace?: string
   fieldSelector?: string
   labelSelector?: string
   keys: (object: KubeObject, old?: KubeObject) => Iterable<string>
 }
 
-type Select = Pick<Watch, 'fieldSelector' | 'labelSelector'>
+type Select = Pick<Watch, 'namespace' | 'fieldSelector' | 'labelSelector'>
 
 /** Every object of `kind` is work under its own key. */
 export const of = <T extends KubeObject>(kind: Kind<T>, select: Select = {}): Watch => ({

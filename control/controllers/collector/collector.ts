@@ -1,0 +1,154 @@
+// The garbage collector: what has only owners that are gone, goes. It keeps the graph of all objects of
+// every kind served, custom ones included, and takes an owner for gone only on the server's own word.
+
+import type { ServedKind } from '#api/client/client.ts'
+import { sleep } from '#api/clock.ts'
+import { isStatus } from '#api/errors.ts'
+import { apiVersionOf, type Kind, type KubeObject } from '#api/kinds/kind.ts'
+import { WorkQueue } from '#api/queue/queue.ts'
+import type { OwnerReference } from '#api/types/meta-v1.gen.ts'
+import type { Deps } from '../deps.ts'
+import { awaitsDependents, foreground, Graph, orphan, type Thing } from './graph.ts'
+import { judge, type OwnerState } from './plan.ts'
+
+/** Milliseconds between looks at which kinds are served. */
+const rediscover = 15_000
+const workers = 8
+/** Made and forgotten by the thousand, and owned by nobody. */
+const ignored = new Set(['/events', 'events.k8s.io/events', 'coordination.k8s.io/leases'])
+
+/** Resolves once the signal has aborted and nothing is under way. */
+export async function collectGarbage({ client, informers, clock, log }: Deps, signal: AbortSignal): Promise<void> {
+  const graph = new Graph()
+  const queue = new WorkQueue({ clock, backoff: { first: 5, longest: 30_000 } })
+  const kinds = new Map<string, ServedKind>()
+  /** Uids that the server said do not exist; a uid never comes back. */
+  const gone = new Set<string>()
+  signal.addEventListener('abort', () => queue.close(), { once: true })
+
+  const heard = (kind: Kind, object: KubeObject) => {
+    const thing = graph.set(kind, object)
+    if (thing.owners.length || thing.deleting) queue.add(thing.uid)
+    // Whoever waits for us may have us to look at again, and who waits for its owner too.
+    if (thing.deleting) for (const { uid } of thing.owners) queue.add(uid)
+    if (awaitsDependents(thing)) for (const dependent of graph.dependentsOf(thing.uid)) queue.add(dependent.uid)
+  }
+  const lost = ({ metadata }: KubeObject) => {
+    const dependents = graph.dependentsOf(metadata.uid)
+    graph.delete(metadata.uid)
+    if (dependents.length) remember(metadata.uid)
+    for (const { uid } of dependents) queue.add(uid)
+    for (const { uid } of metadata.ownerReferences ?? []) queue.add(uid)
+  }
+  const remember = (uid: string) => {
+    gone.add(uid)
+    if (gone.size > 1000) gone.delete(gone.values().next().value as string)
+  }
+
+  async function discover(): Promise<void> {
+    const served = (await client.kinds({ signal })).filter(
+      ({ group, plural, verbs }) => ['list', 'watch', 'delete'].every((verb) => verbs.includes(verb)) && !ignored.has(`${group}/${plural}`),
+    )
+    for (const kind of served) {
+      const id = `${apiVersionOf(kind)} ${kind.kind}`
+      if (kinds.has(id)) continue
+      kinds.set(id, kind)
+      informers.of(kind).on({ add: (object) => heard(kind, object), update: (object) => heard(kind, object), delete: lost })
+    }
+  }
+
+  async function ownerState(thing: Thing, ref: OwnerReference): Promise<OwnerState> {
+    const known = graph.get(ref.uid)
+    if (known) {
+      // Of another namespace, it cannot be meant.
+      if (known.kind.namespaced && known.namespace !== thing.namespace) return 'gone'
+      return awaitsDependents(known) ? 'waiting' : 'solid'
+    }
+    if (gone.has(ref.uid)) return 'gone'
+    const kind = kindOf(ref)
+    // Not served now, perhaps later: nothing is deleted on a guess.
+    if (!kind || (kind.namespaced && !thing.namespace)) return 'solid'
+    const live = await client.find(
+      kind,
+      { name: ref.name, ...(kind.namespaced && thing.namespace && { namespace: thing.namespace }) },
+      { signal },
+    )
+    if (live?.metadata.uid === ref.uid)
+      return live.metadata.deletionTimestamp && live.metadata.finalizers?.includes(foreground) ? 'waiting' : 'solid'
+    remember(ref.uid)
+    return 'gone'
+  }
+
+  const kindOf = ({ apiVersion, kind }: OwnerReference): ServedKind | undefined => {
+    const exact = kinds.get(`${apiVersion} ${kind}`)
+    if (exact) return exact
+    const group = apiVersion.includes('/') ? apiVersion.split('/')[0] : ''
+    return kinds.values().find((served) => served.group === group && served.kind === kind)
+  }
+
+  async function tend(uid: string): Promise<void> {
+    const thing = graph.get(uid)
+    if (!thing) return
+    const owners = new Map<string, OwnerState>()
+    if (!thing.deleting) for (const ref of thing.owners) owners.set(ref.uid, await ownerState(thing, ref))
+    const verdict = judge(thing, owners, graph.dependentsOf(uid))
+    switch (verdict.do) {
+      case 'delete':
+        log.debug({ kind: thing.kind.kind, name: thing.name, namespace: thing.namespace }, 'its owners are gone')
+        await client.delete(thing.kind, refTo(thing), {
+          propagationPolicy: verdict.policy,
+          preconditions: { uid, resourceVersion: thing.resourceVersion },
+          signal,
+        })
+        break
+      case 'disown':
+        await write(thing, { ownerReferences: thing.owners.filter((ref) => !verdict.owners.includes(ref)) })
+        break
+      case 'release':
+        await write(thing, { finalizers: thing.finalizers.filter((name) => name !== verdict.finalizer) })
+        break
+      case 'orphan':
+        for (const dependent of graph.dependentsOf(uid)) {
+          await write(dependent, { ownerReferences: dependent.owners.filter((ref) => ref.uid !== uid) })
+        }
+        await write(thing, { finalizers: thing.finalizers.filter((name) => name !== orphan) })
+        break
+      case 'await':
+        for (const dependent of verdict.dependents) if (!dependent.deleting) queue.add(dependent.uid)
+        break
+      default:
+    }
+  }
+
+  const write = (thing: Thing, change: { ownerReferences?: OwnerReference[]; finalizers?: string[] }) =>
+    client.patch(
+      thing.kind,
+      refTo(thing),
+      'merge',
+      { metadata: { uid: thing.uid, resourceVersion: thing.resourceVersion, ...change } },
+      { signal },
+    )
+
+  async function work(): Promise<void> {
+    for (let uid = await queue.take(); uid !== undefined; uid = await queue.take()) {
+      try {
+        await tend(uid)
+        queue.forget(uid)
+      } catch (error) {
+        if (signal.aborted) return
+        if (isStatus(error, 'NotFound')) queue.forget(uid)
+        else if (queue.retry(uid) > 1000) log.warn({ uid, error }, 'cannot collect')
+      }
+      queue.done(uid)
+    }
+  }
+
+  const working = Array.from({ length: workers }, work)
+  while (!signal.aborted) {
+    await discover().catch((error: unknown) => log.debug({ error }, 'cannot tell which kinds are served'))
+    await sleep(clock, rediscover, signal)
+  }
+  await Promise.all(working)
+}
+
+const refTo = ({ name, namespace }: Thing) => ({ name, ...(namespace && { namespace }) })

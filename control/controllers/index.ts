@@ -1,0 +1,93 @@
+// Everything that brings the cluster from what is to what should be, started together: controllers and
+// scheduler share one set of informers. Both resolve once the signal has aborted and all is at rest.
+
+import type { Client } from '#api/client/client.ts'
+import { type Clock, systemClock } from '#api/clock.ts'
+import { type EventRecorder, recorder } from '#api/events/recorder.ts'
+import { type Informers, informers as informersOf } from '#api/informer/informers.ts'
+import { observing } from '#api/informer/observing.ts'
+import type { Log } from '#api/log.ts'
+import { run } from '#api/queue/run.ts'
+import { schedule } from '../scheduler/scheduler.ts'
+import { collectGarbage } from './collector/collector.ts'
+import { deployments } from './deployment/deployment.ts'
+import type { Deps } from './deps.ts'
+import { endpointSlices, endpoints } from './endpoints/endpoints.ts'
+import { eventExpiry } from './events.ts'
+import { namespaces } from './namespace.ts'
+import { rootCertificates, serviceAccounts } from './namespace-defaults.ts'
+import { nodeCidrs } from './node/cidr.ts'
+import { taintEviction } from './node/eviction.ts'
+import { nodeLifecycle } from './node/lifecycle.ts'
+import { podGc } from './pod-gc.ts'
+import { replicaSets } from './replica-set/replica-set.ts'
+
+export type ControlDeps = {
+  client: Client
+  log: Log
+  signal: AbortSignal
+  clock?: Clock
+  random?: () => number
+  /** Pass one to both `startControllers` and `startScheduler` so that they share their caches. */
+  informers?: Informers
+}
+
+export type ControllerDeps = ControlDeps & {
+  /** PEM, for `kube-root-ca.crt`. */
+  ca: string
+  /** E.g. `10.42.0.0/16`; every node gets a /24 of it. */
+  clusterCIDR: string
+}
+
+export async function startControllers({ ca, clusterCIDR, ...given }: ControllerDeps): Promise<void> {
+  const { signal, clock = systemClock, log } = given
+  await using base = open(given)
+  const recorders = new Map<string, EventRecorder>()
+  const deps: Deps = {
+    client: observing(given.client, base.informers),
+    informers: base.informers,
+    clock,
+    log,
+    recorderFor(component) {
+      const made = recorders.get(component) ?? recorder({ client: given.client, component, clock, random: base.random, log })
+      recorders.set(component, made)
+      return made
+    },
+  }
+  const reconcilers = [
+    deployments(deps),
+    replicaSets(deps),
+    endpointSlices(deps),
+    endpoints(deps),
+    namespaces(deps),
+    serviceAccounts(deps),
+    rootCertificates(deps, ca),
+    nodeLifecycle(deps, signal),
+    nodeCidrs(deps, clusterCIDR),
+    taintEviction(deps),
+    podGc(deps),
+    eventExpiry(deps),
+  ]
+  await Promise.all([run(reconcilers, { informers: base.informers, clock, log, signal }), collectGarbage(deps, signal)])
+  await Promise.all([...recorders.values()].map((each) => each.close()))
+}
+
+export async function startScheduler(given: ControlDeps): Promise<void> {
+  const { signal, clock = systemClock, log } = given
+  await using base = open(given)
+  const events = recorder({ client: given.client, component: 'default-scheduler', clock, random: base.random, log })
+  await schedule({ client: given.client, informers: base.informers, events, clock, random: base.random, log, signal })
+  await events.close()
+}
+
+/** Informers of our own are ours to close, those given are not. */
+function open({ client, log, clock = systemClock, random = Math.random, informers: shared }: ControlDeps) {
+  const informers = shared ?? informersOf({ client, log, clock, random })
+  return {
+    informers,
+    random,
+    async [Symbol.asyncDispose]() {
+      if (!shared) await informers.close()
+    },
+  }
+}

@@ -1,0 +1,118 @@
+// Notices nodes that fall silent: their conditions become Unknown, their taints keep pods away and start
+// evictions, their pods count as not ready. Silence is measured on our own steady clock from the last
+// renewal that we saw ourselves, so neither a wrong clock on a node nor a jump of ours ends a node.
+
+import { type Timer, timestamp } from '#api/clock.ts'
+import { isStatus } from '#api/errors.ts'
+import { byNode } from '#api/informer/indexes.ts'
+import { Lease, Node, Pod } from '#api/kinds/index.ts'
+import { after, done, mapped, type Reconciler } from '#api/queue/reconciler.ts'
+import type { Node as NodeObject } from '#api/types/core-v1.gen.ts'
+import type { Deps } from '../deps.ts'
+import { refOf } from '../ownership.ts'
+import { isReady as isPodReady } from '../pods.ts'
+import { readiness, taintsFor, unknownConditions } from './health.ts'
+
+/** Milliseconds of silence after which a node counts as lost. */
+const grace = 40_000
+/** How often we look whether we ourselves were stopped, and how much later than planned shows it. */
+const pulse = 5_000
+const stall = 10_000
+
+const leases = { namespace: 'kube-node-lease' }
+
+export function nodeLifecycle({ client, informers, recorderFor, clock, log }: Deps, signal: AbortSignal): Reconciler {
+  const nodes = informers.of(Node)
+  const renewals = informers.of(Lease, leases)
+  const pods = informers.of(Pod)
+  const events = recorderFor('node-controller')
+  const heard = new Map<string, { sign: string; at: number }>()
+  let beat = clock.monotonic()
+
+  /** While this process was stopped it could not hear anybody: that time is not theirs. */
+  let timer: Timer | undefined
+  function keepPulse(): void {
+    const now = clock.monotonic()
+    const late = now - beat - pulse
+    if (late > stall) {
+      log.warn({ ms: Math.round(late) }, 'this process was stopped; nodes get the time back')
+      for (const each of heard.values()) each.at = now
+    }
+    beat = now
+    timer = clock.after(pulse, keepPulse)
+  }
+
+  function silence(node: NodeObject): number {
+    const now = clock.monotonic()
+    const { name } = node.metadata
+    const beats = node.status?.conditions?.map(({ lastHeartbeatTime }) => lastHeartbeatTime)
+    // What we wrote ourselves does not count as a sign of life.
+    const sign = JSON.stringify([node.metadata.uid, renewals.get({ ...leases, name })?.spec.renewTime, beats])
+    const known = heard.get(name)
+    if (known?.sign === sign) return now - known.at
+    heard.set(name, { sign, at: now })
+    return 0
+  }
+
+  async function markPodsNotReady(node: NodeObject, signal: AbortSignal): Promise<void> {
+    for (const pod of pods.by(byNode, node.metadata.name)) {
+      if (!isPodReady(pod)) continue
+      const conditions = pod.status.conditions?.map((condition) =>
+        condition.type === 'Ready' ? { ...condition, status: 'False' as const, lastTransitionTime: timestamp(clock.now()) } : condition,
+      )
+      try {
+        await client.update(Pod, { ...pod, status: { ...pod.status, conditions } }, { subresource: 'status', signal })
+        events.event(pod, 'Warning', 'NodeNotReady', 'Node is not ready')
+      } catch (error) {
+        if (!isStatus(error, 'NotFound')) throw error
+      }
+    }
+  }
+
+  keepPulse()
+  signal.addEventListener('abort', () => timer?.cancel(), { once: true })
+  return {
+    name: 'node-lifecycle',
+    watches: [
+      mapped(Node, (node, old) => {
+        // Whether anyone is heard of at all bears on every node.
+        if (!old || readiness(node) !== readiness(old))
+          return nodes
+            .list()
+            .map(({ metadata }) => metadata.name)
+            .toArray()
+        return [node.metadata.name]
+      }),
+      mapped(Lease, ({ metadata }) => [metadata.name], leases),
+      mapped(Pod, (pod, old) => (pod.spec.nodeName && isPodReady(pod) && !(old && isPodReady(old)) ? [pod.spec.nodeName] : [])),
+    ],
+    async reconcile(name, signal) {
+      let node = nodes.get(name)
+      if (!node) {
+        heard.delete(name)
+        return done
+      }
+      const quiet = silence(node)
+      if (quiet >= grace) {
+        const conditions = unknownConditions(node, clock.now())
+        if (conditions) {
+          log.warn({ node: name, silentForMs: Math.round(quiet) }, 'node is not heard of any more')
+          node = await client.update(Node, { ...node, status: { ...node.status, conditions } }, { subresource: 'status', signal })
+          events.event(node, 'Normal', 'NodeNotReady', `Node ${name} status is now: NodeNotReady`)
+        }
+      }
+      const evicting = nodes.list().some((each) => readiness(each) === 'True')
+      const taints = taintsFor(node, evicting, clock.now())
+      if (taints)
+        node = await client.patch(
+          Node,
+          refOf(node),
+          'merge',
+          { metadata: { resourceVersion: node.metadata.resourceVersion }, spec: { taints } },
+          { signal },
+        )
+      if (readiness(node) === 'Unknown') await markPodsNotReady(node, signal)
+      return quiet >= grace ? done : after(grace - quiet)
+    },
+  }
+}
