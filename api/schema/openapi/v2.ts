@@ -1,0 +1,48 @@
+// OpenAPI 2 of everything, as /openapi/v2 serves it: clients before kubectl 1.27 validate and explain with it.
+
+import { schemaOf } from '../compile.ts'
+import type { Gvk } from '../schema.ts'
+import { Definitions, type Json } from './definitions.ts'
+import { readDocs } from './docs.ts'
+import { type Endpoint, endpointsOf, type Parameter, type ServedKind } from './paths.ts'
+import { operationId } from './v3.ts'
+
+export function openapiV2(kinds: readonly ServedKind[], release: string): Json {
+  const definitions = new Definitions(2, readDocs())
+  const paths: Record<string, Json> = {}
+  for (const served of kinds) {
+    for (const endpoint of endpointsOf(served)) {
+      const path = (paths[endpoint.path] ??= { parameters: endpoint.pathParameters.map(parameter) })
+      path[endpoint.method] = operation(endpoint, definitions)
+    }
+  }
+  return { swagger: '2.0', info: { title: 'Kubernetes', version: release }, paths, definitions: definitions.all() }
+}
+
+const parameter = ({ name, in: place, type, description }: Parameter): Json => ({
+  name,
+  in: place,
+  description,
+  ...(place === 'path' && { required: true }),
+  type,
+  uniqueItems: true,
+})
+
+function operation(endpoint: Endpoint, definitions: Definitions): Json {
+  const { gvk, action, body } = endpoint
+  const object = refOf(gvk, definitions)
+  const answer = endpoint.answer === 'list' ? refOf({ ...gvk, kind: `${gvk.kind}List` }, definitions) : object
+  const content: Json[] = body === 'object' ? [{ name: 'body', in: 'body', required: true, schema: object }] : []
+  return {
+    operationId: operationId(endpoint),
+    parameters: [...content, ...endpoint.parameters.map(parameter)],
+    responses: { '200': { description: 'OK', ...(endpoint.answer !== 'status' && { schema: answer }) } },
+    'x-kubernetes-action': action,
+    'x-kubernetes-group-version-kind': gvk,
+  }
+}
+
+function refOf(gvk: Gvk, definitions: Definitions): Json {
+  const struct = schemaOf(gvk)
+  return struct ? definitions.ref(struct, [{ group: gvk.group, kind: gvk.kind, version: gvk.version }]) : { type: 'object' }
+}
