@@ -111,6 +111,15 @@ test('init containers are over once a container has run, even when their traces 
   expect(planned(pod, { init: none, web: exited(1) }), 'start web #1')
 })
 
+test('after a boot of the node init containers run again before the others', () => {
+  const stale: View = { next: 1, started: false, last: { phase: 'exited', stale: true } }
+  const pod = podOf({ initContainers: [container('init')] })
+  expect(planned(pod, { init: none, web: stale }), 'start init #0')
+  expect(planned(pod, { init: exited(0), web: stale }), 'start web #1')
+  const once = podOf({ initContainers: [container('init')], restartPolicy: 'Never' })
+  expect(planned(once, { init: none, web: stale }), 'end', 'release', 'finished')
+})
+
 test('a sidecar has to start before what follows, and is kept running', () => {
   const pod = podOf({ restartPolicy: 'Never', initContainers: [container('proxy', { restartPolicy: 'Always' }), container('init')] })
   expect(planned(pod, { proxy: none, init: none, web: none }), 'start proxy #0')

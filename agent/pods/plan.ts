@@ -12,7 +12,12 @@ import { type Backoff, nextAttempt } from './backoff.ts'
 /** What is known of one container. Times in milliseconds. */
 export type View = {
   /** Its newest process, if it ever had one. */
-  last?: { phase: 'running' | 'exited'; exitCode?: number; finishedAt?: number }
+  last?: {
+    phase: 'running' | 'exited'
+    exitCode?: number
+    finishedAt?: number /** It ended before the node last booted. */
+    stale?: boolean
+  }
   /** The number of its next process, from 0. */
   next: number
   /** Work under way; `stopBy` is the deadline of a stop. */
@@ -80,12 +85,12 @@ export function plan(view: PodView): Plan {
     const message = 'Pod was active on the node longer than the specified deadline'
     return { actions: [{ do: 'fail', reason: 'DeadlineExceeded', message }], crashLooping: new Map(), finished: false }
   }
+  if (pod.spec.containers.every((container) => settled(view, container))) return end(view)
   const steps = new Steps(view)
   const initialised = initialise(view, steps)
   if (initialised === 'failed') return end(view)
   if (initialised) {
     for (const container of pod.spec.containers) steps.keep(container, pod.spec.restartPolicy ?? 'Always')
-    if (pod.spec.containers.every((container) => settled(view, container))) return end(view)
   }
   if (deadlineAt !== undefined) steps.wake(deadlineAt)
   return steps.plan()
@@ -95,7 +100,10 @@ export function plan(view: PodView): Plan {
 function initialise(view: PodView, steps: Steps): boolean | 'failed' {
   const { pod } = view
   const policy = pod.spec.restartPolicy ?? 'Always'
-  const begun = pod.spec.containers.some((container) => view.views.get(container.name)?.last)
+  const begun = pod.spec.containers.some((container) => {
+    const last = view.views.get(container.name)?.last
+    return last !== undefined && !last.stale
+  })
   for (const container of pod.spec.initContainers ?? []) {
     const own = view.views.get(container.name)
     if (isSidecar(container)) {

@@ -1,0 +1,188 @@
+// What a pod's containers stand on: its namespaces and addresses, its volumes, its own /etc files.
+// Made side by side, found again after a restart, and given back as a whole.
+
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Pod } from '#api/types/core-v1.gen.ts'
+import type { Standing } from '../volumes/downward.ts'
+import type { Mounted } from '../volumes/volumes.ts'
+import type { PodDeps } from './deps.ts'
+import { hostsFile, kernelHostname, resolvConf } from './files.ts'
+
+export type Sandbox = { ips: string[]; namespaces: { net?: string; ipc?: string; uts?: string } }
+
+/** The ground gave way; its event is posted. Nothing can start before `retryAt` (ms). */
+export class GroundError extends Error {
+  readonly retryAt: number
+  constructor(retryAt: number, options: ErrorOptions) {
+    super('the pod has nothing to stand on', options)
+    this.name = 'GroundError'
+    this.retryAt = retryAt
+  }
+}
+
+/** Pauses between attempts, doubled: the kubelet's for volumes, shorter at the long end. */
+const RETRY_MIN_MS = 500
+const RETRY_MAX_MS = 60_000
+
+type Part<T> = { making?: Promise<T>; made?: T; failures: number; retryAt: number }
+
+export class Ground {
+  readonly #deps: PodDeps
+  readonly #dir: string
+  readonly #ipc: string
+  #pod: Pod
+  readonly #sandbox: Part<Sandbox> = { failures: 0, retryAt: 0 }
+  readonly #volumes: Part<Mounted> = { failures: 0, retryAt: 0 }
+  #files: Promise<Record<string, string>> | undefined
+
+  constructor(pod: Pod, deps: PodDeps) {
+    this.#pod = pod
+    this.#deps = deps
+    this.#dir = join(deps.podsDir, pod.metadata.uid)
+    this.#ipc = join(this.#dir, 'ipc')
+  }
+
+  set pod(pod: Pod) {
+    this.#pod = pod
+  }
+
+  get ips(): string[] {
+    return this.#sandbox.made?.ips ?? []
+  }
+
+  get hostname(): string {
+    return this.#pod.spec.hostNetwork ? this.#deps.host.name : kernelHostname(this.#pod, this.#deps.dns.clusterDomain)
+  }
+
+  /** When (ms) the volumes must be refreshed. */
+  get refreshAt(): number | undefined {
+    return this.#volumes.made?.refreshAt
+  }
+
+  get standing(): Standing {
+    const { name, ips, allocatable } = this.#deps.host
+    return { nodeName: name, hostIPs: ips, podIPs: this.ips, allocatable }
+  }
+
+  /** Something failed last time: worth knowing before anything else is done for a start. */
+  get shaky(): boolean {
+    return this.#sandbox.failures + this.#volumes.failures > 0
+  }
+
+  /** Throws GroundError. */
+  sandbox(): Promise<Sandbox> {
+    return this.#once(this.#sandbox, 'FailedCreatePodSandBox', 'Failed to create pod sandbox: ', undefined, () => this.#makeSandbox())
+  }
+
+  /** Throws GroundError. Volumes may show the pod's address, so the sandbox comes first where they do. */
+  volumes(signal: AbortSignal): Promise<Mounted> {
+    return this.#once(this.#volumes, 'FailedMount', '', signal, async () => {
+      if (showsAddress(this.#pod)) await this.sandbox()
+      return this.#deps.volumes.mount(this.#pod, this.standing, signal)
+    })
+  }
+
+  /** Brings mounted volumes up to date; what cannot be now is tried again with the next change. */
+  async refresh(signal: AbortSignal): Promise<void> {
+    if (!this.#volumes.made) return void (this.#volumes.retryAt = 0)
+    try {
+      this.#volumes.made = await this.#deps.volumes.mount(this.#pod, this.standing, signal)
+    } catch (error) {
+      if (signal.aborted) return
+      this.#warn('FailedMount', '', error)
+      this.#volumes.made = { ...this.#volumes.made, refreshAt: this.#deps.clock.now() + RETRY_MAX_MS }
+    }
+  }
+
+  /** /etc/hosts, resolv.conf and hostname: where the container sees them → where they are. */
+  files(): Promise<Record<string, string>> {
+    this.#files ??= this.#writeFiles().catch((error: unknown) => {
+      this.#files = undefined
+      throw error
+    })
+    return this.#files
+  }
+
+  /** Idempotent, and complete even if nothing was ever made. */
+  async release(): Promise<void> {
+    const { network, namespaces, volumes } = this.#deps
+    const { uid } = this.#pod.metadata
+    await Promise.allSettled([this.#sandbox.making, this.#volumes.making, this.#files])
+    const steps = await Promise.allSettled([network.teardown(uid), namespaces.unpin(this.#ipc).then(() => volumes.unmount(uid))])
+    const failures = steps.filter((step) => step.status === 'rejected').map(({ reason }) => reason as unknown)
+    if (failures.length > 0) throw new AggregateError(failures, `pod ${uid} could not be torn down`)
+    this.#sandbox.made = undefined
+    this.#volumes.made = undefined
+    this.#files = undefined
+  }
+
+  async #makeSandbox(): Promise<Sandbox> {
+    const { network, namespaces, host } = this.#deps
+    const { spec, metadata } = this.#pod
+    if (spec.hostNetwork) {
+      if (!spec.hostIPC) await namespaces.create({ ipc: this.#ipc })
+      return { ips: host.ips, namespaces: spec.hostIPC ? {} : { ipc: this.#ipc } }
+    }
+    const { uid, name, namespace = '' } = metadata
+    const made = await network.setup({ uid, namespace, name, hostname: this.hostname })
+    const { ipc, ...others } = made.namespaces
+    return { ips: made.ips, namespaces: spec.hostIPC ? others : { ...others, ipc } }
+  }
+
+  async #writeFiles(): Promise<Record<string, string>> {
+    const { ips } = await this.sandbox()
+    const { clusterDomain } = this.#deps.dns
+    const ofHost = this.#pod.spec.hostNetwork ? await readFile('/etc/hosts', 'utf8').catch(() => '') : ''
+    await mkdir(this.#dir, { recursive: true, mode: 0o750 })
+    const texts = {
+      '/etc/hosts': hostsFile(this.#pod, ips, clusterDomain, ofHost),
+      '/etc/resolv.conf': resolvConf(this.#pod, this.#deps.dns),
+      '/etc/hostname': `${this.hostname}\n`,
+    }
+    const entries = Object.entries(texts).map(async ([target, text]) => {
+      const source = join(this.#dir, target.replace('/etc/', 'etc-'))
+      await writeFile(source, text, { mode: 0o644 })
+      return [target, source] as const
+    })
+    return Object.fromEntries(await Promise.all(entries))
+  }
+
+  /** One attempt at a time, shared by all who wait; one event for each that fails. */
+  async #once<T>(part: Part<T>, reason: string, prefix: string, signal: AbortSignal | undefined, make: () => Promise<T>): Promise<T> {
+    if (part.made) return part.made
+    const { clock } = this.#deps
+    if (!part.making) {
+      if (part.retryAt > clock.now()) throw new GroundError(part.retryAt, {})
+      part.making = this.#attempt(part, reason, prefix, signal, make).finally(() => (part.making = undefined))
+    }
+    return part.making
+  }
+
+  async #attempt<T>(part: Part<T>, reason: string, prefix: string, signal: AbortSignal | undefined, make: () => Promise<T>): Promise<T> {
+    try {
+      part.made = await make()
+      part.failures = 0
+      return part.made
+    } catch (error) {
+      if (error instanceof GroundError || signal?.aborted) throw error
+      part.retryAt = this.#deps.clock.now() + Math.min(RETRY_MIN_MS * 2 ** part.failures++, RETRY_MAX_MS)
+      this.#warn(reason, prefix, error)
+      throw new GroundError(part.retryAt, { cause: error })
+    }
+  }
+
+  #warn(reason: string, prefix: string, error: unknown): void {
+    const message = prefix + (error instanceof Error ? error.message : String(error))
+    this.#deps.events.event(this.#pod, 'Warning', reason, message)
+    this.#deps.log.warn({ err: error, pod: this.#pod.metadata.name, namespace: this.#pod.metadata.namespace }, reason)
+  }
+}
+
+function showsAddress(pod: Pod): boolean {
+  const items = (pod.spec.volumes ?? []).flatMap(({ downwardAPI, projected }) => [
+    ...(downwardAPI?.items ?? []),
+    ...(projected?.sources ?? []).flatMap((source) => source.downwardAPI?.items ?? []),
+  ])
+  return items.some(({ fieldRef }) => fieldRef?.fieldPath.startsWith('status.podIP'))
+}

@@ -1,0 +1,482 @@
+import assert from 'node:assert/strict'
+import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { ConfigMap, Pod } from '#api/kinds/index.ts'
+import type { ContainerStatus, PodStatus, Pod as PodType } from '#api/types/core-v1.gen.ts'
+import { RuntimeError } from '../runtime/runtime.ts'
+import { VolumeError } from '../volumes/volume-error.ts'
+import { containerOf, podIn, type World, world } from './fakes.ts'
+import { openPods, type Pods } from './pods.ts'
+
+type Setup = World & {
+  readonly pods: Pods
+  /** The status in the API, as soon as it is as wanted. */
+  until(wanted: (status: PodStatus) => unknown, name?: string): Promise<PodStatus>
+  gone(name?: string): Promise<void>
+  /** A new agent on the same node: what the old one left is there. */
+  restart(): Promise<void>
+}
+
+async function setup(t: TestContext): Promise<Setup> {
+  const folder = await mkdtemp(join(tmpdir(), 'coracle-pods-'))
+  const all = world(folder)
+  const pods = openPods(all.deps)
+  await pods.adopt([])
+  const live = { pods }
+  const follow = new AbortController()
+  const list = async () => (await all.client.list(Pod)).items
+  void (async () => {
+    for await (const { type, object } of all.client.watch(Pod, { signal: follow.signal })) {
+      if (type === 'DELETED') live.pods.remove(object)
+      else if (type !== 'BOOKMARK') live.pods.set(object)
+    }
+  })()
+  t.after(async () => {
+    follow.abort()
+    await live.pods.close()
+    await all.deps.objects.close()
+    assert.equal(all.clock.pending, 0, 'timers are left')
+    await rm(folder, { recursive: true })
+  })
+  const find = async (name: string) => all.client.find(Pod, { namespace: 'shop', name })
+  let latest = new Map<string, PodStatus>()
+  const patience = async <T>(look: () => Promise<T | undefined>, what: string): Promise<T> => {
+    for (let turn = 0; turn < 2000; turn++) {
+      const found = await look()
+      if (found !== undefined) return found
+      // Files are really written, so time is real here; what waits for the clock stays waiting, but for the calm of the status.
+      await setImmediate()
+      if (turn % 20 === 19) await all.clock.advance(20)
+    }
+    throw new Error(`${what} never came: ${JSON.stringify([...latest])}`)
+  }
+  return {
+    ...all,
+    get pods() {
+      return live.pods
+    },
+    until: (wanted, name = 'web') =>
+      patience(async () => {
+        const status = (await find(name))?.status
+        latest = new Map([[name, status ?? {}]])
+        return status && wanted(status) ? status : undefined
+      }, String(wanted)),
+    gone: (name = 'web') => patience(async () => ((await find(name)) ? undefined : Promise.resolve(true)), 'its end').then(() => undefined),
+    async restart() {
+      await live.pods.close()
+      live.pods = openPods(all.deps)
+      await live.pods.adopt(await list())
+    },
+  }
+}
+
+const ready = ({ conditions }: PodStatus) => conditions?.find(({ type }) => type === 'Ready')?.status === 'True'
+const first = ({ containerStatuses }: PodStatus): ContainerStatus => containerStatuses![0]!
+const waiting = (reason: string) => (status: PodStatus) => status.containerStatuses?.[0]?.state.waiting?.reason === reason
+const settled = async () => {
+  for (let i = 0; i < 50; i++) await setImmediate()
+}
+
+test('a pod comes up: ground, image, container, status', async (t) => {
+  const { client, until, runtime, events, clock } = await setup(t)
+  const pod = podIn(client)
+  const status = await until(ready)
+  assert.ok(clock.monotonic() < 100, 'nothing waited for a timer')
+  assert.equal(status.phase, 'Running')
+  assert.equal(status.podIP, '10.42.0.2')
+  assert.deepEqual(status.hostIPs, [{ ip: '10.0.0.1' }])
+  assert.equal(status.qosClass, 'BestEffort')
+  assert.deepEqual(
+    status.conditions?.map(({ type, status }) => `${type}=${status}`),
+    ['PodScheduled=True', 'PodReadyToStartContainers=True', 'Initialized=True', 'Ready=True', 'ContainersReady=True'],
+  )
+  const { containerID, imageID, restartCount, started, state } = first(status)
+  assert.deepEqual(
+    { containerID, imageID, restartCount, started },
+    { containerID: 'coracle://c1', imageID: 'sha256:busybox:1', restartCount: 0, started: true },
+  )
+  assert.equal(state.running?.startedAt, '2025-01-01T00:00:00Z')
+  assert.deepEqual(events, [
+    'Normal Pulled Container image "busybox:1" already present on machine',
+    'Normal Created Created container: web',
+    'Normal Started Started container web',
+  ])
+  const { spec } = runtime.newest('web')!
+  assert.deepEqual(spec.args, ['sh'])
+  assert.deepEqual(spec.namespaces, { net: '/ns/net', ipc: '/ns/ipc', uts: '/ns/uts', pid: 'new' })
+  assert.equal(spec.cgroup, `kubepods/besteffort/pod${pod.metadata.uid}/c1`)
+  assert.match(spec.logPath, /logs\/shop_web_[-0-9a-f]+\/web\/0\.log$/)
+  const hosts = spec.mounts.find(({ target }) => target === '/etc/hosts')!
+  assert.match(await readFile(hosts.source, 'utf8'), /^10\.42\.0\.2\tweb$/m)
+  assert.equal(client.writes.filter((write) => write.includes('status')).length, 1, 'one write for all of it')
+})
+
+test('a container that crashes is restarted at once, then in its loop', async (t) => {
+  const { client, until, runtime, events, clock } = await setup(t)
+  podIn(client)
+  await until(ready)
+  runtime.exit('web', 1)
+  await until((status) => first(status).restartCount === 1 && ready(status))
+  runtime.exit('web', 3)
+  const status = await until(waiting('CrashLoopBackOff'))
+  assert.equal(status.phase, 'Running')
+  assert.equal(ready(status), false)
+  assert.match(first(status).state.waiting?.message ?? '', /^back-off 10s restarting failed container=web pod=web_shop\(/)
+  assert.equal(first(status).lastState.terminated?.exitCode, 3)
+  assert.equal(first(status).lastState.terminated?.reason, 'Error')
+  assert.equal(events.filter((event) => event.startsWith('Warning BackOff')).length, 1)
+  await clock.advance(10_000)
+  await until((status) => first(status).restartCount === 2 && ready(status))
+  assert.deepEqual(runtime.log, ['start web#0', 'start web#1', 'start web#2', 'remove web#0'])
+})
+
+test('a pod that runs to its end', async (t) => {
+  const { client, until, runtime, grounds, pods, deps } = await setup(t)
+  const pod = podIn(client, { restartPolicy: 'Never' })
+  await until(ready)
+  const { logPath } = runtime.newest('web')!.spec
+  await writeFile(logPath, '')
+  runtime.exit('web', 0)
+  const status = await until(({ phase }) => phase === 'Succeeded')
+  assert.equal(first(status).state.terminated?.reason, 'Completed')
+  assert.equal(status.conditions?.find(({ type }) => type === 'Ready')?.reason, 'PodCompleted')
+  await settled()
+  assert.deepEqual([grounds.sandboxes.size, grounds.volumes.size], [0, 0])
+  assert.equal(runtime.states.size, 1, 'its record stays for its log')
+  await access(logPath)
+  await client.delete(Pod, { namespace: 'shop', name: 'web' })
+  await pods.idle()
+  assert.equal(runtime.states.size, 0)
+  await assert.rejects(access(join(deps.logsDir, `shop_web_${pod.metadata.uid}`)))
+})
+
+test('a failing container fails a pod that is not to be restarted', async (t) => {
+  const { client, until, runtime } = await setup(t)
+  podIn(client, { restartPolicy: 'Never' })
+  await until(ready)
+  runtime.exit('web', 137, { oomKilled: true })
+  const status = await until(({ phase }) => phase === 'Failed')
+  assert.equal(first(status).state.terminated?.reason, 'OOMKilled')
+})
+
+test('init containers run in order, and their failure is retried', async (t) => {
+  const { client, until, runtime } = await setup(t)
+  podIn(client, { initContainers: [containerOf('one'), containerOf('two')] })
+  const before = await until(({ initContainerStatuses }) => initContainerStatuses?.[0]?.state.running)
+  assert.equal(first(before).state.waiting?.reason, 'PodInitializing')
+  assert.equal(before.conditions?.find(({ type }) => type === 'Initialized')?.message, 'containers with incomplete status: [one two]')
+  runtime.exit('one', 1)
+  await until(({ initContainerStatuses }) => initContainerStatuses?.[0]?.restartCount === 1)
+  runtime.exit('one', 0)
+  await until(({ initContainerStatuses }) => initContainerStatuses?.[1]?.state.running)
+  runtime.exit('two', 0)
+  await until(ready)
+  assert.deepEqual(runtime.log, ['start one#0', 'start one#1', 'start two#0', 'start web#0'])
+})
+
+test('a deleted pod is stopped within its grace, cleared away, and then deleted', async (t) => {
+  const { client, until, gone, runtime, grounds, events, held, pods } = await setup(t)
+  podIn(client, { terminationGracePeriodSeconds: 7 })
+  await until(ready)
+  assert.equal(held.size, 1)
+  await client.delete(Pod, { namespace: 'shop', name: 'web' })
+  await gone()
+  await pods.idle()
+  assert.deepEqual(runtime.log, ['start web#0', 'stop web#0 7', 'remove web#0'])
+  assert.deepEqual([grounds.sandboxes.size, grounds.volumes.size, held.size], [0, 0, 0])
+  assert.ok(events.includes('Normal Killing Stopping container web'))
+})
+
+test('a container that does not listen is given its grace; a second deletion cuts it short', async (t) => {
+  const { client, until, gone, runtime } = await setup(t)
+  podIn(client)
+  await until(ready)
+  runtime.stubborn.add('web')
+  await client.delete(Pod, { namespace: 'shop', name: 'web' })
+  await settled()
+  await client.delete(Pod, { namespace: 'shop', name: 'web' }, { gracePeriodSeconds: 1 })
+  await gone()
+  assert.deepEqual(runtime.log.slice(0, 3), ['start web#0', 'stop web#0 30', 'stop web#0 1'])
+})
+
+test('preStop runs first, and takes its time out of the grace', async (t) => {
+  const { client, until, gone, runtime, events, clock } = await setup(t)
+  podIn(client, {
+    terminationGracePeriodSeconds: 10,
+    containers: [containerOf('web', { lifecycle: { preStop: { sleep: { seconds: 4 } } } })],
+  })
+  await until(ready)
+  runtime.commands.set('bye', 1)
+  await client.delete(Pod, { namespace: 'shop', name: 'web' })
+  await settled()
+  assert.deepEqual(runtime.log, ['start web#0'])
+  await clock.advance(4_000)
+  await gone()
+  assert.deepEqual(runtime.log.slice(0, 2), ['start web#0', 'stop web#0 6'])
+  assert.ok(!events.some((event) => event.includes('FailedPreStopHook')))
+})
+
+test('a pod that vanished from the API is brought down', async (t) => {
+  const { client, until, runtime, pods, grounds } = await setup(t)
+  podIn(client)
+  await until(ready)
+  client.drop(Pod, { namespace: 'shop', name: 'web' })
+  await settled()
+  await pods.idle()
+  assert.deepEqual(runtime.log, ['start web#0', 'stop web#0 30', 'remove web#0'])
+  assert.equal(grounds.sandboxes.size, 0)
+})
+
+test('an image that is not to be had is backed off from', async (t) => {
+  const { client, until, events, registry, clock } = await setup(t)
+  podIn(client, { containers: [containerOf('web', { image: 'nope:1' })] })
+  await until(waiting('ErrImagePull'))
+  await clock.advance(2_000)
+  const status = await until(waiting('ImagePullBackOff'))
+  assert.equal(first(status).state.waiting?.message, 'Back-off pulling image "nope:1": ErrImagePull: nope:1: not found')
+  assert.equal(status.phase, 'Pending')
+  assert.deepEqual(events, [
+    'Normal Pulling Pulling image "nope:1"',
+    'Warning Failed Failed to pull image "nope:1": nope:1: not found',
+    'Warning Failed Error: ErrImagePull',
+    'Normal BackOff Back-off pulling image "nope:1"',
+    'Warning Failed Error: ImagePullBackOff',
+  ])
+  registry.add('nope:1')
+  await clock.advance(10_000)
+  await until(ready)
+})
+
+test('an image that must not be pulled', async (t) => {
+  const { client, until } = await setup(t)
+  podIn(client, { containers: [containerOf('web', { image: 'nope:1', imagePullPolicy: 'Never' })] })
+  const status = await until(waiting('ErrImageNeverPull'))
+  assert.equal(first(status).state.waiting?.message, 'Container image "nope:1" is not present with pull policy of Never')
+})
+
+test('a missing ConfigMap holds the container back until it appears', async (t) => {
+  const { client, until, events, clock } = await setup(t)
+  const env = [{ name: 'COLOR', valueFrom: { configMapKeyRef: { name: 'paint', key: 'color' } } }]
+  podIn(client, { containers: [containerOf('web', { env })] })
+  const status = await until(waiting('CreateContainerConfigError'))
+  assert.equal(first(status).state.waiting?.message, 'configmap "paint" not found')
+  assert.ok(events.includes('Warning Failed Error: configmap "paint" not found'))
+  const since = clock.monotonic()
+  client.put(ConfigMap, { metadata: { namespace: 'shop', name: 'paint' }, data: { color: 'red' } })
+  await until(ready)
+  assert.ok(clock.monotonic() - since < 5_000, 'it waited for the retry')
+})
+
+test('the environment, and commands that use it', async (t) => {
+  const { client, until, runtime } = await setup(t)
+  client.put(ConfigMap, { metadata: { namespace: 'shop', name: 'paint' }, data: { COLOR: 'red', SHADE: 'dark' } })
+  podIn(client, {
+    containers: [
+      containerOf('web', {
+        command: ['echo', '$(COLOR)', '$$(COLOR)', '$(NONE)'],
+        args: ['$(WHO)'],
+        envFrom: [{ prefix: 'P_', configMapRef: { name: 'paint' } }],
+        env: [
+          { name: 'COLOR', valueFrom: { configMapKeyRef: { name: 'paint', key: 'COLOR' } } },
+          { name: 'WHO', value: '$(COLOR) $(IP)' },
+          { name: 'IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+          { name: 'LIMIT', valueFrom: { resourceFieldRef: { resource: 'limits.cpu' } } },
+          { name: 'UNSET', valueFrom: { configMapKeyRef: { name: 'paint', key: 'none', optional: true } } },
+        ],
+      }),
+    ],
+  })
+  await until(ready)
+  const { args, env } = runtime.newest('web')!.spec
+  assert.deepEqual(args, ['echo', 'red', '$(COLOR)', '$(NONE)', 'red $(IP)'])
+  assert.deepEqual(env.slice(1), ['HOSTNAME=web', 'P_COLOR=red', 'P_SHADE=dark', 'COLOR=red', 'WHO=red $(IP)', 'IP=10.42.0.2', 'LIMIT=4'])
+})
+
+test('volumes that cannot be mounted are tried again', async (t) => {
+  const { client, until, events, grounds } = await setup(t)
+  grounds.volumeFailures.push(new VolumeError('no'), new VolumeError('no'))
+  podIn(client)
+  await until(ready)
+  assert.deepEqual(
+    events.filter((event) => event.startsWith('Warning')),
+    ['Warning FailedMount no', 'Warning FailedMount no'],
+  )
+})
+
+test('a sandbox that cannot be made is tried again', async (t) => {
+  const { client, until, events, grounds } = await setup(t)
+  grounds.failures.push(new Error('no addresses left'))
+  podIn(client, { containers: [containerOf('a'), containerOf('b')] })
+  await until(ready)
+  assert.deepEqual(
+    events.filter((event) => event.startsWith('Warning')),
+    ['Warning FailedCreatePodSandBox Failed to create pod sandbox: no addresses left'],
+  )
+})
+
+test('a command that cannot be run counts as a run that failed', async (t) => {
+  const { client, until, runtime } = await setup(t)
+  runtime.failNext(new RuntimeError('StartError', 'exec: "nope": executable file not found in $PATH'))
+  podIn(client, { restartPolicy: 'Never' })
+  const status = await until(({ phase }) => phase === 'Failed')
+  const { exitCode, reason, message } = first(status).state.terminated!
+  assert.deepEqual(
+    { exitCode, reason, message },
+    { exitCode: 128, reason: 'StartError', message: 'exec: "nope": executable file not found in $PATH' },
+  )
+})
+
+test('a container that cannot be created is tried again, and is no run', async (t) => {
+  const { client, until, runtime, clock } = await setup(t)
+  runtime.failNext(new RuntimeError('CreateContainerError', 'no space left on device'))
+  podIn(client)
+  await until(waiting('CreateContainerError'))
+  await clock.advance(10_000)
+  const status = await until(ready)
+  assert.equal(first(status).restartCount, 0)
+})
+
+test('a liveness probe that gives up has its container restarted', async (t) => {
+  const { client, until, runtime, events, clock } = await setup(t)
+  const livenessProbe = { exec: { command: ['alive'] }, periodSeconds: 5, failureThreshold: 2 }
+  podIn(client, { containers: [containerOf('web', { livenessProbe })] })
+  await until(ready)
+  runtime.commands.set('alive', 1)
+  await clock.advance(10_000)
+  runtime.commands.delete('alive')
+  const status = await until((status) => first(status).restartCount === 1 && ready(status))
+  assert.equal(first(status).lastState.terminated?.exitCode, 0)
+  assert.equal(events.filter((event) => event === 'Warning Unhealthy Liveness probe failed: ').length, 2)
+  assert.ok(events.includes('Normal Killing Container web failed liveness probe, will be restarted'))
+})
+
+test('a failing postStart hook ends its container', async (t) => {
+  const { client, until, runtime, events } = await setup(t)
+  runtime.commands.set('hello', 1)
+  podIn(client, { containers: [containerOf('web', { lifecycle: { postStart: { exec: { command: ['hello'] } } } })] })
+  await until((status) => status.containerStatuses?.[0]?.restartCount === 1)
+  assert.deepEqual(runtime.log.slice(0, 3), ['start web#0', 'exec web#0 hello', 'stop web#0 30'])
+  assert.ok(events.includes('Warning FailedPostStartHook PostStartHook failed: '))
+})
+
+test('a pod past its deadline fails, and its containers are stopped', async (t) => {
+  const { client, until, clock, runtime } = await setup(t)
+  podIn(client, { activeDeadlineSeconds: 60 })
+  await until(ready)
+  await clock.advance(60_000)
+  const status = await until(({ phase, containerStatuses }) => phase === 'Failed' && containerStatuses?.[0]?.state.terminated)
+  assert.equal(status.reason, 'DeadlineExceeded')
+  assert.deepEqual(runtime.log, ['start web#0', 'stop web#0 30'])
+})
+
+test('what a container says of its end', async (t) => {
+  const { client, until, runtime } = await setup(t)
+  podIn(client, {
+    restartPolicy: 'Never',
+    containers: [containerOf('web', { terminationMessagePolicy: 'FallbackToLogsOnError' }), containerOf('b')],
+  })
+  await until(ready)
+  const of = (name: string) => runtime.newest(name)!.spec
+  await writeFile(
+    of('web').logPath,
+    '2025-01-01T00:00:00Z stdout F all\n2025-01-01T00:00:00Z stderr P is \n2025-01-01T00:00:00Z stderr F lost\n',
+  )
+  await writeFile(of('b').mounts.find(({ target }) => target === '/dev/termination-log')!.source, 'bye')
+  runtime.exit('web', 1)
+  runtime.exit('b', 0)
+  const { containerStatuses } = await until(({ phase }) => phase === 'Failed')
+  assert.deepEqual(
+    containerStatuses?.map(({ state }) => state.terminated?.message),
+    ['all\nis lost\n', 'bye'],
+  )
+})
+
+test('a restarted agent finds its containers, and starts none again', async (t) => {
+  const all = await setup(t)
+  const { client, until, runtime, held } = all
+  const readinessProbe = { exec: { command: ['ready'] } }
+  podIn(client, { containers: [containerOf('web', { readinessProbe })] })
+  await until(ready)
+  const writes = client.writes.length
+  await all.restart()
+  await settled()
+  assert.deepEqual(
+    runtime.log.filter((line) => !line.startsWith('exec')),
+    ['start web#0'],
+  )
+  assert.equal(client.writes.length, writes, 'nothing has changed, so nothing is written')
+  assert.equal(held.size, 1)
+  runtime.exit('web', 1)
+  const status = await until((status) => first(status).restartCount === 1 && ready(status))
+  assert.equal(first(status).lastState.terminated?.exitCode, 1)
+})
+
+test('what ended while the agent was away is taken in', async (t) => {
+  const all = await setup(t)
+  const { client, until, runtime } = all
+  podIn(client, { restartPolicy: 'Never' })
+  await until(ready)
+  await all.pods.close()
+  runtime.exit('web', 5)
+  await all.restart()
+  const status = await until(({ phase }) => phase === 'Failed')
+  assert.equal(first(status).state.terminated?.exitCode, 5)
+})
+
+test('pods that were deleted while the agent was away are brought down', async (t) => {
+  const all = await setup(t)
+  const { client, until, runtime, grounds } = all
+  podIn(client, { terminationGracePeriodSeconds: 5 })
+  await until(ready)
+  grounds.sandboxes.add('left-over')
+  await all.pods.close()
+  client.drop(Pod, { namespace: 'shop', name: 'web' })
+  await all.restart()
+  await all.pods.idle()
+  assert.deepEqual(runtime.log, ['start web#0', 'stop web#0 5', 'remove web#0'])
+  assert.deepEqual([grounds.sandboxes.size, grounds.volumes.size], [0, 0])
+})
+
+test('a pod that was over stays as it was', async (t) => {
+  const all = await setup(t)
+  const { client, until, runtime } = all
+  podIn(client, { restartPolicy: 'Never' })
+  await until(ready)
+  runtime.exit('web', 0)
+  await until(({ phase }) => phase === 'Succeeded')
+  await settled()
+  runtime.states.clear()
+  const writes = client.writes.length
+  await all.restart()
+  await settled()
+  assert.equal(client.writes.length, writes)
+  assert.equal(runtime.log.filter((line) => line.startsWith('start')).length, 1)
+})
+
+test('a status that cannot be written is written when the server is back', async (t) => {
+  const { client, until, clock } = await setup(t)
+  let away = true
+  client.intercept(({ verb }) => {
+    if (away && verb === 'patch') throw Object.assign(new Error('down'))
+  })
+  podIn(client)
+  await settled()
+  await clock.advance(1_000)
+  away = false
+  await until(ready)
+})
+
+test('the pod of another moment: a new image replaces the container', async (t) => {
+  const { client, until, runtime, stored } = await setup(t)
+  const pod = podIn(client)
+  await until(ready)
+  stored.add('busybox:2')
+  const changed: PodType = { ...pod, spec: { ...pod.spec, containers: [containerOf('web', { image: 'busybox:2' })] } }
+  client.put(Pod, { ...changed, status: (await client.get(Pod, pod.metadata as { name: string })).status })
+  const status = await until((status) => ready(status) && first(status).image === 'busybox:2' && first(status).restartCount === 1)
+  assert.equal(first(status).imageID, 'sha256:busybox:2')
+  assert.deepEqual(runtime.log, ['start web#0', 'stop web#0 30', 'start web#1'])
+})

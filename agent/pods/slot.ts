@@ -1,0 +1,137 @@
+// One container of a pod as the agent knows it: its newest process, the one before, and what is going
+// on with it. The worker alone changes it; plan and status are read from it.
+
+import type { Container, ContainerStatus, Pod } from '#api/types/core-v1.gen.ts'
+import type { ContainerState } from '../runtime/runtime.ts'
+import type { Backoff } from './backoff.ts'
+import type { View } from './plan.ts'
+import type { Health, Prober } from './prober.ts'
+
+export const ID_PREFIX = 'coracle://'
+
+/** A container in the runtime, or one that failed to become that. Times are RFC 3339. */
+export type Process = {
+  id: string
+  attempt: number
+  phase: 'running' | 'exited'
+  startedAt?: string
+  finishedAt?: string
+  exitCode?: number
+  /** Why it ended, where its exit code does not say. */
+  reason?: string
+  message?: string
+  /** As the pod names it, and its digest. */
+  image: string
+  imageID: string
+  imageKey?: string
+  logPath?: string
+  terminationLog?: string
+  pid?: number
+  /** The image's own. */
+  stopSignal?: string
+  /** It ran before the node last booted: what it left in memory is gone. */
+  stale?: boolean
+}
+
+export type Slot = {
+  container: Container
+  init: boolean
+  current?: Process
+  previous?: Process
+  /** The attempt that follows processes whose traces are lost. */
+  floor: number
+  task?: 'starting' | 'stopping'
+  stopBy?: number
+  /** Ends the start under way. */
+  startAbort?: AbortController
+  starting?: Promise<void>
+  /** Cuts the preStop hook short. */
+  hookAbort?: AbortController
+  waiting?: {
+    reason: string
+    message?: string /** What it becomes, and when (ms). */
+    later?: { reason: string; message: string; at: number }
+  }
+  /** It is running and through with its postStart hook. */
+  settled: boolean
+  prober?: Prober
+  condemned?: View['condemned']
+  retryAt?: number
+  /** Of crash loops, and of pulling its image. */
+  backoff?: Backoff
+  pullBackoff?: Backoff
+}
+
+/** What the runtime's record of a container carries for us. */
+export type Labels = {
+  image: string
+  imageID: string /** The image store's own id of it. */
+  imageKey: string
+  boot: string
+  grace: string
+  terminationLog: string
+  stopSignal?: string
+}
+
+/** A slot for each container, the init ones first. */
+export function slotsOf({ spec, status }: Pod): Slot[] {
+  const { containerStatuses = [], initContainerStatuses = [] } = status ?? {}
+  const make = (init: boolean, statuses: ContainerStatus[]) => (container: Container) => {
+    const before = statuses.find(({ name }) => name === container.name)
+    const floor = before ? before.restartCount + (before.containerID ? 1 : 0) : 0
+    return { container, init, floor, settled: false }
+  }
+  return [...(spec.initContainers ?? []).map(make(true, initContainerStatuses)), ...spec.containers.map(make(false, containerStatuses))]
+}
+
+export const isSidecarSlot = ({ container, init }: Slot): boolean => init && container.restartPolicy === 'Always'
+
+export const healthOf = (slot: Slot): Health => {
+  if (slot.current?.phase !== 'running' || !slot.settled) return { started: false, ready: false }
+  return slot.prober?.health ?? { started: false, ready: false }
+}
+
+export function processOf(state: ContainerState, boot: string): Process {
+  const labels = (state.spec.labels ?? {}) as Partial<Labels>
+  return {
+    id: state.id,
+    attempt: state.spec.attempt,
+    phase: state.phase === 'exited' ? 'exited' : 'running',
+    startedAt: state.startedAt,
+    finishedAt: state.finishedAt,
+    exitCode: state.exitCode,
+    ...(state.oomKilled && { reason: 'OOMKilled' }),
+    image: labels.image ?? '',
+    imageID: labels.imageID ?? '',
+    imageKey: labels.imageKey,
+    terminationLog: labels.terminationLog,
+    pid: state.pid,
+    stopSignal: labels.stopSignal,
+    logPath: state.spec.logPath,
+    ...(labels.boot !== undefined && labels.boot !== boot && { stale: true }),
+  }
+}
+
+export function viewOf(slot: Slot): View {
+  const { current, container } = slot
+  const rerun = current?.stale && slot.init && !isSidecarSlot(slot)
+  return {
+    ...(current &&
+      !rerun && {
+        last: {
+          phase: current.phase,
+          exitCode: current.exitCode,
+          finishedAt: current.finishedAt === undefined ? undefined : Date.parse(current.finishedAt),
+          stale: current.stale,
+        },
+      }),
+    next: current ? current.attempt + 1 : slot.floor,
+    task: slot.task,
+    stopBy: slot.stopBy,
+    started: healthOf(slot).started,
+    condemned: slot.condemned,
+    changed: current !== undefined && container.image !== undefined && current.image !== container.image,
+    retryAt: slot.retryAt,
+    backoff: slot.backoff,
+  }
+}

@@ -1,0 +1,117 @@
+// A pod's status from what its containers are: a pure function, in the kubelet's wording
+// (kubernetes pkg/kubelet/kubelet_pods.go, pkg/kubelet/status/generate.go).
+
+import { timestamp } from '#api/clock.ts'
+import type { ContainerState, ContainerStatus, Pod, PodPhase, PodStatus } from '#api/types/core-v1.gen.ts'
+import { conditionsOf } from './conditions.ts'
+import { qosClass } from './qos.ts'
+import { healthOf, ID_PREFIX, isSidecarSlot, type Process, type Slot } from './slot.ts'
+
+export type Situation = {
+  pod: Pod
+  slots: readonly Slot[]
+  /** The sandbox's; none before there is one. */
+  ips: readonly string[]
+  hostIPs: readonly string[]
+  startedAt: number
+  now: number
+  crashLooping: ReadonlyMap<string, number>
+  /** All containers are past their last run. */
+  finished: boolean
+  /** The pod failed as a whole. */
+  failed?: { reason: string; message: string }
+}
+
+export const isOver = (phase: PodPhase | undefined): boolean => phase === 'Succeeded' || phase === 'Failed'
+
+export function statusOf(situation: Situation): PodStatus {
+  const { pod, slots, ips, hostIPs, startedAt, failed } = situation
+  const before = pod.status ?? {}
+  const containerStatuses = slots.filter((slot) => !slot.init).map((slot) => statusOfContainer(slot, situation))
+  const initContainerStatuses = slots.filter((slot) => slot.init).map((slot) => statusOfContainer(slot, situation))
+  const phase = isOver(before.phase) ? before.phase! : failed ? 'Failed' : phaseOf(situation)
+  const podIPs = ips.length > 0 ? ips.map((ip) => ({ ip })) : (before.podIPs ?? [])
+  return {
+    phase,
+    conditions: conditionsOf({ ...situation, phase, hasSandbox: ips.length > 0 && !isOver(phase) }),
+    ...(failed && { reason: failed.reason, message: failed.message }),
+    ...(hostIPs[0] && { hostIP: hostIPs[0], hostIPs: hostIPs.map((ip) => ({ ip })) }),
+    ...(podIPs[0] && { podIP: podIPs[0].ip, podIPs }),
+    startTime: timestamp(startedAt),
+    ...(initContainerStatuses.length > 0 && { initContainerStatuses }),
+    containerStatuses,
+    qosClass: before.qosClass ?? qosClass(pod),
+  }
+}
+
+function statusOfContainer(slot: Slot, { pod, slots, crashLooping, finished }: Situation): ContainerStatus {
+  const { container, current, previous } = slot
+  const { started, ready } = healthOf(slot)
+  const loop = crashLooping.get(container.name)
+  const shown = loop === undefined && !slot.waiting ? current : undefined
+  const last = shown === current ? previous : current
+  return {
+    name: container.name,
+    state: stateOf(slot, shown, { pod, slots, finished, loop }),
+    lastState: last ? terminated(last) : {},
+    ready: slot.init && !isSidecarSlot(slot) ? current?.phase === 'exited' && current.exitCode === 0 : ready,
+    restartCount: current?.attempt ?? Math.max(slot.floor - 1, 0),
+    image: container.image ?? current?.image ?? '',
+    imageID: current?.imageID ?? '',
+    ...(current && { containerID: ID_PREFIX + current.id }),
+    started,
+  }
+}
+
+type Around = Pick<Situation, 'pod' | 'slots' | 'finished'> & { loop: number | undefined }
+
+function stateOf(slot: Slot, shown: Process | undefined, { pod, slots, finished, loop }: Around): ContainerState {
+  const { container } = slot
+  if (shown?.phase === 'running') return { running: { startedAt: shown.startedAt } }
+  if (shown) return terminated(shown)
+  if (loop !== undefined) {
+    const delay = Math.round((slot.backoff?.delay ?? 0) / 1000)
+    const text = delay >= 60 ? `${Math.floor(delay / 60)}m${delay % 60}s` : `${delay}s`
+    const message = `back-off ${text} restarting failed container=${container.name} pod=${fullName(pod)}`
+    return { waiting: { reason: 'CrashLoopBackOff', message } }
+  }
+  if (slot.waiting) return { waiting: { reason: slot.waiting.reason, message: slot.waiting.message } }
+  if (finished) return { waiting: { reason: 'ContainerCreating' } }
+  return { waiting: { reason: initialised(slot, slots) ? 'ContainerCreating' : 'PodInitializing' } }
+}
+
+/** Whether what the container has to wait for has run. */
+function initialised(slot: Slot, slots: readonly Slot[]): boolean {
+  const before = slots.slice(0, slots.indexOf(slot)).filter((other) => other.init)
+  return before.every((other) => (isSidecarSlot(other) ? healthOf(other).started : other.current?.exitCode === 0)) || slot.init
+}
+
+function terminated(process: Process): ContainerState {
+  const { id, exitCode = UNKNOWN, startedAt, finishedAt, message } = process
+  const reason = process.reason ?? (process.exitCode === undefined ? 'ContainerStatusUnknown' : exitCode === 0 ? 'Completed' : 'Error')
+  return { terminated: { exitCode, reason, ...(message && { message }), startedAt, finishedAt, containerID: ID_PREFIX + id } }
+}
+
+/** The exit code of a container whose end nobody saw. */
+const UNKNOWN = 137
+
+/** `name_namespace(uid)`. */
+export const fullName = ({ metadata }: Pod): string => `${metadata.name}_${metadata.namespace}(${metadata.uid})`
+
+/** The kubelet's getPhase. */
+function phaseOf({ pod, slots, finished }: Situation): PodPhase {
+  const policy = pod.spec.restartPolicy ?? 'Always'
+  const mains = slots.filter((slot) => !slot.init)
+  const inits = slots.filter((slot) => slot.init)
+  const begun = mains.some(({ current }) => current)
+  const failedInit = inits.some((slot) => !isSidecarSlot(slot) && slot.current?.phase === 'exited' && slot.current.exitCode !== 0)
+  const stopped = mains.filter(({ current }) => current?.phase === 'exited')
+  const succeeded = stopped.filter(({ current }) => current?.exitCode === 0)
+
+  if (finished) return mains.length === succeeded.length ? 'Succeeded' : 'Failed'
+  if (failedInit && !begun && policy === 'Never') return 'Failed'
+  if (!mains.every(({ current }) => current)) return 'Pending'
+  if (stopped.length < mains.length || policy === 'Always') return 'Running'
+  if (succeeded.length === mains.length) return 'Succeeded'
+  return policy === 'Never' ? 'Failed' : 'Running'
+}

@@ -1,0 +1,316 @@
+// One pod of this node. After every change (of the pod, of a container, of time) `#step` looks at all
+// that is known, asks `plan` what to do, and sets it going; it never waits itself. Work that takes time
+// reports back by changing what is known and poking. So there is one writer of the pod's state, a
+// deletion is acted on while an image is still being pulled, and what can go on side by side does.
+
+import { rm } from 'node:fs/promises'
+import { isDeepStrictEqual } from 'node:util'
+import type { Timer } from '#api/clock.ts'
+import { isStatus } from '#api/errors.ts'
+import { Pod } from '#api/kinds/index.ts'
+import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
+import type { ContainerState } from '../runtime/runtime.ts'
+import type { PodDeps } from './deps.ts'
+import { Ground } from './ground.ts'
+import { type Action, type Plan, plan } from './plan.ts'
+import { referencesOf } from './references.ts'
+import { ID_PREFIX, slotsOf, viewOf } from './slot.ts'
+import { logFolder } from './start.ts'
+import { fullName, isOver, statusOf } from './status.ts'
+import { StatusWriter } from './status-writer.ts'
+import { type Around, Tender } from './tender.ts'
+
+export type WorkerOptions = {
+  pod: PodType
+  deps: PodDeps
+  /** Its containers as the runtime has them, after a restart of the agent. */
+  found: ContainerState[]
+  /** The pod is no more in the API. */
+  gone?: boolean
+  /** Nothing is left of the pod, here or in the API. */
+  onDone: () => void
+}
+
+/** Between attempts to take a pod down, doubled. */
+const RETRY_MIN_MS = 500
+const RETRY_MAX_MS = 60_000
+
+export class PodWorker {
+  readonly #deps: PodDeps
+  readonly #onDone: () => void
+  readonly #tenders: Tender[]
+  readonly #ground: Ground
+  readonly #writer: StatusWriter
+  readonly #closing = new AbortController()
+  readonly #tasks = new Set<Promise<unknown>>()
+  readonly #startedAt: number
+  /** It was over before this agent saw it: its status is history, and stays as it is. */
+  readonly #history: boolean
+  readonly #finishing = { busy: false, failures: 0, retryAt: 0 }
+  #objectHolds: (() => void)[] = []
+  #pod: PodType
+  #turn: Promise<void> = Promise.resolve()
+  #poked = false
+  #wake: Timer | undefined
+  #gone: boolean
+  #failed: { reason: string; message: string } | undefined
+  #endingSince: number | undefined
+  /** A pod that stays in the API keeps its containers' records and logs. */
+  #released: 'no' | 'ground' | 'all' = 'no'
+  #refreshing: Promise<void> | undefined
+  #looping: ReadonlySet<string> = new Set()
+
+  constructor({ pod, deps, found, gone = false, onDone }: WorkerOptions) {
+    this.#pod = pod
+    this.#deps = deps
+    this.#onDone = onDone
+    this.#ground = new Ground(pod, deps)
+    this.#writer = new StatusWriter(pod, deps)
+    this.#startedAt = pod.status?.startTime ? Date.parse(pod.status.startTime) : deps.clock.now()
+    this.#history = isOver(pod.status?.phase)
+    const slots = slotsOf(pod)
+    const around: Around = {
+      pod: () => this.#pod,
+      slots,
+      ground: this.#ground,
+      deps,
+      signal: this.#closing.signal,
+      poke: () => this.poke(),
+      event: (type, reason, message, fieldPath) => deps.events.event(this.#pod, type, reason, message, { fieldPath }),
+      run: (work, lasting) => this.#run(work, lasting),
+      takeTurn: () => {
+        const turn = this.#turn
+        const { promise, resolve } = Promise.withResolvers<void>()
+        this.#turn = promise
+        return { turn, over: resolve }
+      },
+    }
+    this.#tenders = slots.map((slot) => new Tender(slot, around))
+    this.#gone = gone
+    if (!this.#history && !gone) this.#hold()
+    // Only when all that was found is looked after again can the pod's state be told.
+    this.#poked = found.length > 0
+    if (this.#poked) this.#run(this.#adopt(found).finally(() => this.#stepSoon()))
+    else this.poke()
+  }
+
+  /** The pod as the API has it now. */
+  update(pod: PodType): void {
+    const before = this.#pod.metadata
+    this.#pod = pod
+    this.#ground.pod = pod
+    for (const { slot } of this.#tenders) {
+      const all = slot.init ? (pod.spec.initContainers ?? []) : pod.spec.containers
+      slot.container = all.find(({ name }) => name === slot.container.name) ?? slot.container
+    }
+    const { labels, annotations } = pod.metadata
+    if (!isDeepStrictEqual([labels, annotations], [before.labels, before.annotations])) this.#refresh()
+    this.poke()
+  }
+
+  /** The pod is no more in the API: bring it down, within the grace that it was last given. */
+  remove(last: PodType = this.#pod): void {
+    this.#pod = last
+    this.#gone = true
+    this.#run(this.#writer.close())
+    this.poke()
+  }
+
+  exited(state: ContainerState): void {
+    this.#tenders.find((tender) => tender.exited(state))
+  }
+
+  /** Lets go of the pod; its containers run on. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    this.#wake?.cancel()
+    for (const tender of this.#tenders) tender.close()
+    for (const release of this.#objectHolds.splice(0)) release()
+    await this.#writer.close()
+    await Promise.all(this.#tasks)
+  }
+
+  poke(): void {
+    if (this.#poked) return
+    this.#poked = true
+    this.#stepSoon()
+  }
+
+  #stepSoon(): void {
+    queueMicrotask(() => {
+      this.#poked = false
+      if (!this.#closing.signal.aborted) this.#step()
+    })
+  }
+
+  #step(): void {
+    const now = this.#deps.clock.now()
+    const released = this.#released === 'all' || (this.#released === 'ground' && !this.#leaving)
+    const next = plan({
+      pod: this.#pod,
+      now,
+      views: new Map(this.#tenders.map(({ slot }) => [slot.container.name, viewOf(slot)])),
+      startedAt: this.#startedAt,
+      over: this.#history || this.#failed !== undefined,
+      gone: this.#gone,
+      endingSince: this.#endingSince,
+      released,
+    })
+    for (const action of next.actions) this.#do(action, now)
+    this.#tellWaits(next, now)
+    this.#publish(next, now)
+    this.#sleepUntil(next.wakeAt, now)
+    if (next.finished && this.#gone && released && !this.#finishing.busy) this.#onDone()
+  }
+
+  #do(action: Action, now: number): void {
+    switch (action.do) {
+      case 'start':
+        return this.#tender(action.container).start(action.attempt, now)
+      case 'stop':
+        return this.#tender(action.container).stop(action, now)
+      case 'fail':
+        this.#failed = { reason: action.reason, message: action.message }
+        this.#deps.events.event(this.#pod, 'Normal', action.reason, action.message)
+        return this.poke()
+      case 'end':
+        this.#endingSince = now
+        return
+      case 'release':
+        return this.#finish(() => this.#release())
+      case 'delete':
+        return this.#finish(() => this.#delete())
+    }
+  }
+
+  /** Whether nothing of the pod is to stay, as opposed to one that is over and still to be looked at. */
+  get #leaving(): boolean {
+    return this.#gone || this.#pod.metadata.deletionTimestamp !== undefined
+  }
+
+  /** Releasing and deleting: one at a time, tried again until done. */
+  #finish(work: () => Promise<void>): void {
+    const finishing = this.#finishing
+    const { clock, log } = this.#deps
+    if (finishing.busy || finishing.retryAt > clock.now()) return
+    finishing.busy = true
+    const attempt = async () => {
+      try {
+        await work()
+        finishing.failures = 0
+      } catch (error) {
+        finishing.retryAt = clock.now() + Math.min(RETRY_MIN_MS * 2 ** finishing.failures++, RETRY_MAX_MS)
+        if (!this.#closing.signal.aborted) log.warn({ err: error, pod: fullName(this.#pod) }, 'could not take a pod down yet')
+      } finally {
+        finishing.busy = false
+        this.poke()
+      }
+    }
+    this.#run(attempt())
+  }
+
+  async #release(): Promise<void> {
+    const all = this.#leaving
+    for (const release of this.#objectHolds.splice(0)) release()
+    await this.#refreshing
+    if (all) await Promise.all(this.#tenders.map((tender) => tender.discard()))
+    await this.#ground.release()
+    if (all) await rm(logFolder(this.#deps, this.#pod), { recursive: true, force: true })
+    this.#released = all ? 'all' : 'ground'
+  }
+
+  async #delete(): Promise<void> {
+    await this.#writer.flush()
+    const { namespace, name, uid } = this.#pod.metadata
+    const options = { gracePeriodSeconds: 0, preconditions: { uid }, signal: this.#closing.signal }
+    try {
+      await this.#deps.client.delete(Pod, { namespace, name }, options)
+    } catch (error) {
+      if (!isStatus(error, 'NotFound', 'Conflict')) throw error
+    }
+    // The watch will say that it is gone; until then a finalizer may keep it.
+    this.#finishing.retryAt = this.#deps.clock.now() + RETRY_MAX_MS
+  }
+
+  #publish({ crashLooping, finished }: Plan, now: number): void {
+    if (this.#gone || this.#history) return
+    const { ips } = this.#ground
+    const slots = this.#tenders.map(({ slot }) => slot)
+    const { host } = this.#deps
+    const situation = { pod: this.#pod, slots, ips, hostIPs: host.ips, startedAt: this.#startedAt, now, crashLooping, finished }
+    this.#writer.set(statusOf({ ...situation, failed: this.#failed }))
+  }
+
+  /** One event for each wait of a crash loop, and one when a failed pull turns into backing off. */
+  #tellWaits({ crashLooping }: Plan, now: number): void {
+    for (const { slot, event } of this.#tenders) {
+      const { name, image } = slot.container
+      if (crashLooping.has(name) && !this.#looping.has(name)) {
+        event('Warning', 'BackOff', `Back-off restarting failed container ${name} in pod ${fullName(this.#pod)}`)
+      }
+      const later = slot.waiting?.later
+      if (!later || later.at > now) continue
+      slot.waiting = { reason: later.reason, message: later.message }
+      event('Normal', 'BackOff', `Back-off pulling image "${image}"`)
+      event('Warning', 'Failed', `Error: ${later.reason}`)
+    }
+    this.#looping = new Set(crashLooping.keys())
+  }
+
+  #sleepUntil(wakeAt: number | undefined, now: number): void {
+    const refreshAt = this.#endingSince === undefined ? this.#ground.refreshAt : undefined
+    if (refreshAt !== undefined && refreshAt <= now) this.#refresh()
+    const times = [wakeAt, refreshAt, this.#finishing.retryAt, ...this.#tenders.map(({ slot }) => slot.waiting?.later?.at)]
+    const next = Math.min(...times.filter((at) => at !== undefined && at > now).map(Number))
+    this.#wake?.cancel()
+    this.#wake = Number.isFinite(next) ? this.#deps.clock.after(next - now, () => this.poke()) : undefined
+  }
+
+  /** Follows what the pod is made from: its volumes change with it, and what waits for it waits no more. */
+  #hold(): void {
+    const { namespace = '' } = this.#pod.metadata
+    const changed = () => {
+      for (const { slot } of this.#tenders) if (!slot.pullBackoff) slot.retryAt = undefined
+      this.#refresh()
+    }
+    this.#objectHolds = referencesOf(this.#pod).map(({ kind, name }) => this.#deps.objects.hold(kind, { namespace, name }, changed))
+  }
+
+  #refresh(): void {
+    if (this.#refreshing || this.#endingSince !== undefined || this.#closing.signal.aborted) return
+    this.#refreshing = this.#ground.refresh(this.#closing.signal).finally(() => {
+      this.#refreshing = undefined
+      this.poke()
+    })
+    this.#run(this.#refreshing)
+  }
+
+  async #adopt(found: ContainerState[]): Promise<void> {
+    const { runtime } = this.#deps
+    const { containerStatuses = [], initContainerStatuses = [] } = this.#pod.status ?? {}
+    const statuses = [...containerStatuses, ...initContainerStatuses]
+    const health = (id: string) => {
+      const status = statuses.find(({ containerID }) => containerID === ID_PREFIX + id)
+      return status && { started: status.started ?? status.ready, ready: status.ready }
+    }
+    const ids = await Promise.all(this.#tenders.map((tender) => tender.adopt(found, health)))
+    const known = new Set(ids.flat())
+    for (const { id } of found) {
+      if (!known.has(id)) this.#run(runtime.stop(id, { graceSeconds: 0 }).then(() => runtime.remove(id)))
+    }
+  }
+
+  /** Keeps track of work; what it throws and does not handle itself is logged. */
+  #run(work: Promise<unknown>, lasting = false): void {
+    const task = work
+      .catch((error: unknown) => {
+        if (!this.#closing.signal.aborted) this.#deps.log.warn({ err: error, pod: fullName(this.#pod) }, 'a pod ran into trouble')
+      })
+      .finally(() => this.#tasks.delete(task))
+    if (!lasting) this.#tasks.add(task)
+  }
+
+  #tender(name: string): Tender {
+    return this.#tenders.find(({ slot }) => slot.container.name === name)!
+  }
+}
