@@ -3,6 +3,8 @@ import type { Clock, Timer } from './clock.ts'
 export type FakeClock = Clock & {
   /** Moves both clocks on, runs what falls due in its order, and lets what it started settle in between. */
   advance(ms: number): Promise<void>
+  /** Moves both clocks on and runs nothing, as when the process was stopped; what fell due runs with the next `advance`. */
+  stall(ms: number): void
   /** Moves only the wall clock, as a time server's correction does. */
   jump(ms: number): void
   /** Timers not yet due: a test that leaves some has a leak. */
@@ -37,6 +39,7 @@ export function fakeClock(start = Date.UTC(2025, 0, 1)): FakeClock {
       }
       elapsed = end
     },
+    stall: (ms) => void (elapsed += ms),
     jump: (ms) => void (offset += ms),
     get pending() {
       return timers.length

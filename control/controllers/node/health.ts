@@ -49,8 +49,7 @@ export function taintsFor(node: Node, evicting: boolean, now: number): Taint[] |
   const ready = readiness(node)
   const key = ready === 'Unknown' ? unreachableTaint : notReadyTaint
   if (ready !== 'True') wanted.push({ key, effect: 'NoSchedule' })
-  const executing = present.some((taint) => taint.key === key && taint.effect === 'NoExecute')
-  if ((ready === 'False' || ready === 'Unknown') && (evicting || executing)) wanted.push({ key, effect: 'NoExecute' })
+  if ((ready === 'False' || ready === 'Unknown') && evicting) wanted.push({ key, effect: 'NoExecute' })
   if (node.spec.unschedulable) wanted.push({ key: unschedulableTaint, effect: 'NoSchedule' })
   for (const { type, status } of node.status?.conditions ?? []) {
     const pressure = pressureTaints[type]

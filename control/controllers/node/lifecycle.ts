@@ -101,7 +101,8 @@ export function nodeLifecycle({ client, informers, recorderFor, clock, log }: De
           events.event(node, 'Normal', 'NodeNotReady', `Node ${name} status is now: NodeNotReady`)
         }
       }
-      const evicting = nodes.list().some((each) => readiness(each) === 'True')
+      // Healthy nodes are heard every few seconds. Where none was for half the grace, the fault is ours.
+      const evicting = nodes.list().some((each) => readiness(each) === 'True' && silence(each) < grace / 2)
       const taints = taintsFor(node, evicting, clock.now())
       if (taints)
         node = await client.patch(
@@ -112,7 +113,8 @@ export function nodeLifecycle({ client, informers, recorderFor, clock, log }: De
           { signal },
         )
       if (readiness(node) === 'Unknown') await markPodsNotReady(node, signal)
-      return quiet >= grace ? done : after(grace - quiet)
+      if (quiet < grace) return after(grace - quiet)
+      return evicting ? done : after(pulse)
     },
   }
 }

@@ -1,0 +1,423 @@
+// Controllers and scheduler together on a fake server, as a user meets them.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { New } from '#api/client/client.ts'
+import { StatusError } from '#api/errors.ts'
+import {
+  ConfigMap,
+  Deployment,
+  EndpointSlice,
+  Endpoints,
+  Namespace,
+  Node,
+  Pod,
+  ReplicaSet,
+  Service,
+  ServiceAccount,
+} from '#api/kinds/index.ts'
+import type { Deployment as DeploymentObject } from '#api/types/apps-v1.gen.ts'
+import { type Harness, harness } from './harness.ts'
+
+const namespace = 'default'
+const web = (replicas = 3, image = 'web:1', more: Partial<DeploymentObject['spec']> = {}): New<DeploymentObject> => ({
+  metadata: { name: 'web', namespace },
+  spec: {
+    replicas,
+    selector: { matchLabels: { app: 'web' } },
+    strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: '25%', maxUnavailable: '25%' } },
+    template: {
+      metadata: { labels: { app: 'web' } },
+      spec: { containers: [{ name: 'c', image, resources: { requests: { cpu: '100m' } } }] },
+    },
+    ...more,
+  },
+})
+
+const pods = async ({ client }: Harness) => (await client.list(Pod, { namespace, labelSelector: 'app=web' })).items
+const sets = async ({ client }: Harness) =>
+  (await client.list(ReplicaSet, { namespace })).items
+    .map(
+      ({ metadata, spec, status }) =>
+        `${metadata.annotations?.['deployment.kubernetes.io/revision']}: ${spec.replicas}/${status?.availableReplicas ?? 0}`,
+    )
+    .sort()
+const images = async (h: Harness) => (await pods(h)).map(({ spec }) => spec.containers[0]?.image).sort()
+const deployment = (h: Harness) => h.client.get(Deployment, { namespace, name: 'web' })
+const condition = (object: DeploymentObject, type: string) => object.status.conditions?.find((c) => c.type === type)
+
+test('a deployment becomes pods on all nodes, and says so', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  await h.addNode('node-2')
+  await h.client.create(Deployment, web(4))
+  await h.settle()
+  const perNode = Map.groupBy(await pods(h), ({ spec }) => spec.nodeName)
+  assert.deepEqual([...perNode].map(([name, list]) => `${name} ${list.length}`).sort(), ['node-1 2', 'node-2 2'])
+  const { status } = await deployment(h)
+  assert.deepEqual(
+    [
+      status.replicas,
+      status.updatedReplicas,
+      status.readyReplicas,
+      status.availableReplicas,
+      status.unavailableReplicas,
+      status.observedGeneration,
+    ],
+    [4, 4, 4, 4, 0, 1],
+  )
+  assert.equal(condition(await deployment(h), 'Available')?.status, 'True')
+  assert.equal(condition(await deployment(h), 'Progressing')?.reason, 'NewReplicaSetAvailable')
+  assert.equal((await deployment(h)).metadata.annotations?.['deployment.kubernetes.io/revision'], '1')
+  assert.deepEqual(h.complaints, [])
+})
+
+test('at rest, nothing is written', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  await h.client.create(Service, {
+    metadata: { name: 'web', namespace },
+    spec: { selector: { app: 'web' }, clusterIP: '10.43.0.7', ports: [{ port: 80 }] },
+  })
+  await h.client.create(Deployment, web())
+  await h.settle()
+  const before = h.client.writes.length
+  for (let i = 0; i < 30; i++) {
+    await h.beat('node-1')
+    await h.clock.advance(10_000)
+  }
+  assert.deepEqual(h.client.writes.slice(before), [])
+})
+
+test('a new template rolls out within its limits, and undo brings the old one back as a new revision', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  await h.client.create(Deployment, web(4))
+  await h.settle()
+  let least = 4
+  let most = 4
+  h.client.intercept(async ({ kind, verb }) => {
+    if (kind.kind !== 'Pod' || verb === 'list' || verb === 'watch' || verb === 'get') return
+    h.client.intercept(undefined)
+    const all = await pods(h)
+    least = Math.min(least, all.filter((pod) => !pod.metadata.deletionTimestamp && pod.status.phase === 'Running').length)
+    most = Math.max(most, all.filter((pod) => !pod.metadata.deletionTimestamp).length)
+    h.client.intercept(undefined)
+  })
+  const first = await deployment(h)
+  await h.client.update(Deployment, { ...first, spec: { ...first.spec, template: web(4, 'web:2').spec!.template as never } })
+  await h.settle()
+  assert.deepEqual(await images(h), ['web:2', 'web:2', 'web:2', 'web:2'])
+  assert.deepEqual(await sets(h), ['1: 0/0', '2: 4/4'])
+  assert.ok(least >= 3 && most <= 5, `${least}..${most} pods`)
+
+  // What kubectl rollout undo does: puts the old set's template back.
+  const second = await deployment(h)
+  await h.client.update(Deployment, { ...second, spec: { ...second.spec, template: first.spec.template } })
+  await h.settle()
+  assert.deepEqual(await images(h), ['web:1', 'web:1', 'web:1', 'web:1'])
+  assert.deepEqual(await sets(h), ['2: 0/0', '3: 4/4'])
+  assert.equal((await deployment(h)).metadata.annotations?.['deployment.kubernetes.io/revision'], '3')
+  assert.deepEqual(h.complaints, [])
+})
+
+test('a rollout that does not start stops at its limits, then exceeds its deadline', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  await h.client.create(Deployment, web(4, 'web:1', { progressDeadlineSeconds: 60 }))
+  await h.settle()
+  h.starting = false
+  const first = await deployment(h)
+  await h.client.update(Deployment, { ...first, spec: { ...first.spec, template: web(4, 'web:broken').spec!.template as never } })
+  await h.settle()
+  assert.deepEqual(await images(h), ['web:1', 'web:1', 'web:1', 'web:broken', 'web:broken'])
+  assert.equal(condition(await deployment(h), 'Progressing')?.reason, 'ReplicaSetUpdated')
+  await h.beat('node-1')
+  await h.clock.advance(35_000)
+  await h.beat('node-1')
+  await h.clock.advance(35_000)
+  assert.equal(condition(await deployment(h), 'Progressing')?.reason, 'ProgressDeadlineExceeded')
+  assert.equal(condition(await deployment(h), 'Available')?.status, 'True')
+})
+
+test('recreate has no two versions at a time', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  await h.client.create(Deployment, web(2, 'web:1', { strategy: { type: 'Recreate' } }))
+  await h.settle()
+  const seen = new Set<string>()
+  h.client.intercept(({ kind, verb, body }) => {
+    if (kind.kind !== 'Pod' || verb !== 'create') return
+    seen.add((body as { spec: { containers: { image: string }[] } }).spec.containers[0]!.image)
+  })
+  const first = await deployment(h)
+  await h.client.update(Deployment, { ...first, spec: { ...first.spec, template: web(2, 'web:2').spec!.template as never } })
+  await h.settle()
+  assert.deepEqual([...seen], ['web:2'])
+  assert.deepEqual(await images(h), ['web:2', 'web:2'])
+})
+
+test('paused, a deployment scales but does not roll out', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  await h.client.create(Deployment, web(2))
+  await h.settle()
+  const first = await deployment(h)
+  await h.client.update(Deployment, {
+    ...first,
+    spec: { ...first.spec, paused: true, replicas: 3, template: web(2, 'web:2').spec!.template as never },
+  })
+  await h.settle()
+  assert.deepEqual(await images(h), ['web:1', 'web:1', 'web:1'])
+  assert.equal(condition(await deployment(h), 'Progressing')?.reason, 'DeploymentPaused')
+  const paused = await deployment(h)
+  await h.client.update(Deployment, { ...paused, spec: { ...paused.spec, paused: false } })
+  await h.settle()
+  assert.deepEqual(await images(h), ['web:2', 'web:2', 'web:2'])
+})
+
+test('a deleted pod leaves the ready endpoints at once and is replaced', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  await h.client.create(Service, {
+    metadata: { name: 'web', namespace },
+    spec: { selector: { app: 'web' }, clusterIP: '10.43.0.7', ports: [{ name: 'http', port: 80, targetPort: 8080 }] },
+  })
+  await h.client.create(Deployment, web(3))
+  await h.settle()
+  const slice = async () => (await h.client.list(EndpointSlice, { namespace })).items
+  assert.deepEqual(
+    (await slice()).map(({ ports, endpoints }) => [ports[0]?.port, endpoints.length]),
+    [[8080, 3]],
+  )
+
+  const [victim] = await pods(h)
+  const held = h.client.put(Pod, { ...victim!, metadata: { ...victim!.metadata, finalizers: ['example.com/slow'] } })
+  await h.client.delete(Pod, held.metadata)
+  await h.settle()
+  const [only] = await slice()
+  const states = only!.endpoints.map(({ targetRef, conditions }) => [
+    targetRef?.name === held.metadata.name,
+    conditions.ready,
+    conditions.serving,
+    conditions.terminating,
+  ])
+  assert.deepEqual(
+    states.filter(([leaving]) => leaving),
+    [[true, false, true, true]],
+  )
+  assert.equal(states.filter(([, ready]) => ready).length, 3)
+  const old = await h.client.get(Endpoints, { namespace, name: 'web' })
+  assert.equal(old.subsets?.[0]?.addresses?.length, 3)
+})
+
+test('a stale cache never makes one pod too many', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  // The watch is cut after every single write: only answers to writes tell what was done.
+  h.client.intercept(({ verb }) => {
+    if (verb === 'create') h.client.disconnect()
+  })
+  await h.client.create(Deployment, web(20))
+  for (let i = 0; i < 40; i++) await h.clock.advance(500)
+  assert.equal((await pods(h)).length, 20)
+  assert.equal(h.client.writes.filter((line) => line.startsWith('create Pod default/web')).length, 20)
+})
+
+test('orphans are adopted, strangers left, and what no longer matches is let go and replaced', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  const made = await h.client.create(Deployment, web(2))
+  await h.settle()
+  const [pod] = await pods(h)
+  await h.client.patch(Pod, pod!.metadata, 'merge', { metadata: { labels: { app: 'other' } } })
+  await h.settle()
+  assert.equal((await pods(h)).length, 2)
+  assert.equal((await h.client.get(Pod, pod!.metadata)).metadata.ownerReferences?.length ?? 0, 0)
+  // Back under the label, there is one too many.
+  await h.client.patch(Pod, pod!.metadata, 'merge', { metadata: { labels: { app: 'web' } } })
+  await h.settle()
+  assert.equal((await pods(h)).length, 2)
+  assert.ok((await pods(h)).every(({ metadata }) => metadata.ownerReferences?.[0]?.kind === 'ReplicaSet'))
+  assert.ok(made)
+})
+
+test('deleting a deployment takes its sets and pods along; orphaning leaves them', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  await h.client.create(Deployment, web(2))
+  await h.settle()
+  await h.client.delete(Deployment, { namespace, name: 'web' }, { propagationPolicy: 'Background' })
+  await h.settle()
+  assert.deepEqual([await sets(h), (await pods(h)).length], [[], 0])
+
+  await h.client.create(Deployment, web(2))
+  await h.settle()
+  await h.client.delete(Deployment, { namespace, name: 'web' }, { propagationPolicy: 'Orphan' })
+  await h.settle()
+  assert.equal(await h.client.find(Deployment, { namespace, name: 'web' }), undefined)
+  assert.deepEqual([(await sets(h)).length, (await pods(h)).length], [1, 2])
+})
+
+test('foreground deletion ends with the owner', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  await h.client.create(Deployment, web(2))
+  await h.settle()
+  const [pod] = await pods(h)
+  h.client.put(Pod, { ...pod!, metadata: { ...pod!.metadata, finalizers: ['example.com/slow'] } })
+  await h.client.delete(Deployment, { namespace, name: 'web' }, { propagationPolicy: 'Foreground' })
+  await h.settle()
+  assert.ok(await h.client.find(Deployment, { namespace, name: 'web' }))
+  const slow = await h.client.get(Pod, pod!.metadata)
+  await h.client.update(Pod, { ...slow, metadata: { ...slow.metadata, finalizers: [] } })
+  await h.clock.advance(1000)
+  assert.equal(await h.client.find(Deployment, { namespace, name: 'web' }), undefined)
+  assert.deepEqual([await sets(h), (await pods(h)).length], [[], 0])
+})
+
+test('a dependent of an owner that never was, or was another, is collected', async () => {
+  await using h = await harness()
+  const owner = await h.client.create(ConfigMap, { metadata: { name: 'owner', namespace } })
+  const ref = (uid: string) => ({ apiVersion: 'v1', kind: 'ConfigMap', name: 'owner', uid })
+  await h.client.create(ConfigMap, { metadata: { name: 'of-owner', namespace, ownerReferences: [ref(owner.metadata.uid)] } })
+  await h.client.create(ConfigMap, { metadata: { name: 'of-another', namespace, ownerReferences: [ref('another')] } })
+  await h.client.create(ConfigMap, { metadata: { name: 'of-both', namespace, ownerReferences: [ref('another'), ref(owner.metadata.uid)] } })
+  await h.settle()
+  const names = (await h.client.list(ConfigMap, { namespace })).items.map(
+    ({ metadata }) => `${metadata.name} ${metadata.ownerReferences?.length ?? 0}`,
+  )
+  assert.deepEqual(
+    names.filter((name) => name.startsWith('of')),
+    ['of-both 1', 'of-owner 1'],
+  )
+})
+
+test('a namespace gets its defaults, and ends with all that is in it', async () => {
+  await using h = await harness()
+  await h.client.create(Namespace, { metadata: { name: 'shop' } })
+  await h.settle()
+  assert.ok(await h.client.find(ServiceAccount, { namespace: 'shop', name: 'default' }))
+  assert.equal((await h.client.get(ConfigMap, { namespace: 'shop', name: 'kube-root-ca.crt' })).data?.['ca.crt'], 'CA')
+  const held = await h.client.create(ConfigMap, { metadata: { name: 'held', namespace: 'shop', finalizers: ['example.com/hold'] } })
+  await h.client.delete(Namespace, { name: 'shop' })
+  await h.clock.advance(1000)
+  const ending = await h.client.get(Namespace, { name: 'shop' })
+  assert.equal(ending.status.phase, 'Terminating')
+  const remaining = ending.status.conditions?.find(({ type }) => type === 'NamespaceFinalizersRemaining')
+  assert.equal(remaining?.message, 'Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances')
+  const now = await h.client.get(ConfigMap, held.metadata)
+  await h.client.update(ConfigMap, { ...now, metadata: { ...now.metadata, finalizers: [] } })
+  await h.clock.advance(1000)
+  assert.equal(await h.client.find(Namespace, { name: 'shop' }), undefined)
+  assert.deepEqual((await h.client.list(ConfigMap, { namespace: 'shop' })).items, [])
+})
+
+test('nodes get ranges of their own, and a range comes back', async () => {
+  await using h = await harness()
+  for (const name of ['node-1', 'node-2', 'node-3']) await h.addNode(name)
+  const cidrs = async () => (await h.client.list(Node)).items.map(({ metadata, spec }) => `${metadata.name} ${spec.podCIDR}`)
+  assert.deepEqual(await cidrs(), ['node-1 10.42.0.0/24', 'node-2 10.42.1.0/24', 'node-3 10.42.2.0/24'])
+  await h.client.delete(Node, { name: 'node-2' })
+  await h.settle()
+  await h.addNode('node-4')
+  assert.deepEqual(await cidrs(), ['node-1 10.42.0.0/24', 'node-3 10.42.2.0/24', 'node-4 10.42.1.0/24'])
+})
+
+test('a silent node loses its traffic after 40 s and its pods after what they tolerate', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  await h.addNode('node-2')
+  const template = web(2).spec!.template as DeploymentObject['spec']['template']
+  const tolerations = ['not-ready', 'unreachable'].map((key) => ({
+    key: `node.kubernetes.io/${key}`,
+    operator: 'Exists' as const,
+    effect: 'NoExecute' as const,
+    tolerationSeconds: 300,
+  }))
+  await h.client.create(Deployment, web(2, 'web:1', { template: { ...template, spec: { ...template.spec, tolerations } } }))
+  await h.settle()
+  const ready = async () =>
+    (await pods(h))
+      .filter(({ status }) => status.conditions?.find(({ type }) => type === 'Ready')?.status === 'True')
+      .map(({ spec }) => spec.nodeName)
+  assert.equal((await ready()).length, 2)
+  const alive = async (ms: number) => {
+    for (let at = 0; at < ms; at += 10_000) {
+      await h.beat('node-1')
+      await h.clock.advance(10_000)
+    }
+  }
+  await alive(30_000)
+  assert.equal((await ready()).length, 2)
+  await alive(20_000)
+  assert.deepEqual(await ready(), ['node-1'])
+  const lost = await h.client.get(Node, { name: 'node-2' })
+  assert.deepEqual(
+    lost.spec.taints?.map(({ key, effect }) => `${key}:${effect}`),
+    ['node.kubernetes.io/unreachable:NoSchedule', 'node.kubernetes.io/unreachable:NoExecute'],
+  )
+  assert.equal((await pods(h)).length, 2)
+  await alive(300_000)
+  assert.deepEqual(
+    (await pods(h)).map(({ spec }) => spec.nodeName),
+    ['node-1', 'node-1'],
+  )
+})
+
+test('when no node is heard of, none is emptied; nor after we were stopped, nor when the clock jumps', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  await h.addNode('node-2')
+  await h.client.create(Deployment, web(2))
+  await h.settle()
+  h.clock.jump(86_400_000)
+  await h.beat('node-1', 'node-2')
+  await h.clock.advance(20_000)
+  assert.ok((await h.client.list(Node)).items.every(({ spec }) => !spec.taints?.length))
+  h.clock.stall(300_000)
+  await h.clock.advance(10_000)
+  assert.ok((await h.client.list(Node)).items.every(({ spec }) => !spec.taints?.length))
+  await h.clock.advance(600_000)
+  const all = (await h.client.list(Node)).items
+  assert.ok(all.every(({ spec }) => spec.taints?.every(({ effect }) => effect === 'NoSchedule')))
+  assert.equal((await pods(h)).length, 2)
+})
+
+test('pods of a node that is deleted are cleared away', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  await h.client.create(Deployment, web(1))
+  await h.settle()
+  await h.client.delete(Node, { name: 'node-1' })
+  await h.addNode('node-2')
+  await h.beat('node-2')
+  await h.clock.advance(39_000)
+  assert.deepEqual(
+    (await pods(h)).map(({ spec }) => spec.nodeName),
+    ['node-1'],
+  )
+  await h.beat('node-2')
+  await h.clock.advance(2_000)
+  assert.deepEqual(
+    (await pods(h)).map(({ spec }) => spec.nodeName),
+    ['node-2'],
+  )
+})
+
+test('pods that the server refuses are reported, not hammered', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  h.client.intercept(({ kind, verb, subresource }) => {
+    if (kind.kind === 'Pod' && verb === 'create' && !subresource) throw new StatusError('Forbidden', 'pods "web" is forbidden: quota')
+  })
+  await h.client.create(Deployment, web(50))
+  for (let i = 0; i < 60; i++) await h.clock.advance(1000)
+  const tries = h.client.writes.filter((line) => line.startsWith('create Pod ')).length
+  assert.equal(tries, 0)
+  assert.equal(condition(await deployment(h), 'ReplicaFailure')?.reason, 'FailedCreate')
+  h.client.intercept(undefined)
+  for (let i = 0; i < 60; i++) await h.clock.advance(1000)
+  assert.equal((await pods(h)).length, 50)
+  assert.equal(condition(await deployment(h), 'ReplicaFailure'), undefined)
+})

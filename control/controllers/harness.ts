@@ -1,0 +1,115 @@
+// A cluster in memory for tests: a fake server, the real controllers and scheduler, and nodes that start
+// and end pods at once. Time stands still until the test moves it.
+
+import { type FakeClient, fakeClient } from '#api/client/fake.ts'
+import { type FakeClock, fakeClock, settle } from '#api/clock.fake.ts'
+import { microTimestamp, timestamp } from '#api/clock.ts'
+import { isStatus } from '#api/errors.ts'
+import { informers } from '#api/informer/informers.ts'
+import { Lease, Namespace, Node, Pod } from '#api/kinds/index.ts'
+import type { Log } from '#api/log.ts'
+import type { Pod as PodObject } from '#api/types/core-v1.gen.ts'
+import { startControllers, startScheduler } from './index.ts'
+
+export type Harness = {
+  client: FakeClient
+  clock: FakeClock
+  /** Lets all that can happen now happen. */
+  settle(): Promise<void>
+  addNode(name: string, options?: { cpu?: string; memory?: string; labels?: Record<string, string> }): Promise<void>
+  /** Renews the node's lease, as its agent does. */
+  beat(...names: string[]): Promise<void>
+  /** While false, pods that are bound stay pending. */
+  starting: boolean
+  /** What went wrong enough to be told. */
+  complaints: string[]
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export async function harness(): Promise<Harness> {
+  const clock = fakeClock()
+  const client = fakeClient({ clock })
+  const stop = new AbortController()
+  const { signal } = stop
+  const complaints: string[] = []
+  const complain = (fields: object, message: string) =>
+    void complaints.push(`${message} ${JSON.stringify(fields)} ${String((fields as { error?: unknown }).error ?? '')}`)
+  const log: Log = { debug() {}, info() {}, warn: complain, error: complain }
+  const shared = informers({ client, log, clock, random: () => 0.5 })
+  const common = { client, log, signal, clock, random: () => 0.5, informers: shared }
+  await client.create(Namespace, { metadata: { name: 'default' } })
+
+  let starting = true
+  const address = addresses()
+  const agent = shared.of(Pod)
+  const tend = (pod: PodObject) => {
+    if (!pod.spec.nodeName) return
+    if (pod.metadata.deletionTimestamp) void client.delete(Pod, pod.metadata, { gracePeriodSeconds: 0 }).catch(unlessLate)
+    else if (starting && pod.status.phase === 'Pending')
+      void client.update(Pod, { ...pod, status: started(pod, address(), clock.now()) }, { subresource: 'status' }).catch(unlessLate)
+  }
+  agent.on({ add: tend, update: tend })
+
+  const running = [startControllers({ ...common, ca: 'CA', clusterCIDR: '10.42.0.0/16' }), startScheduler(common)]
+  const settled = () => settle(40)
+  await settled()
+  const made: Harness = {
+    client,
+    clock,
+    complaints,
+    settle: settled,
+    get starting() {
+      return starting
+    },
+    set starting(value) {
+      starting = value
+      if (value) for (const pod of agent.list()) tend(pod)
+    },
+    async addNode(name, { cpu = '4', memory = '4Gi', labels = {} } = {}) {
+      const allocatable = { cpu, memory, pods: '110' }
+      client.put(Node, {
+        metadata: { name, labels: { 'kubernetes.io/hostname': name, ...labels } },
+        spec: {},
+        status: {
+          allocatable,
+          capacity: allocatable,
+          conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: timestamp(clock.now()) }],
+        },
+      })
+      await made.beat(name)
+    },
+    async beat(...names) {
+      for (const name of names) {
+        client.put(Lease, {
+          metadata: { name, namespace: 'kube-node-lease' },
+          spec: { holderIdentity: name, renewTime: microTimestamp(clock.now()) },
+        })
+      }
+      await settled()
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await shared.close()
+      await Promise.all(running)
+    },
+  }
+  return made
+}
+
+function started(pod: PodObject, podIP: string, now: number): PodObject['status'] {
+  const conditions = (['Initialized', 'ContainersReady', 'Ready'] as const).map((type) => ({
+    type,
+    status: 'True' as const,
+    lastTransitionTime: timestamp(now),
+  }))
+  return { ...pod.status, phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions: [...(pod.status.conditions ?? []), ...conditions] }
+}
+
+function addresses(): () => string {
+  let last = 0
+  return () => `10.42.${Math.floor(++last / 250)}.${(last % 250) + 1}`
+}
+
+function unlessLate(error: unknown): void {
+  if (!isStatus(error, 'NotFound', 'Conflict')) throw error
+}
