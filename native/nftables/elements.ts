@@ -92,7 +92,8 @@ export class Elements {
     if (key.length !== shape.key.length) throw new TypeError(`set ${this.spec.name}: ${key.length} fields in a key of ${shape.key.length}`)
     const at = this.row()
     const { words } = this
-    for (const [i, column] of shape.key.entries()) {
+    for (let i = 0; i < shape.key.length; i++) {
+      const column = shape.key[i] as Column
       const value = key[i] as Value
       if (shape.interval) writeInterval(column.type, value, words, at + column.at, at + shape.keyWords + column.at)
       else writeValue(column.type, value, words, at + column.at)
@@ -102,7 +103,10 @@ export class Elements {
       words[at + shape.dataAt] = this.verdict(data)
     } else if (shape.data.length > 0) {
       if (!data || data.length !== shape.data.length) throw new TypeError(`set ${this.spec.name}: an element without its data`)
-      for (const [i, column] of shape.data.entries()) writeValue(column.type, data[i] as Value, words, at + shape.dataAt + column.at)
+      for (let i = 0; i < shape.data.length; i++) {
+        const column = shape.data[i] as Column
+        writeValue(column.type, data[i] as Value, words, at + shape.dataAt + column.at)
+      }
     }
     if (options) this.options.set(this.count - 1, options)
     return this
@@ -119,8 +123,8 @@ export class Elements {
     return this.shape.verdict ? (this.verdicts[this.words[at] as number] as string) : this.#pack(at, this.shape.dataWords)
   }
 
-  /** An element as nft writes it, e.g. `10.43.0.1 . tcp . 443 : goto lb-3`. */
-  text(row: number): string {
+  /** The row's fields as nft writes them; a verdict is the only field of its data. */
+  values(row: number): { key: string[]; data: string[] } {
     const { shape, words } = this
     const at = row * shape.rowWords
     const key = shape.key.map(({ type, at: field }) =>
@@ -129,6 +133,12 @@ export class Elements {
     const data = shape.verdict
       ? [this.dataOf(row)]
       : shape.data.map(({ type, at: field }) => formatValue(type, words, at + shape.dataAt + field))
+    return { key, data }
+  }
+
+  /** An element as nft writes it, e.g. `10.43.0.1 . tcp . 443 : goto lb-3`. */
+  text(row: number): string {
+    const { key, data } = this.values(row)
     const timeout = this.options.get(row)?.timeoutMs
     return `${key.join(' . ')}${timeout ? ` timeout ${duration(timeout)}` : ''}${data.length > 0 ? ` : ${data.join(' . ')}` : ''}`
   }

@@ -1,9 +1,8 @@
 // nf_tables: what others use of it. Rules are written with `nft-js/nftables/statement.ts`.
 
 export { type Command as NftCommand, inTable } from './command.ts'
-export { parseIPv4, parseIPv6, swap16 } from './datatype.ts'
 export { Elements } from './elements.ts'
-export { describe as describeExpression } from './expression.ts'
+export { chainOfVerdict, describe as describeExpression } from './expression.ts'
 export { type FakeNft, fakeNft } from './fake.ts'
 export { openNft } from './kernel.ts'
 export { type Nft, NftError } from './nft.ts'

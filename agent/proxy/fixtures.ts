@@ -1,0 +1,41 @@
+// Services and endpoint slices for tests.
+
+import type { Service, ServiceSpec } from '#api/types/core-v1.gen.ts'
+import type { Endpoint, EndpointSlice } from '#api/types/discovery-v1.gen.ts'
+import { serviceNameLabel } from './frontends.ts'
+
+/** A TCP service on port 80 unless the spec says otherwise. */
+export const service = (name: string, clusterIP: string, spec: Partial<ServiceSpec> = {}, created = '2026-01-01T00:00:00Z'): Service =>
+  ({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace: 'default', creationTimestamp: created },
+    spec: { type: 'ClusterIP', clusterIP, clusterIPs: [clusterIP], ports: [{ port: 80 }], ...spec },
+    status: { loadBalancer: {} },
+  }) as Service
+
+/** An endpoint's address, or all of it. */
+type EndpointLike = string | (Partial<Endpoint> & { addresses: string[] })
+
+/** The endpoints of a service, ready and on node `elsewhere` unless they say otherwise; `ports` by name. */
+export const slice = (
+  name: string,
+  endpoints: readonly EndpointLike[],
+  ports: EndpointSlice['ports'] = [{ name: '', protocol: 'TCP', port: 8080 }],
+): EndpointSlice =>
+  ({
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { name: `${name}-1`, namespace: 'default', labels: { [serviceNameLabel]: name } },
+    addressType: endpoints.some((endpoint) => (typeof endpoint === 'string' ? endpoint : (endpoint.addresses[0] ?? '')).includes(':'))
+      ? 'IPv6'
+      : 'IPv4',
+    endpoints: endpoints.map((endpoint) => ({
+      conditions: { ready: true, serving: true, terminating: false },
+      nodeName: 'elsewhere',
+      ...(typeof endpoint === 'string' ? { addresses: [endpoint] } : endpoint),
+    })),
+    ports,
+  }) as unknown as EndpointSlice
+
+export const networks = { ip: { cluster: '10.42.0.0/16', pods: '10.42.1.0/24', services: '10.43.0.0/16' } }

@@ -1,0 +1,177 @@
+// From what is programmed and what is wanted to the commands in between. Pure: nothing changes until
+// the commands were run and `advance` is told so.
+
+import { chainOfVerdict, Elements, inTable, type NftCommand, type SetSpec, type Verdict } from 'nft-js'
+import type { Backend, Frontend } from './frontends.ts'
+import type { Layout } from './layout.ts'
+import type { Programmed, Slot, State } from './state.ts'
+
+/** A UDP frontend whose flows may go on to where they must not; without `backend`, all of them. */
+export type StaleFlows = { frontend: Pick<Programmed, 'address' | 'protocol' | 'port'>; backend?: Slot }
+
+export type Plan = {
+  commands: NftCommand[]
+  stale: StaleFlows[]
+  /** What the frontends will be; undefined: gone. */
+  changed: Map<string, Programmed | undefined>
+  next: Omit<State, 'frontends'>
+}
+
+/** The table with its maps and constant rules, from nothing, in place of whatever is there. */
+export const foundation = (layout: Layout): NftCommand[] => {
+  const table = inTable(layout.table)
+  return [
+    table.add(),
+    table.delete(),
+    table.add(),
+    ...Object.values(layout.sets).map((set) => table.addSet(set)),
+    ...layout.chains.map(({ chain }) => table.addChain(chain)),
+    ...layout.chains.flatMap(({ chain, rules }) => rules.map((rule) => table.addRule(chain.name, rule))),
+  ]
+}
+
+export const plan = (layout: Layout, current: State, desired: ReadonlyMap<string, Frontend>): Plan => {
+  const changes = new Changes()
+  const { sets } = layout
+  const stale: StaleFlows[] = []
+  const changed: Plan['changed'] = new Map()
+  const chainUses = new Map(current.chainUses)
+  const hairpinUses = new Map(current.hairpinUses)
+
+  const replace = (key: string, old: Programmed | undefined, wanted: Programmed | undefined) => {
+    const where = (wanted ?? old) as Programmed
+    const isNode = where.address === undefined
+    const name = where.address === undefined ? [where.protocol, where.port] : [where.address, where.protocol, where.port]
+    changes.verdict(isNode ? sets.nodePorts : sets.services, name, old?.verdict, wanted?.verdict)
+    changes.verdict(isNode ? sets.unreachableNodePorts : sets.unreachable, name, old?.refusal, wanted?.refusal)
+    changes.slots(isNode ? sets.nodeBackends : sets.backends, name, old?.slots ?? [], wanted?.slots ?? [])
+    count(chainUses, chainOf(old), -1)
+    count(chainUses, chainOf(wanted), 1)
+    for (const address of localAddresses(old?.frontend)) count(hairpinUses, address, -1)
+    for (const address of localAddresses(wanted?.frontend)) count(hairpinUses, address, 1)
+    if (where.protocol === 'udp') stale.push(...staleFlows(where, old, wanted))
+    changed.set(key, wanted)
+  }
+
+  for (const [key, old] of current.frontends) if (!desired.has(key)) replace(key, old, undefined)
+  for (const [key, frontend] of desired) {
+    const old = current.frontends.get(key)
+    if (old?.frontend !== frontend) replace(key, old, programmed(frontend, old))
+  }
+
+  const hairpins = new Set(hairpinUses.keys())
+  for (const address of hairpins) if (!current.hairpins.has(address)) changes.of(sets.hairpins).added.add([address, address])
+  for (const address of current.hairpins) if (!hairpins.has(address)) changes.of(sets.hairpins).deleted.add([address, address])
+
+  const table = inTable(layout.table)
+  const chains = new Set(chainUses.keys())
+  const newChains = [...chains].filter((name) => !current.chains.has(name))
+  const commands = [
+    ...newChains.map((name) => table.addChain({ name })),
+    ...newChains.flatMap((name) => layout.balancer(name).map((rule) => table.addRule(name, rule))),
+    ...changes.commands(layout),
+    ...[...current.chains].filter((name) => !chains.has(name)).map((name) => table.deleteChain(name)),
+  ]
+  return { commands, stale, changed, next: { chains, chainUses, hairpins, hairpinUses } }
+}
+
+/** The state after a plan's commands have been run. */
+export const advance = (state: State, { changed, next }: Plan): State => {
+  for (const [key, programmed] of changed) {
+    if (programmed) state.frontends.set(key, programmed)
+    else state.frontends.delete(key)
+  }
+  return { frontends: state.frontends, ...next }
+}
+
+const programmed = (frontend: Frontend, old: Programmed | undefined): Programmed => {
+  const { address, protocol, port, backends } = frontend
+  const count = backends.length
+  return {
+    address,
+    protocol,
+    port,
+    verdict: count > 0 ? `goto ${frontend.balancer}-${count}` : undefined,
+    refusal: count > 0 ? undefined : frontend.refusal,
+    slots: old ? keepSlots(old.slots, backends) : backends,
+    frontend,
+  }
+}
+
+/** Backends stay in their slots as far as there are slots left; the others fill the holes. */
+const keepSlots = (old: readonly (Slot | undefined)[], backends: readonly Backend[]): readonly Slot[] => {
+  const homeless = new Map(backends.map((backend) => [`${backend.address} ${backend.port}`, backend]))
+  const slots = Array.from({ length: backends.length }, (_, i) => {
+    const slot = old[i]
+    const key = slot && `${slot.address} ${slot.port}`
+    const backend = key === undefined ? undefined : homeless.get(key)
+    if (backend && key !== undefined) homeless.delete(key)
+    return backend
+  })
+  const rest = homeless.values()
+  return slots.map((slot) => slot ?? (rest.next().value as Backend))
+}
+
+/** The additions and deletions of each set. */
+class Changes {
+  readonly #sets = new Map<SetSpec, { added: Elements; deleted: Elements }>()
+
+  of(set: SetSpec): { added: Elements; deleted: Elements } {
+    let change = this.#sets.get(set)
+    if (!change) {
+      change = { added: new Elements(set), deleted: new Elements(set) }
+      this.#sets.set(set, change)
+    }
+    return change
+  }
+
+  verdict(set: SetSpec, key: (string | number)[], old: Verdict | undefined, wanted: Verdict | undefined): void {
+    if (old === wanted) return
+    if (old) this.of(set).deleted.add(key, old)
+    if (wanted) this.of(set).added.add(key, wanted)
+  }
+
+  slots(set: SetSpec, key: (string | number)[], old: readonly (Slot | undefined)[], wanted: readonly (Slot | undefined)[]): void {
+    const { added, deleted } = this.of(set)
+    const length = Math.max(old.length, wanted.length)
+    for (let i = 0; i < length; i++) {
+      const before = old[i]
+      const after = wanted[i]
+      if (before?.address === after?.address && before?.port === after?.port) continue
+      if (before) deleted.add([...key, i], [before.address, before.port])
+      if (after) added.add([...key, i], [after.address, after.port])
+    }
+  }
+
+  /** Deletions of all sets first: a changed element is deleted and added. */
+  commands({ table: ref }: Layout): NftCommand[] {
+    const table = inTable(ref)
+    const sets = [...this.#sets.values()]
+    return [
+      ...sets.filter(({ deleted }) => deleted.count > 0).map(({ deleted }) => table.deleteElements(deleted)),
+      ...sets.filter(({ added }) => added.count > 0).map(({ added }) => table.addElements(added)),
+    ]
+  }
+}
+
+const chainOf = (programmed: Programmed | undefined): string | undefined => programmed?.verdict && chainOfVerdict(programmed.verdict)
+
+const localAddresses = (frontend: Frontend | undefined): string[] =>
+  frontend?.backends.flatMap((backend) => (backend.local ? [backend.address] : [])) ?? []
+
+const count = (uses: Map<string, number>, name: string | undefined, by: 1 | -1): void => {
+  if (name === undefined) return
+  const sum = (uses.get(name) ?? 0) + by
+  if (sum > 0) uses.set(name, sum)
+  else uses.delete(name)
+}
+
+/**
+ * The kernel keeps a flow's translation for as long as packets come. TCP notices a dead end by
+ * itself, UDP does not: flows to a backend that went are forgotten, and those that met no backend.
+ */
+const staleFlows = (frontend: Programmed, old: Programmed | undefined, wanted: Programmed | undefined): StaleFlows[] => {
+  if (!old?.verdict) return wanted?.verdict ? [{ frontend }] : []
+  const kept = new Set(wanted?.slots.map((slot) => slot && `${slot.address} ${slot.port}`))
+  return old.slots.flatMap((slot) => (slot && !kept.has(`${slot.address} ${slot.port}`) ? [{ frontend, backend: slot }] : []))
+}

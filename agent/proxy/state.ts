@@ -1,0 +1,42 @@
+// What is programmed now, for one family: known because we put it there, or read back from the kernel.
+
+import type { Verdict } from 'nft-js'
+import type { Frontend, Protocol } from './frontends.ts'
+
+export type Slot = { readonly address: string; readonly port: number }
+
+/** What the maps hold for one frontend. */
+export type Programmed = {
+  readonly address: string | undefined
+  readonly protocol: Protocol
+  readonly port: number
+  /** In `services` or `node-ports`. */
+  readonly verdict: Verdict | undefined
+  /** In `unreachable` or `unreachable-node-ports`. */
+  readonly refusal: Verdict | undefined
+  /** In `backends` or `node-backends`, by slot; one read back may have holes. */
+  readonly slots: readonly (Slot | undefined)[]
+  /** What it was made from; absent if it was read back. */
+  readonly frontend?: Frontend
+}
+
+export type State = {
+  /** By the frontend's key. */
+  readonly frontends: Map<string, Programmed>
+  /** Balancing chains that exist. */
+  chains: ReadonlySet<string>
+  /** How many of `frontends` lead to a chain. */
+  chainUses: ReadonlyMap<string, number>
+  /** Addresses in the set `hairpins`. */
+  hairpins: ReadonlySet<string>
+  /** How often an address is a backend on this node. */
+  hairpinUses: ReadonlyMap<string, number>
+}
+
+export const emptyState = (): State => ({
+  frontends: new Map(),
+  chains: new Set(),
+  chainUses: new Map(),
+  hairpins: new Set(),
+  hairpinUses: new Map(),
+})
