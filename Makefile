@@ -43,8 +43,9 @@ packages:
 test-packages:
 	@$(call install,$(TEST_PACKAGES))
 
+# Not `npm ci`: it refuses a lock without the optional packages of platforms that a registry does not carry.
 node_modules/.installed: package.json package-lock.json native/package.json api/types/generate.ts api/schema/fields.json
-	@npm ci --no-fund --no-audit --loglevel=error
+	@npm install --no-save --no-audit --no-fund --loglevel=error >/dev/null
 	@$(NODE) api/types/generate.ts
 	@touch $@
 
