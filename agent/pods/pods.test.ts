@@ -3,7 +3,7 @@ import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import { ConfigMap, Pod } from '#api/kinds/index.ts'
 import type { ContainerStatus, PodStatus, Pod as PodType } from '#api/types/core-v1.gen.ts'
 import { RuntimeError } from '../runtime/runtime.ts'
@@ -14,7 +14,7 @@ import { openPods, type Pods } from './pods.ts'
 type Setup = World & {
   readonly pods: Pods
   /** The status in the API, as soon as it is as wanted. */
-  until(wanted: (status: PodStatus) => unknown, name?: string): Promise<PodStatus>
+  until(wanted: (status: PodStatus) => unknown, options?: { /** Without letting time go on. */ still?: boolean }): Promise<PodStatus>
   gone(name?: string): Promise<void>
   /** A new agent on the same node: what the old one left is there. */
   restart(): Promise<void>
@@ -42,28 +42,29 @@ async function setup(t: TestContext): Promise<Setup> {
     await rm(folder, { recursive: true })
   })
   const find = async (name: string) => all.client.find(Pod, { namespace: 'shop', name })
-  let latest = new Map<string, PodStatus>()
-  const patience = async <T>(look: () => Promise<T | undefined>, what: string): Promise<T> => {
-    for (let turn = 0; turn < 2000; turn++) {
+  let latest: PodStatus | undefined
+  // Files are really written, so real time passes; the clock moves on a little only for what waits for it.
+  const patience = async <T>(look: () => Promise<T | undefined>, what: string, still = false): Promise<T> => {
+    for (let turn = 1; turn < 3000; turn++) {
       const found = await look()
       if (found !== undefined) return found
-      // Files are really written, so time is real here; what waits for the clock stays waiting, but for the calm of the status.
-      await setImmediate()
-      if (turn % 20 === 19) await all.clock.advance(20)
+      await (turn % 10 === 0 ? setTimeout(1) : setImmediate())
+      if (turn % 30 === 0 && !still) await all.clock.advance(20)
     }
-    throw new Error(`${what} never came: ${JSON.stringify([...latest])}`)
+    throw new Error(`${what} never came: ${JSON.stringify(latest)}`)
   }
   return {
     ...all,
     get pods() {
       return live.pods
     },
-    until: (wanted, name = 'web') =>
-      patience(async () => {
-        const status = (await find(name))?.status
-        latest = new Map([[name, status ?? {}]])
-        return status && wanted(status) ? status : undefined
-      }, String(wanted)),
+    until: (wanted, { still } = {}) => {
+      const look = async () => {
+        latest = (await find('web'))?.status
+        return latest && wanted(latest) ? latest : undefined
+      }
+      return patience(look, String(wanted), still)
+    },
     gone: (name = 'web') => patience(async () => ((await find(name)) ? undefined : Promise.resolve(true)), 'its end').then(() => undefined),
     async restart() {
       await live.pods.close()
@@ -81,10 +82,9 @@ const settled = async () => {
 }
 
 test('a pod comes up: ground, image, container, status', async (t) => {
-  const { client, until, runtime, events, clock } = await setup(t)
+  const { client, until, runtime, events } = await setup(t)
   const pod = podIn(client)
-  const status = await until(ready)
-  assert.ok(clock.monotonic() < 100, 'nothing waited for a timer')
+  const status = await until(ready, { still: true })
   assert.equal(status.phase, 'Running')
   assert.equal(status.podIP, '10.42.0.2')
   assert.deepEqual(status.hostIPs, [{ ip: '10.0.0.1' }])
