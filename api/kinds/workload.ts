@@ -1,5 +1,6 @@
 // What everything with replicas of a pod template has in common.
 
+import { selectorMatcher } from '../selector/label.ts'
 import type { PodTemplateSpec } from '../types/core-v1.gen.ts'
 import type { LabelSelector } from '../types/meta-v1.gen.ts'
 import { selectorText } from './columns.ts'
@@ -28,19 +29,9 @@ export function validateLabelSelector(field: string, selector: LabelSelector, fa
   }
 }
 
-/** Whether `selector` selects `labels`; an empty selector selects everything. */
-function selects(selector: LabelSelector, labels: Record<string, string>): boolean {
-  if (Object.entries(selector.matchLabels ?? {}).some(([key, value]) => labels[key] !== value)) return false
-  return (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
-    const value = labels[key]
-    if (operator === 'In') return value !== undefined && values.includes(value)
-    if (operator === 'NotIn') return value === undefined || !values.includes(value)
-    return operator === 'Exists' ? value !== undefined : value === undefined
-  })
-}
-
 /** A selector that is not empty, a template that it selects, and pods that always restart. */
 export function validateTemplate(selector: LabelSelector | undefined, template: PodTemplateSpec | undefined, faults: Faults): void {
+  const before = faults.list.length
   if (!selector) faults.required('spec.selector')
   else {
     validateLabelSelector('spec.selector', selector, faults)
@@ -50,8 +41,10 @@ export function validateTemplate(selector: LabelSelector | undefined, template: 
   }
   if (!template) return faults.required('spec.template')
   const labels = template.metadata?.labels ?? {}
-  if (selector && !selects(selector, labels))
+  const sound = faults.list.length === before
+  if (selector && sound && !selectorMatcher(selector)(labels)) {
     faults.invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')
+  }
   validateLabels('spec.template.metadata.labels', labels, faults)
   validateAnnotations('spec.template.metadata.annotations', template.metadata?.annotations, faults)
   if (!template.spec) return faults.required('spec.template.spec.containers')

@@ -1,0 +1,86 @@
+// Who is calling: by client certificate, by service account token, or by a static token. No
+// credentials at all is the anonymous user; bad ones are refused.
+
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { StatusError } from '#api/errors.ts'
+import { Pod, Secret, ServiceAccount } from '#api/kinds/index.ts'
+import type { Kind, KubeObject } from '#api/kinds/kind.ts'
+import type { Claims, Tokens } from './tokens.ts'
+import { anonymous, authenticated, serviceAccountUser, type User } from './user.ts'
+
+/** What a connection and a request show. */
+export type Credentials = {
+  /** Of a certificate that was checked against the cluster's authority. */
+  certificate?: { commonName: string; organizations: readonly string[] }
+  /** A certificate was shown that is not good. */
+  badCertificate?: boolean
+  authorization?: string
+}
+
+export type AuthenticatorDeps = {
+  tokens: Tokens
+  staticTokens: readonly { token: string; user: User }[]
+  /** What the cache holds; a moment old at worst. */
+  peek(kind: Kind, ref: { namespace?: string; name: string }): KubeObject | undefined
+}
+
+export type Authenticator = {
+  authenticate(credentials: Credentials): User
+  /** The user of a bearer token for one of `audiences` (none: the API server's own); undefined for a bad one. */
+  userOfToken(token: string, audiences?: readonly string[]): { user: User; audiences: readonly string[] } | undefined
+}
+
+export const apiAudience = 'https://kubernetes.default.svc.cluster.local'
+const unauthorized = () => new StatusError('Unauthorized', 'Unauthorized')
+
+export function authenticator(deps: AuthenticatorDeps): Authenticator {
+  const userOfToken: Authenticator['userOfToken'] = (token, audiences = [apiAudience]) => {
+    const known = deps.staticTokens.find((s) => sameText(s.token, token))
+    if (known) return { user: known.user, audiences: [apiAudience] }
+    const claims = deps.tokens.verify(token)
+    const shared = claims?.aud.filter((a) => audiences.includes(a)) ?? []
+    const user = claims && shared.length > 0 ? userOfClaims(claims, deps.peek) : undefined
+    return user && { user, audiences: shared }
+  }
+  return {
+    userOfToken,
+    authenticate({ certificate, badCertificate, authorization }) {
+      if (certificate?.commonName) {
+        return { name: certificate.commonName, groups: [...certificate.organizations, authenticated] }
+      }
+      const bearer = /^bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
+      if (bearer) {
+        const found = userOfToken(bearer)
+        if (!found) throw unauthorized()
+        return found.user
+      }
+      if (badCertificate || authorization) throw unauthorized()
+      return anonymous
+    },
+  }
+}
+
+function userOfClaims(claims: Claims, peek: AuthenticatorDeps['peek']): User | undefined {
+  const { namespace, serviceaccount, pod, secret, node } = claims['kubernetes.io']
+  const alive = (kind: Kind, bound: { name: string; uid: string }) =>
+    peek(kind, { namespace, name: bound.name })?.metadata.uid === bound.uid
+  if (!alive(ServiceAccount, serviceaccount)) return undefined
+  if (pod && !alive(Pod, pod)) return undefined
+  if (secret && !alive(Secret, secret)) return undefined
+  const user = serviceAccountUser(namespace, serviceaccount.name, serviceaccount.uid)
+  const prefix = 'authentication.kubernetes.io'
+  return {
+    ...user,
+    extra: {
+      [`${prefix}/credential-id`]: [`JTI=${claims.jti}`],
+      ...(pod && { [`${prefix}/pod-name`]: [pod.name], [`${prefix}/pod-uid`]: [pod.uid] }),
+      ...(node && { [`${prefix}/node-name`]: [node.name], [`${prefix}/node-uid`]: [node.uid] }),
+    },
+  }
+}
+
+/** In a time that does not tell where they differ. */
+export function sameText(a: string, b: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  return timingSafeEqual(digest(a), digest(b))
+}

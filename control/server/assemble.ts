@@ -1,0 +1,169 @@
+// Puts the parts of the API server together, short of listening.
+
+import { randomInt } from 'node:crypto'
+import type { Clock } from '#api/clock.ts'
+import { StatusError } from '#api/errors.ts'
+import { Pod, Service } from '#api/kinds/index.ts'
+import type { Kind, KubeObject } from '#api/kinds/kind.ts'
+import { builtinKinds } from '#api/kinds/registry.ts'
+import type { Log } from '#api/log.ts'
+import type { Service as ServiceType } from '#api/types/core-v1.gen.ts'
+import type { Admission } from '#control/admission/admission.ts'
+import type { Find } from '#control/admission/find.ts'
+import { namespaceLifecycle } from '#control/admission/namespace.ts'
+import { nodeRestriction } from '#control/admission/node-restriction.ts'
+import { podPriority, podTolerations } from '#control/admission/pod-defaults.ts'
+import { Ipv4Range } from '#control/admission/pool.ts'
+import { serviceAccounts } from '#control/admission/service-account.ts'
+import { serviceAddresses } from '#control/admission/service-addresses.ts'
+import { type Authenticator, authenticator } from '#control/auth/authenticator.ts'
+import { type Authorizer, discoveryAuthorizer, mastersAuthorizer, selfReviewAuthorizer } from '#control/auth/authorizer.ts'
+import { join } from '#control/auth/join.ts'
+import { nodeAuthorizer } from '#control/auth/node-authorizer.ts'
+import { openTokens } from '#control/auth/tokens.ts'
+import type { User } from '#control/auth/user.ts'
+import type { Pki } from '#control/pki/pki.ts'
+import type { Store } from '../store/store.ts'
+import { Core } from './core.ts'
+import { type App, createApp } from './http/app.ts'
+import { readBody } from './http/body.ts'
+import { Discovery } from './http/discovery.ts'
+import { ResourceHandler } from './http/handler.ts'
+import { healthPages, serverMetrics } from './http/pages.ts'
+import { PodsByNode } from './node-facts.ts'
+import { keyFor, Resources } from './resource.ts'
+import type { AgentTls } from './routes/agent.ts'
+import { type Creators, creatorRoute } from './routes/creators.ts'
+import { logRoute } from './routes/log.ts'
+import { podCreators } from './routes/pod-writes.ts'
+import { reviewResources, reviewRoute } from './routes/reviews.ts'
+import { scaleRoute } from './routes/scale.ts'
+import { tokenCreators } from './routes/token.ts'
+import { WatchCache } from './watch-cache.ts'
+import { generateName } from './write.ts'
+
+export type AssemblyOptions = {
+  store: Store
+  pki: Pki
+  clock: Clock
+  log: Log
+  serviceCidr: string
+  staticTokens?: { token: string; user: User }[]
+}
+
+export type Assembly = {
+  app: App
+  core: Core
+  creators: Creators
+  authorizers: readonly Authorizer[]
+  authenticator: Authenticator
+  agentTls: AgentTls
+  /** Of the services that every cluster has. */
+  addresses: { kubernetes: string; dns: string }
+  /** From now on the server says that it is ready. */
+  ready(): void
+  close(): Promise<void>
+}
+
+export async function assemble({ store, pki, clock, log, serviceCidr, staticTokens = [] }: AssemblyOptions): Promise<Assembly> {
+  const resources = new Resources(builtinKinds)
+  const cache = new WatchCache({ store, log, clock })
+  await cache.start(resources.all())
+  const admission: Admission[] = []
+  const core = new Core({ store, cache, resources, admission, clock })
+  const peek = (kind: Kind, ref: { namespace?: string; name: string }) => {
+    const resource = resources.of(kind)
+    return cache.of(resource).get(keyFor(resource, ref.namespace, ref.name))?.object
+  }
+  const find: Find = async <T extends KubeObject>(kind: Kind<T>, ref: { namespace?: string; name: string }) => {
+    await cache.current()
+    return peek(kind, ref) as T | undefined
+  }
+  const addresses = serviceAddresses({ cidr: serviceCidr, random: Math.random })
+  follow(cache, resources, addresses.observe)
+  const suffix = () => generateName('')
+  admission.push(
+    namespaceLifecycle({ find }),
+    serviceAccounts({ find, clock, suffix }),
+    podPriority,
+    podTolerations,
+    addresses.admission,
+    nodeRestriction,
+  )
+
+  const tokens = openTokens({ key: pki.serviceAccountKey, now: () => clock.now() })
+  const authentication = authenticator({ tokens, staticTokens, peek })
+  const pods = resources.of(Pod)
+  const facts = new PodsByNode({ cache, pods })
+  const authorizers = [mastersAuthorizer, discoveryAuthorizer, selfReviewAuthorizer, nodeAuthorizer(facts)]
+  const agentTls = { ca: pki.authority.cert, ...pki.agentClient }
+  const creators = { ...podCreators({ core, clock }), ...tokenCreators({ core, tokens }) }
+  const metrics = serverMetrics({ cache, resources })
+  let isReady = false
+  const app = createApp({
+    core,
+    handler: new ResourceHandler({ core, clock, randomTimeout: () => randomInt(1800, 3600) }),
+    discovery: new Discovery(resources, reviewResources),
+    routes: [
+      reviewRoute({ authorizers, authenticator: authentication }),
+      creatorRoute(creators),
+      scaleRoute(core),
+      logRoute({ core, tls: agentTls }),
+    ],
+    authorizers,
+    authenticate: async (_request, env) => {
+      if (!env.credentials) throw new StatusError('Unauthorized', 'Unauthorized')
+      return authentication.authenticate(env.credentials())
+    },
+    pages: {
+      ...healthPages([
+        { name: 'ping', healthy: () => true },
+        { name: 'store', healthy: () => true },
+        { name: 'poststarthook/bootstrap', healthy: () => isReady },
+      ]),
+      '/metrics': metrics.page,
+    },
+    open: {
+      '/coracle/v1/join': async (request) => {
+        const { value } = await readBody(request)
+        const answer = await join(
+          { sign: (csr, profile) => pki.authority.sign(csr, profile), joinToken: pki.joinToken, authorityCert: pki.authority.cert },
+          request.headers.get('authorization') ?? undefined,
+          value,
+        )
+        return Response.json(answer)
+      },
+    },
+    log,
+    observe: metrics.observe,
+    now: () => clock.monotonic(),
+  })
+  const range = new Ipv4Range(serviceCidr)
+  return {
+    app,
+    core,
+    creators,
+    authorizers,
+    authenticator: authentication,
+    agentTls,
+    addresses: { kubernetes: range.textOf(1), dns: range.textOf(10) },
+    ready() {
+      isReady = true
+    },
+    close: () => cache.close(),
+  }
+}
+
+/** Tells of every service: those that are there, then every change. */
+function follow(
+  cache: WatchCache,
+  resources: Resources,
+  observe: (service: ServiceType, previous: ServiceType | undefined, gone: boolean) => void,
+): void {
+  const services = resources.of(Service)
+  for (const item of cache.of(services).under(services.prefix)) observe(item.object as ServiceType, undefined, false)
+  cache.onChange((resource, { type, item, previous }) => {
+    if (resource.prefix === services.prefix)
+      observe(item.object as ServiceType, previous?.object as ServiceType | undefined, type === 'DELETED')
+  })
+}

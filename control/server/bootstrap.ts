@@ -1,0 +1,82 @@
+// What every cluster has from its first moment: the system namespaces, and the services through which
+// pods reach the API server and the DNS.
+
+import type { Client } from '#api/client/client.ts'
+import { isStatus } from '#api/errors.ts'
+import { same } from '#api/kinds/faults.ts'
+import { EndpointSlice, Endpoints, Namespace, Service } from '#api/kinds/index.ts'
+
+export type BootstrapOptions = {
+  client: Client
+  /** Of the API server, as pods and nodes reach it. */
+  advertise: { address: string; port: number }
+  addresses: { kubernetes: string; dns: string }
+}
+
+const namespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
+const mark = { component: 'apiserver', provider: 'kubernetes' }
+
+/** Makes what is missing; the endpoints of the API server follow its address. */
+export async function bootstrap({ client, advertise, addresses }: BootstrapOptions): Promise<void> {
+  for (const name of namespaces) await ensure(() => client.create(Namespace, { metadata: { name } }))
+  await ensure(() =>
+    client.create(Service, {
+      metadata: { name: 'kubernetes', namespace: 'default', labels: mark },
+      spec: {
+        type: 'ClusterIP',
+        clusterIP: addresses.kubernetes,
+        ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: advertise.port }],
+      },
+    }),
+  )
+  await ensure(() =>
+    client.create(Service, {
+      metadata: {
+        name: 'kube-dns',
+        namespace: 'kube-system',
+        labels: { 'k8s-app': 'kube-dns', 'kubernetes.io/cluster-service': 'true', 'kubernetes.io/name': 'CoreDNS' },
+      },
+      spec: {
+        type: 'ClusterIP',
+        clusterIP: addresses.dns,
+        ports: [
+          { name: 'dns', port: 53, protocol: 'UDP', targetPort: 53 },
+          { name: 'dns-tcp', port: 53, protocol: 'TCP', targetPort: 53 },
+        ],
+      },
+    }),
+  )
+  await publishAddress(client, advertise)
+}
+
+async function publishAddress(client: Client, { address, port }: BootstrapOptions['advertise']): Promise<void> {
+  const ref = { namespace: 'default', name: 'kubernetes' }
+  const subsets = [{ addresses: [{ ip: address }], ports: [{ name: 'https', port, protocol: 'TCP' as const }] }]
+  const service = await client.find(Service, ref)
+  if (service && service.spec.ports?.[0]?.targetPort !== port) {
+    const [first, ...others] = service.spec.ports ?? []
+    if (first) await client.update(Service, { ...service, spec: { ...service.spec, ports: [{ ...first, targetPort: port }, ...others] } })
+  }
+  const endpoints = await client.find(Endpoints, ref)
+  const skip = { 'endpointslice.kubernetes.io/skip-mirror': 'true' }
+  if (!endpoints) await ensure(() => client.create(Endpoints, { metadata: { ...ref, labels: skip }, subsets }))
+  else if (!same(endpoints.subsets, subsets)) await client.update(Endpoints, { ...endpoints, subsets })
+  const content = {
+    addressType: address.includes(':') ? ('IPv6' as const) : ('IPv4' as const),
+    endpoints: [{ addresses: [address], conditions: { ready: true } }],
+    ports: [{ name: 'https', port, protocol: 'TCP' as const }],
+  }
+  const slice = await client.find(EndpointSlice, ref)
+  const labels = { 'kubernetes.io/service-name': 'kubernetes' }
+  if (!slice) await ensure(() => client.create(EndpointSlice, { metadata: { ...ref, labels }, ...content }))
+  else if (!same(slice.endpoints, content.endpoints) || !same(slice.ports, content.ports))
+    await client.update(EndpointSlice, { ...slice, ...content })
+}
+
+async function ensure(create: () => Promise<unknown>): Promise<void> {
+  try {
+    await create()
+  } catch (error) {
+    if (!isStatus(error, 'AlreadyExists')) throw error
+  }
+}

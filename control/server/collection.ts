@@ -1,0 +1,100 @@
+// The current objects of one resource, in key order, the changes that led there, and those who watch
+// them. Filled by the watch cache only.
+
+import type { Log } from '#api/log.ts'
+import type { Change } from './change.ts'
+import type { Item } from './item.ts'
+import { Watcher } from './watcher.ts'
+
+/** Changes kept for watches that resume; older ones come from the store. */
+const historyLength = 4096
+
+export class Collection {
+  readonly #items = new Map<string, Item>()
+  /** Sorted. */
+  #keys: string[] = []
+  #history: Change[] = []
+  /** Every change above this revision is in the history. */
+  #since: number
+  readonly #watchers = new Set<Watcher>()
+  readonly #log: Log
+
+  constructor({ items, revision, log }: { items: Item[]; revision: number; log: Log }) {
+    for (const item of items) this.#items.set(item.key, item)
+    this.#keys = items.map((item) => item.key)
+    this.#since = revision
+    this.#log = log
+  }
+
+  get size(): number {
+    return this.#items.size
+  }
+
+  get watchers(): number {
+    return this.#watchers.size
+  }
+
+  get(key: string): Item | undefined {
+    return this.#items.get(key)
+  }
+
+  /** Under `prefix`, behind `after` if given, in key order. */
+  *under(prefix: string, after?: string): Generator<Item> {
+    let at = this.#firstAtLeast(after !== undefined && after > prefix ? after : prefix)
+    if (after !== undefined && this.#keys[at] === after) at += 1
+    for (; at < this.#keys.length; at += 1) {
+      const key = this.#keys[at] as string
+      if (!key.startsWith(prefix)) return
+      yield this.#items.get(key) as Item
+    }
+  }
+
+  apply(change: Change): void {
+    const { key } = change.item
+    if (change.type === 'DELETED') {
+      this.#items.delete(key)
+      const at = this.#firstAtLeast(key)
+      if (this.#keys[at] === key) this.#keys.splice(at, 1)
+    } else {
+      if (!this.#items.has(key)) this.#keys.splice(this.#firstAtLeast(key), 0, key)
+      this.#items.set(key, change.item)
+    }
+    this.#history.push(change)
+    if (this.#history.length >= 2 * historyLength) {
+      const dropped = this.#history.splice(0, this.#history.length - historyLength)
+      this.#since = dropped.at(-1)?.revision ?? this.#since
+    }
+    for (const watcher of this.#watchers) {
+      if (!watcher.publish(change)) this.#log.warn({ prefix: watcher.prefix }, 'a watch was cut off: its reader is too slow')
+    }
+  }
+
+  /** Whether every change above `revision` is at hand. */
+  reaches(revision: number): boolean {
+    return revision >= this.#since
+  }
+
+  /** Changes under `prefix` above `revision`, then live ones; the caller closes it. */
+  watch(prefix: string, revision: number): Watcher {
+    const watcher = new Watcher(prefix, (w) => this.#watchers.delete(w))
+    const start = this.#history.findLastIndex((change) => change.revision <= revision) + 1
+    for (const change of this.#history.slice(start)) watcher.publish(change)
+    this.#watchers.add(watcher)
+    return watcher
+  }
+
+  close(): void {
+    for (const watcher of this.#watchers) watcher.close()
+  }
+
+  #firstAtLeast(key: string): number {
+    let low = 0
+    let high = this.#keys.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.#keys[middle] as string) < key) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}

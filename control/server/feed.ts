@@ -1,0 +1,193 @@
+// One watch: from a revision, or from a list, on; selected, with bookmarks, until its time is over.
+
+import type { Clock, Timer } from '#api/clock.ts'
+import { StatusError } from '#api/errors.ts'
+import { Compacted, type Store, type StoreEvent } from '../store/store.ts'
+import { Change, type ChangeType, watchLine } from './change.ts'
+import type { Item } from './item.ts'
+import { type ListQuery, parseRevision, prefixOf } from './read.ts'
+import { type Selection, selectionOf } from './selection.ts'
+import type { WatchCache } from './watch-cache.ts'
+
+export type WatchQuery = Omit<ListQuery, 'limit' | 'continue'> & {
+  timeoutSeconds?: number | undefined
+  allowWatchBookmarks?: boolean | undefined
+  sendInitialEvents?: boolean | undefined
+  signal: AbortSignal
+}
+
+/** What a watch is sent. A bookmark has no item; `initial` marks the one that ends the initial list. */
+export type Sent = { type: ChangeType; item: Item; line(): Uint8Array } | { type: 'BOOKMARK'; revision: number; initial: boolean }
+
+const bookmarkEveryMs = 60_000
+const initialBatch = 500
+
+type Deps = { cache: WatchCache; store: Store; clock: Clock }
+
+/**
+ * Resolves once the watch stands, then yields what happens, in batches. Ends at the timeout, when the
+ * signal aborts, and when the reader is too slow. Throws Expired (410) for a revision that is gone.
+ */
+export async function openFeed(deps: Deps, query: WatchQuery): Promise<AsyncGenerator<Sent[]>> {
+  const { resource } = query
+  const { cache } = deps
+  const selection = selectionOf(resource.spec, query.labelSelector, query.fieldSelector)
+  const fromList = query.sendInitialEvents ?? (!query.resourceVersion || query.resourceVersion === '0')
+  checkInitial(query)
+  if (!query.resourceVersion) await cache.current()
+  else await cache.reach(parseRevision(query.resourceVersion))
+  const collection = cache.of(resource)
+  if (fromList) {
+    // The list and the watch behind it are taken in one turn: nothing falls between.
+    const items = [...collection.under(prefixOf(query))]
+    const revision = cache.revision
+    const changes = watchFrom(deps, query, revision)
+    return run(deps, query, selection, changes, { items, revision })
+  }
+  const revision = query.resourceVersion && query.resourceVersion !== '0' ? parseRevision(query.resourceVersion) : cache.revision
+  return run(deps, query, selection, watchFrom(deps, query, revision))
+}
+
+function checkInitial({ sendInitialEvents, resourceVersionMatch }: WatchQuery): void {
+  const refuse = (why: string) => new StatusError('Invalid', `ListOptions.meta.k8s.io "" is invalid: ${why}`)
+  if (sendInitialEvents !== undefined && resourceVersionMatch !== 'NotOlderThan') {
+    throw refuse('resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan')
+  }
+  if (sendInitialEvents === undefined && resourceVersionMatch) {
+    throw refuse('resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided')
+  }
+}
+
+/** `take` waits for changes or a `wake`; undefined at the end. */
+type Changes = { take(): Promise<Change[] | undefined>; wake(): void; close(): void }
+
+function watchFrom({ cache, store }: Deps, query: WatchQuery, revision: number): Changes {
+  const collection = cache.of(query.resource)
+  if (collection.reaches(revision)) return collection.watch(prefixOf(query), revision)
+  // After a restart, what is only kept in memory has no past.
+  if (query.resource.spec.ephemeral) throw tooOld(revision, cache.revision)
+  return oldChanges(store, prefixOf(query), revision)
+}
+
+/** From before the cache's memory: the store still knows. */
+function oldChanges(store: Store, prefix: string, after: number): Changes {
+  const stop = new AbortController()
+  const events = store.watch(prefix, { after, signal: stop.signal })[Symbol.asyncIterator]()
+  let settled: IteratorResult<StoreEvent[]> | undefined
+  let failure: { error: unknown } | undefined
+  let asking = false
+  let wake: (() => void) | undefined
+  const ask = async () => {
+    asking = true
+    try {
+      settled = await events.next()
+    } catch (error) {
+      failure = { error }
+    }
+    asking = false
+    wake?.()
+  }
+  return {
+    async take() {
+      if (!settled && !failure) {
+        if (!asking) void ask()
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+      }
+      if (failure) throw failure.error
+      if (!settled) return []
+      const result: IteratorResult<StoreEvent[]> = settled
+      settled = undefined
+      return result.done ? undefined : result.value.map((event) => Change.from(event))
+    },
+    wake: () => wake?.(),
+    close: () => stop.abort(),
+  }
+}
+
+const tooOld = (revision: number, oldest: number) => new StatusError('Expired', `too old resource version: ${revision} (${oldest})`)
+
+async function* run(
+  { cache, clock }: Deps,
+  query: WatchQuery,
+  selection: Selection,
+  changes: Changes,
+  initial?: { items: Item[]; revision: number },
+): AsyncGenerator<Sent[]> {
+  const { signal } = query
+  let ended = signal.aborted
+  const end = () => {
+    ended = true
+    changes.wake()
+  }
+  signal.addEventListener('abort', end, { once: true })
+  const deadline = query.timeoutSeconds ? clock.after(query.timeoutSeconds * 1000, end) : undefined
+  const bookmarks = query.allowWatchBookmarks ? metronome(clock, bookmarkEveryMs, () => changes.wake()) : undefined
+  try {
+    if (initial) {
+      for (let at = 0; at < initial.items.length && !ended; at += initialBatch) {
+        const batch = initial.items.slice(at, at + initialBatch).filter((item) => selection.all || selection.matches(item))
+        if (batch.length > 0) yield batch.map((item) => ({ type: 'ADDED', item, line: () => watchLine('ADDED', item.bytes) }))
+      }
+      if (query.sendInitialEvents && query.allowWatchBookmarks) yield [{ type: 'BOOKMARK', revision: initial.revision, initial: true }]
+    }
+    while (!ended) {
+      const taken = await changes.take()
+      if (!taken) return
+      // The cache tells its watchers all changes up to its revision in one turn, so this one is whole.
+      const revision = cache.revision
+      const sent = selected(taken, selection)
+      if (sent.length > 0) yield sent
+      if (bookmarks?.struck() && taken.length === 0) yield [{ type: 'BOOKMARK', revision, initial: false }]
+    }
+  } catch (error) {
+    if (error instanceof Compacted) throw tooOld(error.oldest - 1, error.oldest)
+    throw error
+  } finally {
+    changes.close()
+    deadline?.cancel()
+    bookmarks?.cancel()
+    signal.removeEventListener('abort', end)
+  }
+}
+
+function selected(changes: Change[], selection: Selection): Sent[] {
+  if (selection.all) return changes.map((change) => sentAs(change, change.type))
+  const sent: Sent[] = []
+  for (const change of changes) {
+    const now = change.type !== 'DELETED' && selection.matches(change.item)
+    const before = change.previous !== undefined && selection.matches(change.previous)
+    if (now) sent.push(sentAs(change, before ? 'MODIFIED' : 'ADDED'))
+    else if (before) sent.push(sentAs(change, 'DELETED'))
+  }
+  return sent
+}
+
+const sentAs = (change: Change, type: ChangeType): Sent => ({
+  type,
+  item: type === 'DELETED' ? change.left : change.item,
+  line: () => change.line(type),
+})
+
+/** Strikes every `ms`; `struck` tells once for each strike. */
+function metronome(clock: Clock, ms: number, strike: () => void): { struck(): boolean; cancel(): void } {
+  let due = false
+  let timer: Timer
+  const set = () => {
+    timer = clock.after(ms, () => {
+      due = true
+      set()
+      strike()
+    })
+  }
+  set()
+  return {
+    struck() {
+      const was = due
+      due = false
+      return was
+    },
+    cancel: () => timer.cancel(),
+  }
+}

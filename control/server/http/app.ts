@@ -1,0 +1,153 @@
+// The API over HTTP: who asks, may they, what for. Everything that goes wrong on the way is a Status.
+
+import { randomUUID } from 'node:crypto'
+import { type Context, Hono } from 'hono'
+import { StatusError } from '#api/errors.ts'
+import type { Log } from '#api/log.ts'
+import type { Credentials } from '#control/auth/authenticator.ts'
+import { type Authorizer, authorize } from '#control/auth/authorizer.ts'
+import type { User } from '#control/auth/user.ts'
+import type { Core } from '../core.ts'
+import type { Resource } from '../resource.ts'
+import { discoveryVersionOf, viewOf } from './accept.ts'
+import { answerJson } from './answer.ts'
+import type { Discovery } from './discovery.ts'
+import type { Exchange, ResourceHandler } from './handler.ts'
+import { noSuchPath, parseResourceRequest, type ResourceRequest } from './request.ts'
+import { answerStatus, statusOf } from './status.ts'
+import { version } from './version.ts'
+
+/** Serves one subresource or virtual resource; undefined: not this one. */
+export type Route = (exchange: Exchange, resource: Resource | undefined) => Promise<Response | undefined>
+
+export type AppDeps = {
+  core: Core
+  handler: ResourceHandler
+  discovery: Discovery
+  routes: readonly Route[]
+  authorizers: readonly Authorizer[]
+  /** Of a request without a user in its environment. Throws Unauthorized for bad credentials. */
+  authenticate(request: Request, env: Bindings): Promise<User>
+  /** Paths that are no resources, e.g. health, metrics, OpenAPI. They authorize as paths. */
+  pages: Readonly<Record<string, (request: Request, url: URL) => Promise<Response>>>
+  /** Before authentication: what brings its own credentials. */
+  open: Readonly<Record<string, (request: Request) => Promise<Response>>>
+  log: Log
+  observe(seen: { verb: string; resource: string; code: number; seconds: number }): void
+  now: () => number
+}
+
+/** `user` is set by tests; a real server brings what the connection and the request show. */
+export type Bindings = { user?: User; credentials?: () => Credentials }
+type Env = { Bindings: Bindings }
+
+export type App = Hono<Env>
+
+export function createApp(deps: AppDeps): App {
+  const app = new Hono<Env>()
+  app.onError((error, context) => fail(deps, error, context))
+  app.notFound(() => answerStatus(noSuchPath().toStatus()))
+  app.all('*', async (context) => {
+    const started = deps.now()
+    const url = new URL(context.req.raw.url)
+    let seen = { verb: context.req.method.toLowerCase(), resource: '' }
+    let response: Response
+    try {
+      response = await dispatch(deps, context, url, (info) => {
+        seen = { verb: info.verb, resource: info.subresource ? `${info.plural}/${info.subresource}` : info.plural }
+      })
+    } catch (error) {
+      response = fail(deps, error, context)
+    }
+    response.headers.set('audit-id', randomUUID())
+    deps.observe({ ...seen, code: response.status, seconds: (deps.now() - started) / 1000 })
+    return response
+  })
+  return app
+}
+
+function fail(deps: AppDeps, error: unknown, context: Context<Env>): Response {
+  const { status, unexpected } = statusOf(error)
+  if (unexpected) deps.log.error({ err: error, method: context.req.method, path: context.req.path }, 'a request failed unexpectedly')
+  return answerStatus(status)
+}
+
+async function dispatch(deps: AppDeps, context: Context<Env>, url: URL, note: (info: ResourceRequest) => void): Promise<Response> {
+  const request = context.req.raw
+  const path = url.pathname
+  const open = deps.open[path]
+  if (open) return await open(request)
+  const env = context.env ?? {}
+  const user = env.user ?? (await deps.authenticate(request, env))
+  const info = isApi(path) ? parseResourceRequest(request.method, path, url.searchParams) : undefined
+  if (!info) {
+    await authorize(deps.authorizers, { user, verb: request.method === 'HEAD' ? 'get' : request.method.toLowerCase(), path })
+    return await page(deps, request, url)
+  }
+  note(info)
+  await authorize(deps.authorizers, {
+    user,
+    verb: info.verb,
+    resource: info.plural,
+    group: info.group,
+    version: info.version,
+    subresource: info.subresource,
+    namespace: info.plural === 'namespaces' ? info.name : info.namespace,
+    name: info.authorizedName,
+  })
+  const exchange: Exchange = { request, url, user, info, signal: request.signal }
+  const resource = deps.core.resources.at(info.apiVersion, info.plural)
+  for (const route of deps.routes) {
+    const response = await route(exchange, resource)
+    if (response) return response
+  }
+  if (!resource) throw noSuchPath()
+  if (info.subresource !== '' && !(info.subresource === 'status' && resource.spec.status)) throw noSuchPath()
+  if (!resource.kind.namespaced && info.namespace !== undefined) throw noSuchPath()
+  return await deps.handler.handle(resource, exchange)
+}
+
+const isApi = (path: string) => path.startsWith('/api/') || path.startsWith('/apis/')
+
+async function page(deps: AppDeps, request: Request, url: URL): Promise<Response> {
+  const path = url.pathname.replace(/\/+$/, '') || '/'
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
+  }
+  const found = deps.pages[path] ?? deps.pages[`/${path.split('/')[1]}/*`]
+  if (found) return await found(request, url)
+  const document = discoveryDocument(deps.discovery, path, request.headers.get('accept') ?? undefined, url.host)
+  if (!document) throw noSuchPath()
+  const accept = request.headers.get('accept') ?? undefined
+  const aggregated = discoveryVersionOf(accept)
+  const isAggregated = aggregated && (path === '/api' || path === '/apis')
+  const view = isAggregated ? { format: 'json' as const, as: 'object' as const, version: 'v1' } : viewOf(plainly(accept))
+  const response = await answerJson(document, { view, acceptEncoding: request.headers.get('accept-encoding') ?? undefined, warnings: [] })
+  if (isAggregated) {
+    response.headers.set('content-type', `application/json;g=apidiscovery.k8s.io;v=${aggregated};as=APIGroupDiscoveryList`)
+    response.headers.append('vary', 'Accept')
+  }
+  return response
+}
+
+/** An Accept header without the clauses that only concern discovery. */
+const plainly = (accept: string | undefined): string | undefined =>
+  accept
+    ?.split(',')
+    .filter((clause) => !clause.includes('apidiscovery.k8s.io'))
+    .join(',') || undefined
+
+function discoveryDocument(discovery: Discovery, path: string, accept: string | undefined, host: string): object | undefined {
+  const aggregated = discoveryVersionOf(accept)
+  if (path === '/version') return version
+  if (path === '/')
+    return { paths: ['/api', '/api/v1', '/apis', '/healthz', '/livez', '/metrics', '/openapi/v2', '/openapi/v3', '/readyz', '/version'] }
+  const [, root, group = '', groupVersion] = path.split('/')
+  if (root === 'api') {
+    if (!group) return aggregated ? discovery.aggregated(true, aggregated) : discovery.coreVersions(host)
+    return groupVersion === undefined ? discovery.resources('', group) : undefined
+  }
+  if (root !== 'apis') return undefined
+  if (!group) return aggregated ? discovery.aggregated(false, aggregated) : discovery.groups()
+  return groupVersion === undefined ? discovery.group(group) : discovery.resources(group, groupVersion)
+}

@@ -1,0 +1,77 @@
+// Reading request bodies: bounded, and in every encoding that clients send.
+
+import { LineCounter, parseDocument } from 'yaml'
+import { StatusError } from '#api/errors.ts'
+import { isObject } from '#api/schema/decode.ts'
+import { parseJson } from '#api/schema/json.ts'
+import { decodeProtobuf } from '#api/schema/protobuf.ts'
+
+/** Kubernetes' own limit. */
+const mostBytes = 3 * 1024 * 1024
+
+export type Body = {
+  value: unknown
+  /** Keys that came twice, for strict validation. */
+  duplicates: string[]
+}
+
+const spoken = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']
+
+/** What a body of `contentType` says. Throws UnsupportedMediaType, BadRequest and RequestEntityTooLarge. */
+export async function readBody(request: Request, options: { duplicates?: boolean } = {}): Promise<Body> {
+  const type = mediaType(request.headers.get('content-type'))
+  if (!spoken.includes(type)) {
+    throw new StatusError(
+      'UnsupportedMediaType',
+      `the body of the request was in an unknown format - accepted media types include: ${spoken.join(', ')}`,
+    )
+  }
+  const bytes = await readBytes(request)
+  if (bytes.length === 0) return { value: undefined, duplicates: [] }
+  if (type === 'application/vnd.kubernetes.protobuf') return { value: decodeProtobuf(bytes), duplicates: [] }
+  return type === 'application/yaml' ? parseYaml(bytes) : parseJson(bytes, options)
+}
+
+/** `application/json` where nothing is said. */
+export const mediaType = (header: string | null): string => (header ?? '').split(';')[0]?.trim().toLowerCase() || 'application/json'
+
+/** Refuses a body as soon as it proves too large; the rest of it is never kept. */
+export async function readBytes(request: Request): Promise<Uint8Array> {
+  if (Number(request.headers.get('content-length') ?? 0) > mostBytes) throw tooLarge()
+  if (!request.body) return new Uint8Array(0)
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of request.body) {
+    size += chunk.length
+    if (size > mostBytes) throw tooLarge()
+    chunks.push(chunk)
+  }
+  return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)
+}
+
+const tooLarge = () => new StatusError('RequestEntityTooLarge', `Request entity too large: limit is ${mostBytes}`)
+
+export function parseYaml(bytes: Uint8Array): Body {
+  const lines = new LineCounter()
+  try {
+    const document = parseDocument(new TextDecoder().decode(bytes), { lineCounter: lines, prettyErrors: false, logLevel: 'silent' })
+    const faults = document.errors.filter((e) => e.code !== 'DUPLICATE_KEY')
+    const [fault] = faults
+    if (fault) {
+      const { line, col } = lines.linePos(fault.pos[0])
+      throw new StatusError('BadRequest', `error converting YAML to JSON: yaml: line ${line}, column ${col}: ${fault.message}`)
+    }
+    const duplicates = document.errors.map((e) => `line ${lines.linePos(e.pos[0]).line}`)
+    return { value: document.toJS({ maxAliasCount: 100 }), duplicates }
+  } catch (error) {
+    if (error instanceof StatusError) throw error
+    // Aliases that multiply, or nesting that nobody writes.
+    throw new StatusError('BadRequest', `error converting YAML to JSON: ${(error as Error).message}`, undefined, { cause: error })
+  }
+}
+
+/** The object in a body that must hold one. */
+export function objectIn({ value }: Body): Record<string, unknown> {
+  if (isObject(value)) return value
+  throw new StatusError('BadRequest', 'the request body must hold one object')
+}

@@ -1,0 +1,165 @@
+// What the server offers, for clients that ask first: the legacy documents of each group and version,
+// and the aggregated one.
+
+import type { KindSpec } from '#api/kinds/spec.ts'
+import type { Resources } from '../resource.ts'
+
+/** Resources that exist only to be created: an answer comes back and nothing is kept. */
+export type VirtualResource = { group: string; version: string; kind: string; plural: string; singular: string; namespaced: boolean }
+
+/** The order in which kubectl prefers groups. */
+const groupOrder = [
+  '',
+  'apps',
+  'authentication.k8s.io',
+  'authorization.k8s.io',
+  'autoscaling',
+  'batch',
+  'policy',
+  'coordination.k8s.io',
+  'discovery.k8s.io',
+  'events.k8s.io',
+]
+const statusVerbs = ['get', 'patch', 'update']
+
+type Subresource = { name: string; group: string; version: string; kind: string; verbs: string[] }
+type Offer = {
+  plural: string
+  singular: string
+  namespaced: boolean
+  kind: string
+  verbs: string[]
+  shortNames: readonly string[] | undefined
+  categories: readonly string[] | undefined
+  subresources: Subresource[]
+}
+
+export class Discovery {
+  /** Group → version → resources, in order of preference. */
+  readonly #groups: Map<string, Map<string, Offer[]>>
+
+  constructor(resources: Resources, virtual: readonly VirtualResource[]) {
+    this.#groups = new Map()
+    const entry = (group: string, version: string): Offer[] => {
+      const versions = this.#groups.get(group) ?? new Map<string, Offer[]>()
+      this.#groups.set(group, versions)
+      const offers = versions.get(version) ?? []
+      versions.set(version, offers)
+      return offers
+    }
+    for (const { spec, kind, verbs } of resources.all()) {
+      entry(kind.group, kind.version).push({
+        plural: kind.plural,
+        singular: spec.singular,
+        namespaced: kind.namespaced,
+        kind: kind.kind,
+        verbs: [...verbs],
+        shortNames: spec.shortNames,
+        categories: spec.categories,
+        subresources: subresourcesOf(spec),
+      })
+    }
+    for (const v of virtual) {
+      entry(v.group, v.version).push({ ...v, verbs: ['create'], shortNames: undefined, categories: undefined, subresources: [] })
+    }
+    const rank = (group: string) => (groupOrder.includes(group) ? groupOrder.indexOf(group) : groupOrder.length)
+    this.#groups = new Map([...this.#groups].sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1)))
+    for (const versions of this.#groups.values())
+      for (const offers of versions.values()) offers.sort((a, b) => (a.plural < b.plural ? -1 : 1))
+  }
+
+  /** `/api` */
+  coreVersions(host: string): object {
+    return {
+      kind: 'APIVersions',
+      versions: ['v1'],
+      serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress: host }],
+    }
+  }
+
+  /** `/apis` */
+  groups(): object {
+    return { kind: 'APIGroupList', apiVersion: 'v1', groups: [...this.#groups.keys()].filter(Boolean).map((group) => this.#group(group)) }
+  }
+
+  /** `/apis/<group>`; undefined where there is none. */
+  group(group: string): object | undefined {
+    return group && this.#groups.has(group) ? { kind: 'APIGroup', apiVersion: 'v1', ...this.#group(group) } : undefined
+  }
+
+  #group(group: string) {
+    const versions = [...(this.#groups.get(group)?.keys() ?? [])].map((version) => ({ groupVersion: `${group}/${version}`, version }))
+    return { name: group, versions, preferredVersion: versions[0] }
+  }
+
+  /** `/api/v1`, `/apis/<group>/<version>` */
+  resources(group: string, version: string): object | undefined {
+    const offers = this.#groups.get(group)?.get(version)
+    if (!offers) return undefined
+    const resources = offers.flatMap((offer) => [
+      {
+        name: offer.plural,
+        singularName: offer.singular,
+        namespaced: offer.namespaced,
+        kind: offer.kind,
+        verbs: offer.verbs,
+        ...(offer.shortNames && { shortNames: offer.shortNames }),
+        ...(offer.categories && { categories: offer.categories }),
+      },
+      ...offer.subresources.map((sub) => ({
+        name: `${offer.plural}/${sub.name}`,
+        singularName: '',
+        namespaced: offer.namespaced,
+        ...((sub.group !== group || sub.version !== version) && { group: sub.group, version: sub.version }),
+        kind: sub.kind,
+        verbs: sub.verbs,
+      })),
+    ])
+    return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: group ? `${group}/${version}` : version, resources }
+  }
+
+  /** APIGroupDiscoveryList of `/api` (core) or `/apis` (the rest). */
+  aggregated(core: boolean, version: 'v2' | 'v2beta1'): object {
+    const items = [...this.#groups]
+      .filter(([group]) => (group === '') === core)
+      .map(([group, versions]) => ({
+        metadata: { name: group, creationTimestamp: null },
+        versions: [...versions].map(([name, offers]) => ({
+          version: name,
+          resources: offers.map((offer) => describe(offer, group, name)),
+          freshness: 'Current',
+        })),
+      }))
+    return { kind: 'APIGroupDiscoveryList', apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {}, items }
+  }
+}
+
+function describe(offer: Offer, group: string, version: string): object {
+  const { plural, singular, kind, verbs, shortNames, categories, subresources } = offer
+  return {
+    resource: plural,
+    responseKind: { group, version, kind },
+    scope: offer.namespaced ? 'Namespaced' : 'Cluster',
+    singularResource: singular,
+    verbs,
+    ...(shortNames && { shortNames }),
+    ...(categories && { categories }),
+    ...(subresources.length > 0 && {
+      subresources: subresources.map((sub) => ({
+        subresource: sub.name,
+        responseKind: { group: sub.group, version: sub.version, kind: sub.kind },
+        verbs: sub.verbs,
+      })),
+    }),
+  }
+}
+
+function subresourcesOf(spec: KindSpec): Subresource[] {
+  const { kind } = spec
+  const own = { group: kind.group, version: kind.version, kind: kind.kind }
+  return [
+    ...(spec.status ? [{ name: 'status', ...own, verbs: statusVerbs }] : []),
+    ...(spec.scale ? [{ name: 'scale', group: 'autoscaling', version: 'v1', kind: 'Scale', verbs: statusVerbs }] : []),
+    ...(spec.subresources ?? []).map((sub) => ({ name: sub.name, ...sub.kind, verbs: sub.verbs })),
+  ].sort((a, b) => (a.name < b.name ? -1 : 1))
+}

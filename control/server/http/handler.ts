@@ -1,0 +1,306 @@
+// Resource requests over HTTP: from method, path, query and body to a call of the core, and back.
+
+import type { Clock } from '#api/clock.ts'
+import { StatusError } from '#api/errors.ts'
+import type { KubeObject } from '#api/kinds/kind.ts'
+import { decode, type FieldValidation, isObject } from '#api/schema/decode.ts'
+import type { User } from '#control/auth/user.ts'
+import type { Target, WriteOptions } from '../call.ts'
+import type { Core } from '../core.ts'
+import type { DeleteOptions } from '../delete.ts'
+import type { Item } from '../item.ts'
+import type { ListQuery } from '../read.ts'
+import { checkKind, type Resource } from '../resource.ts'
+import { type View, viewOf } from './accept.ts'
+import { answerItem, answerJson, answerList, answerWatch, type Look } from './answer.ts'
+import { mediaType, objectIn, parseYaml, readBody, readBytes } from './body.ts'
+import { isTrue, noSuchPath, type ResourceRequest } from './request.ts'
+import { statusOf } from './status.ts'
+import type { IncludeObject } from './table.ts'
+
+export type Exchange = {
+  request: Request
+  url: URL
+  user: User
+  info: ResourceRequest
+  signal: AbortSignal
+}
+
+type Deps = { core: Core; clock: Clock; randomTimeout: () => number }
+
+export class ResourceHandler {
+  readonly #core: Core
+  readonly #clock: Clock
+  readonly #randomTimeout: () => number
+
+  constructor({ core, clock, randomTimeout }: Deps) {
+    this.#core = core
+    this.#clock = clock
+    this.#randomTimeout = randomTimeout
+  }
+
+  /** For the object itself and its status; other subresources have handlers of their own. */
+  async handle(resource: Resource, exchange: Exchange): Promise<Response> {
+    const { info } = exchange
+    if (info.subresource === '' && !resource.verbs.includes(info.verb)) throw notAllowed()
+    if (info.subresource !== '' && !['get', 'update', 'patch'].includes(info.verb)) throw notAllowed()
+    switch (info.verb) {
+      case 'get': {
+        const item = await this.#core.get(targetOf(resource, info), exchange.url.searchParams.get('resourceVersion') ?? undefined)
+        return await answerItem(resource, item, this.look(exchange, []))
+      }
+      case 'list': {
+        const look = this.look(exchange, [])
+        return await answerList(resource, await this.#core.list(listQueryOf(resource, exchange)), look)
+      }
+      case 'watch':
+        return await this.#watch(resource, exchange)
+      case 'create':
+        return await this.#create(resource, exchange)
+      case 'update':
+        return await this.#update(resource, exchange)
+      case 'patch':
+        return await this.#patch(resource, exchange)
+      case 'delete':
+        return await this.#delete(resource, exchange)
+      case 'deletecollection':
+        return await this.#deleteCollection(resource, exchange)
+      default:
+        throw notAllowed()
+    }
+  }
+
+  look({ request, url }: Exchange, warnings: readonly string[], options: { watch?: boolean } = {}): Look {
+    return {
+      view: viewOf(request.headers.get('accept') ?? undefined, options),
+      include: includeOf(url),
+      now: () => this.#clock.now(),
+      acceptEncoding: request.headers.get('accept-encoding') ?? undefined,
+      warnings,
+    }
+  }
+
+  async #watch(resource: Resource, exchange: Exchange): Promise<Response> {
+    const look = this.look(exchange, [], { watch: true })
+    const { searchParams } = exchange.url
+    const stop = new AbortController()
+    const { info } = exchange
+    const query = listQueryOf(resource, exchange)
+    const feed = await this.#core.watch({
+      ...query,
+      // A watch on one object, the old way: /api/v1/nodes/one?watch=true
+      ...(info.name !== undefined && { fieldSelector: `metadata.name=${info.name}` }),
+      timeoutSeconds: positive(searchParams, 'timeoutSeconds') || this.#randomTimeout(),
+      allowWatchBookmarks: isTrue(searchParams.get('allowWatchBookmarks')),
+      sendInitialEvents: searchParams.has('sendInitialEvents') ? isTrue(searchParams.get('sendInitialEvents')) : undefined,
+      signal: AbortSignal.any([exchange.signal, stop.signal]),
+    })
+    return answerWatch(resource, feed, look, { stop: () => stop.abort(), statusOf: (error) => statusOf(error).status })
+  }
+
+  async #create(resource: Resource, exchange: Exchange): Promise<Response> {
+    const options = writeOptionsOf(exchange)
+    const view = viewOf(exchange.request.headers.get('accept') ?? undefined)
+    const object = await readObject(resource, exchange, options)
+    const item = await this.#core.create(resource, exchange.info.namespace, object, options)
+    return await this.#written(resource, exchange, item, options, view, 201)
+  }
+
+  async #update(resource: Resource, exchange: Exchange): Promise<Response> {
+    const options = writeOptionsOf(exchange)
+    const view = viewOf(exchange.request.headers.get('accept') ?? undefined)
+    const object = await readObject(resource, exchange, options)
+    const item = await this.#core.update(targetOf(resource, exchange.info), options, () => structuredClone(object))
+    return await this.#written(resource, exchange, item, options, view)
+  }
+
+  async #patch(resource: Resource, exchange: Exchange): Promise<Response> {
+    const options = writeOptionsOf(exchange)
+    const view = viewOf(exchange.request.headers.get('accept') ?? undefined)
+    const patch = await readPatch(exchange.request)
+    const target = targetOf(resource, exchange.info)
+    if (patch.type === 'apply' && !exchange.url.searchParams.get('fieldManager')) {
+      throw new StatusError('Invalid', 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch')
+    }
+    if (patch.type !== 'apply') {
+      const item = await this.#core.patch(target, { type: patch.type, body: patch.body }, options)
+      return await this.#written(resource, exchange, item, options, view)
+    }
+    const { item, created } = await this.#core.apply(target, patch.body, {
+      ...options,
+      force: isTrue(exchange.url.searchParams.get('force')),
+    })
+    return await this.#written(resource, exchange, item, options, view, created ? 201 : 200)
+  }
+
+  async #written(resource: Resource, exchange: Exchange, item: Item, options: WriteOptions, view: View, code = 200): Promise<Response> {
+    const look = { ...this.look(exchange, options.warnings ?? []), view }
+    return await answerItem(resource, item, look, code)
+  }
+
+  async #delete(resource: Resource, exchange: Exchange): Promise<Response> {
+    const options = await deleteOptionsOf(exchange)
+    const look = this.look(exchange, [])
+    const { gone, item } = await this.#core.delete(targetOf(resource, exchange.info), exchange.user, options)
+    if (!gone) return await answerItem(resource, item, look)
+    const { kind } = resource
+    return await answerJson(
+      {
+        kind: 'Status',
+        apiVersion: 'v1',
+        metadata: {},
+        status: 'Success',
+        details: {
+          name: item.object.metadata.name,
+          ...(kind.group && { group: kind.group }),
+          kind: kind.plural,
+          uid: item.object.metadata.uid,
+        },
+      },
+      look,
+    )
+  }
+
+  async #deleteCollection(resource: Resource, exchange: Exchange): Promise<Response> {
+    const options = await deleteOptionsOf(exchange)
+    const look = this.look(exchange, [])
+    return await answerList(resource, await this.#core.deleteCollection(listQueryOf(resource, exchange), exchange.user, options), look)
+  }
+}
+
+const notAllowed = () => new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
+
+export function targetOf(resource: Resource, { namespace, name }: ResourceRequest): Target {
+  if (name === undefined || resource.kind.namespaced !== (namespace !== undefined)) throw noSuchPath()
+  return { resource, namespace, name }
+}
+
+function listQueryOf(resource: Resource, { url, info }: Exchange): ListQuery {
+  const { searchParams } = url
+  const text = (name: string) => searchParams.get(name) || undefined
+  return {
+    resource,
+    namespace: info.namespace,
+    labelSelector: text('labelSelector'),
+    fieldSelector: text('fieldSelector'),
+    resourceVersion: text('resourceVersion'),
+    resourceVersionMatch: text('resourceVersionMatch'),
+    limit: positive(searchParams, 'limit'),
+    continue: text('continue'),
+  }
+}
+
+function positive(params: URLSearchParams, name: string): number {
+  const text = params.get(name)
+  if (!text) return 0
+  if (!/^-?\d{1,15}$/.test(text)) throw new StatusError('BadRequest', `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`)
+  return Math.max(Number(text), 0)
+}
+
+export function writeOptionsOf({ url, user, info, request }: Exchange): WriteOptions {
+  const { searchParams } = url
+  const manager = searchParams.get('fieldManager') || (request.headers.get('user-agent') ?? '').split('/')[0] || 'unknown'
+  if (manager.length > 128) throw invalidOption('fieldManager', 'Too long: may not be more than 128 bytes')
+  return {
+    user,
+    subresource: info.subresource,
+    dryRun: dryRunOf(searchParams.getAll('dryRun')),
+    fieldManager: manager,
+    fieldValidation: fieldValidationOf(searchParams.get('fieldValidation')),
+    warnings: [],
+  }
+}
+
+const invalidOption = (field: string, why: string) =>
+  new StatusError('Invalid', `CreateOptions.meta.k8s.io "" is invalid: ${field}: ${why}`)
+
+function dryRunOf(values: readonly unknown[]): boolean {
+  for (const value of values) {
+    if (value !== 'All') throw invalidOption('dryRun', `Unsupported value: ${JSON.stringify(value)}: supported values: "All"`)
+  }
+  return values.length > 0
+}
+
+function fieldValidationOf(value: string | null): FieldValidation {
+  if (!value) return 'Warn'
+  if (value === 'Ignore' || value === 'Warn' || value === 'Strict') return value
+  throw invalidOption('fieldValidation', `Unsupported value: ${JSON.stringify(value)}: supported values: "Ignore", "Strict", "Warn"`)
+}
+
+/** The object of a create or update, decoded as this resource. */
+async function readObject(resource: Resource, { request }: Exchange, options: WriteOptions): Promise<KubeObject> {
+  const body = await readBody(request, { duplicates: options.fieldValidation !== 'Ignore' })
+  const input = objectIn(body)
+  checkKind(resource, input)
+  const { object, warnings } = decode(resource.schema, input, {
+    fieldValidation: options.fieldValidation ?? 'Warn',
+    duplicates: body.duplicates,
+  })
+  options.warnings?.push(...warnings)
+  return { ...object, kind: resource.kind.kind, apiVersion: resource.apiVersion } as KubeObject
+}
+
+const patchTypes = {
+  'application/json-patch+json': 'json',
+  'application/merge-patch+json': 'merge',
+  'application/strategic-merge-patch+json': 'strategic',
+  'application/apply-patch+yaml': 'apply',
+} as const
+
+export async function readPatch(request: Request): Promise<{ type: 'json' | 'merge' | 'strategic' | 'apply'; body: unknown }> {
+  const type = patchTypes[mediaType(request.headers.get('content-type')) as keyof typeof patchTypes]
+  if (!type) {
+    throw new StatusError(
+      'UnsupportedMediaType',
+      `the body of the request was in an unknown format - accepted media types include: ${Object.keys(patchTypes).join(', ')}`,
+    )
+  }
+  const bytes = await readBytes(request)
+  // YAML holds JSON as well.
+  const text = new TextDecoder().decode(bytes).trimStart()
+  if (type === 'apply' && !text.startsWith('{')) return { type, body: parseYaml(bytes).value }
+  return { type, body: parseJsonPatch(text) }
+}
+
+function parseJsonPatch(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new StatusError('BadRequest', `error decoding patch: ${(error as Error).message}`, undefined, { cause: error })
+  }
+}
+
+const policies = ['Foreground', 'Background', 'Orphan'] as const
+const isPolicy = (value: unknown): value is (typeof policies)[number] => policies.includes(value as never)
+
+async function deleteOptionsOf({ request, url }: Exchange): Promise<DeleteOptions> {
+  const { value } = request.body ? await readBody(request) : { value: undefined }
+  if (value !== undefined && !isObject(value)) throw new StatusError('BadRequest', 'the body of a delete must be DeleteOptions')
+  const given = (name: string): unknown => value?.[name] ?? url.searchParams.get(name) ?? undefined
+  const grace = given('gracePeriodSeconds')
+  const seconds = grace === undefined || grace === '' ? undefined : Number(grace)
+  if (seconds !== undefined && !Number.isSafeInteger(seconds))
+    throw new StatusError('BadRequest', `gracePeriodSeconds: ${String(grace)} is not a whole number`)
+  const orphan = given('orphanDependents')
+  const policy = given('propagationPolicy') ?? (orphan === undefined ? undefined : isTrue(String(orphan)) ? 'Orphan' : 'Background')
+  if (policy !== undefined && !isPolicy(policy)) {
+    throw new StatusError(
+      'Invalid',
+      `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
+    )
+  }
+  const dryRun = value?.dryRun ?? url.searchParams.getAll('dryRun')
+  const preconditions = isObject(value?.preconditions) ? (value.preconditions as NonNullable<DeleteOptions['preconditions']>) : undefined
+  return {
+    ...(seconds !== undefined && { gracePeriodSeconds: Math.max(seconds, 0) }),
+    ...(policy && { propagationPolicy: policy }),
+    ...(preconditions && { preconditions }),
+    dryRun: dryRunOf(Array.isArray(dryRun) ? dryRun : [dryRun]),
+  }
+}
+
+function includeOf(url: URL): IncludeObject {
+  const include = url.searchParams.get('includeObject') || 'Metadata'
+  if (include === 'None' || include === 'Metadata' || include === 'Object') return include
+  throw new StatusError('BadRequest', `invalid includeObject value: ${JSON.stringify(include)}: must be one of None, Metadata, Object`)
+}

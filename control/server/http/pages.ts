@@ -1,0 +1,85 @@
+// Paths that are no resources: health and metrics.
+
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Resources } from '../resource.ts'
+import type { WatchCache } from '../watch-cache.ts'
+
+export type Check = { name: string; healthy(): boolean }
+type Page = (request: Request, url: URL) => Promise<Response>
+
+/** `/healthz`, `/livez` and `/readyz`, whole, verbose, and one check at a time below them. */
+export function healthPages(checks: readonly Check[]): Record<string, Page> {
+  const page = (root: string): Page => {
+    return async (_request, url) => {
+      const one = url.pathname.slice(root.length + 1).replace(/\/$/, '')
+      const excluded = url.searchParams.getAll('exclude')
+      const asked = one ? checks.filter((c) => c.name === one) : checks.filter((c) => !excluded.includes(c.name))
+      if (one && asked.length === 0) return text('404 page not found\n', 404)
+      const results = asked.map((check) => ({ name: check.name, ok: check.healthy() }))
+      const healthy = results.every((r) => r.ok)
+      if (healthy && !url.searchParams.has('verbose')) return text('ok')
+      const lines = results.map((r) => (r.ok ? `[+]${r.name} ok` : `[-]${r.name} failed: reason withheld`))
+      const name = root.slice(1)
+      return text(`${[...lines, `${name} check ${healthy ? 'passed' : 'failed'}`].join('\n')}\n`, healthy ? 200 : 500)
+    }
+  }
+  return Object.fromEntries(['/healthz', '/livez', '/readyz'].flatMap((root) => [root, `${root}/*`].map((path) => [path, page(root)])))
+}
+
+const text = (body: string, status = 200) =>
+  new Response(body, { status, headers: { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' } })
+
+export type Metrics = {
+  observe(seen: { verb: string; resource: string; code: number; seconds: number }): void
+  page: Page
+}
+
+/** One registry a server: nothing is global. */
+export function serverMetrics({ cache, resources }: { cache: WatchCache; resources: Resources }): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const labelNames = ['verb', 'resource', 'code'] as const
+  const requests = new Counter({
+    name: 'apiserver_request_total',
+    help: 'Requests by verb, resource and HTTP code.',
+    labelNames,
+    registers: [registry],
+  })
+  const durations = new Histogram({
+    name: 'apiserver_request_duration_seconds',
+    help: 'Time to the head of the answer.',
+    labelNames: ['verb', 'resource'],
+    buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 30, 60],
+    registers: [registry],
+  })
+  new Gauge({
+    name: 'apiserver_storage_objects',
+    help: 'Stored objects by resource.',
+    labelNames: ['resource'],
+    registers: [registry],
+    collect() {
+      for (const resource of resources.all()) this.set({ resource: resource.name }, cache.of(resource).size)
+    },
+  })
+  new Gauge({
+    name: 'apiserver_longrunning_requests',
+    help: 'Watches open, by resource.',
+    labelNames: ['resource'],
+    registers: [registry],
+    collect() {
+      for (const resource of resources.all()) this.set({ resource: resource.name }, cache.of(resource).watchers)
+    },
+  })
+  const known = new Set([...resources.all().map((r) => r.kind.plural)])
+  return {
+    observe({ verb, resource, code, seconds }) {
+      // What clients make up must not become a series of its own.
+      const label = known.has(resource.split('/')[0] ?? '') ? resource.slice(0, 64) : ''
+      requests.inc({ verb, resource: label, code: String(code) })
+      if (verb !== 'watch') durations.observe({ verb, resource: label }, seconds)
+    },
+    async page() {
+      return new Response(await registry.metrics(), { headers: { 'content-type': registry.contentType } })
+    },
+  }
+}

@@ -1,0 +1,142 @@
+// The API for the server's own components: the same core, without a socket and without encoding.
+// Objects that come out are frozen and shared.
+
+import type {
+  Client,
+  DeleteOptions,
+  List,
+  ListOptions,
+  New,
+  PatchType,
+  Ref,
+  ServedKind,
+  WatchEvent,
+  WatchOptions,
+  WriteOptions,
+} from '#api/client/client.ts'
+import { isStatus, StatusError } from '#api/errors.ts'
+import type { Kind, KubeObject } from '#api/kinds/kind.ts'
+import { decode } from '#api/schema/decode.ts'
+import type { User } from '#control/auth/user.ts'
+import type { WriteOptions as CoreWriteOptions, Target } from './call.ts'
+import type { Core } from './core.ts'
+import { bookmarkOf } from './http/table.ts'
+import { clone } from './item.ts'
+import type { Resource } from './resource.ts'
+import type { Creators } from './routes/creators.ts'
+
+export type InProcessDeps = { core: Core; user: User; creators: Creators }
+
+export function inProcessClient({ core, user, creators }: InProcessDeps): Client {
+  const resourceOf = (kind: Kind) => core.resources.of(kind)
+  const targetOf = (kind: Kind, { namespace, name }: Ref): Target => {
+    const resource = resourceOf(kind)
+    if (resource.kind.namespaced && !namespace)
+      throw new StatusError('BadRequest', `${resource.name} ${JSON.stringify(name)}: a namespace is required`)
+    return { resource, namespace: resource.kind.namespaced ? namespace : undefined, name }
+  }
+  const optionsOf = ({ subresource, fieldManager, dryRun }: WriteOptions): CoreWriteOptions => ({
+    user,
+    subresource: subresource ?? '',
+    fieldManager: fieldManager ?? user.name,
+    dryRun: dryRun ?? false,
+    fieldValidation: 'Ignore',
+  })
+  return {
+    async kinds() {
+      return core.resources.all().map(({ kind, verbs }): ServedKind => ({ ...kind, verbs }))
+    },
+    async get<T extends KubeObject>(kind: Kind<T>, ref: Ref, { signal }: { signal?: AbortSignal } = {}): Promise<T> {
+      signal?.throwIfAborted()
+      return (await core.get(targetOf(kind, ref))).object as T
+    },
+    async find<T extends KubeObject>(kind: Kind<T>, ref: Ref, { signal }: { signal?: AbortSignal } = {}): Promise<T | undefined> {
+      signal?.throwIfAborted()
+      try {
+        return (await core.get(targetOf(kind, ref))).object as T
+      } catch (error) {
+        if (isStatus(error, 'NotFound')) return undefined
+        throw error
+      }
+    },
+    async list<T extends KubeObject>(kind: Kind<T>, { signal, ...options }: ListOptions = {}): Promise<List<T>> {
+      signal?.throwIfAborted()
+      const listed = await core.list({ resource: resourceOf(kind), ...options })
+      return {
+        items: listed.items.map((item) => item.object as T),
+        metadata: {
+          resourceVersion: String(listed.revision),
+          ...(listed.continue && { continue: listed.continue }),
+          ...(listed.remaining !== undefined && { remainingItemCount: listed.remaining }),
+        },
+      }
+    },
+    watch: (kind, options = {}) => watch(core, resourceOf(kind), options),
+    async create<T extends KubeObject>(kind: Kind<T>, object: New<T>, options: WriteOptions = {}): Promise<T> {
+      options.signal?.throwIfAborted()
+      const resource = resourceOf(kind)
+      const item = await core.create(resource, object.metadata.namespace, decoded(resource, object), optionsOf(options))
+      return item.object as T
+    },
+    async createSubresource(kind, ref, subresource, body, options = {}) {
+      options.signal?.throwIfAborted()
+      const create = kind.group === '' ? creators[`${kind.plural}/${subresource}`] : undefined
+      if (!create) throw new StatusError('NotFound', 'the server could not find the requested resource')
+      return await create(targetOf(kind, ref), body, optionsOf({ ...options, subresource }))
+    },
+    async update<T extends KubeObject>(kind: Kind<T>, object: T, options: WriteOptions = {}): Promise<T> {
+      options.signal?.throwIfAborted()
+      const target = targetOf(kind, object.metadata)
+      // Decoding copies: what comes in may be frozen, and is still the caller's.
+      const item = await core.update(target, optionsOf(options), () => decoded(target.resource, object))
+      return item.object as T
+    },
+    async patch<T extends KubeObject>(
+      kind: Kind<T>,
+      ref: Ref,
+      type: PatchType,
+      body: unknown,
+      options: WriteOptions & { force?: boolean } = {},
+    ): Promise<T> {
+      options.signal?.throwIfAborted()
+      const target = targetOf(kind, ref)
+      const coreOptions = { ...optionsOf(options), force: options.force ?? false }
+      const item =
+        type === 'apply' ? (await core.apply(target, body, coreOptions)).item : await core.patch(target, { type, body }, coreOptions)
+      return item.object as T
+    },
+    async delete(kind: Kind, ref: Ref, { signal, ...options }: DeleteOptions = {}) {
+      signal?.throwIfAborted()
+      await core.delete(targetOf(kind, ref), user, options)
+    },
+  }
+}
+
+function decoded(resource: Resource, object: object): KubeObject {
+  const { object: copy } = decode(resource.schema, clone(object))
+  return { ...copy, kind: resource.kind.kind, apiVersion: resource.apiVersion } as KubeObject
+}
+
+async function* watch<T extends KubeObject>(core: Core, resource: Resource, options: WatchOptions): AsyncGenerator<WatchEvent<T>> {
+  const stop = new AbortController()
+  const { signal, ...query } = options
+  if (signal?.aborted) return
+  const feed = await core.watch({
+    resource,
+    ...query,
+    ...(query.sendInitialEvents !== undefined && { resourceVersionMatch: 'NotOlderThan' }),
+    signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
+  })
+  try {
+    for await (const batch of feed) {
+      for (const sent of batch) {
+        if (signal?.aborted) return
+        yield sent.type === 'BOOKMARK'
+          ? { type: 'BOOKMARK', object: bookmarkOf(resource.spec, sent.revision, sent.initial) as T }
+          : { type: sent.type, object: sent.item.object as T }
+      }
+    }
+  } finally {
+    stop.abort()
+  }
+}

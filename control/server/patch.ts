@@ -1,0 +1,33 @@
+// Applies a patch of one of the four kinds to an object.
+
+import { StatusError } from '#api/errors.ts'
+import type { KubeObject } from '#api/kinds/kind.ts'
+import { jsonPatch } from '#api/patch/json.ts'
+import { mergePatch } from '#api/patch/merge.ts'
+import { strategicMergePatch } from '#api/patch/strategic.ts'
+import { decode, isObject, type JsonObject } from '#api/schema/decode.ts'
+import type { Struct } from '#api/schema/schema.ts'
+import type { WriteOptions } from './call.ts'
+import type { Resource } from './resource.ts'
+
+export type Patch = { type: 'json' | 'merge' | 'strategic'; body: unknown }
+
+/** What `current` becomes; decoded and checked as a request's object is. */
+export function patched(resource: Resource, current: KubeObject, { type, body }: Patch, options: WriteOptions): KubeObject {
+  const { object, warnings } = decode(resource.schema, merge(resource.schema, current as JsonObject, type, body), {
+    fieldValidation: options.fieldValidation ?? 'Ignore',
+  })
+  options.warnings?.push(...warnings)
+  const result = object as KubeObject
+  if (result.kind !== current.kind || result.apiVersion !== current.apiVersion) {
+    throw new StatusError('BadRequest', `a patch may not change the kind of an object (${current.apiVersion} ${current.kind})`)
+  }
+  return result
+}
+
+/** Not yet decoded. */
+export function merge(schema: Struct, current: JsonObject, type: Patch['type'], body: unknown): unknown {
+  if (type === 'json') return jsonPatch(current, body)
+  if (!isObject(body)) throw new StatusError('BadRequest', 'the patch must be an object')
+  return type === 'merge' ? mergePatch(current, body) : strategicMergePatch(schema, current, body)
+}

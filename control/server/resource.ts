@@ -1,0 +1,103 @@
+// The kinds as the server addresses them: by group, version and plural, each with its schema and its
+// place in the store. The list is fixed for built-in kinds; others may come and go later.
+
+import { StatusError } from '#api/errors.ts'
+import { apiVersionOf, type Kind } from '#api/kinds/kind.ts'
+import { allVerbs, type KindSpec, resourceName } from '#api/kinds/spec.ts'
+import { schemaOf } from '#api/schema/compile.ts'
+import type { Struct } from '#api/schema/schema.ts'
+
+export type Resource = {
+  readonly spec: KindSpec
+  readonly kind: Kind
+  readonly schema: Struct
+  readonly apiVersion: string
+  /** `pods`, `deployments.apps`: for messages. */
+  readonly name: string
+  /** Keys of its objects in the store start with this. */
+  readonly prefix: string
+  readonly verbs: readonly string[]
+}
+
+/** The root of everything that objects are kept under. */
+export const registryPrefix = '/registry/'
+
+function resourceOf(spec: KindSpec): Resource {
+  const { kind } = spec
+  const schema = schemaOf(kind)
+  if (!schema) throw new Error(`the schema table has no ${kind.kind} in ${apiVersionOf(kind)}`)
+  return {
+    spec,
+    kind,
+    schema,
+    apiVersion: apiVersionOf(kind),
+    name: resourceName(kind),
+    prefix: `${registryPrefix}${kind.group || 'core'}/${kind.plural}/`,
+    verbs: spec.verbs ?? allVerbs,
+  }
+}
+
+export const keyFor = (resource: Resource, namespace: string | undefined, name: string): string =>
+  namespace ? `${resource.prefix}${namespace}/${name}` : resource.prefix + name
+
+/** What a message says an object is: `pods "web" not found`, `deployments.apps "web" …`. */
+export function notFound(resource: Resource, name: string): StatusError {
+  const { group, plural } = resource.kind
+  return new StatusError('NotFound', `${resource.name} ${JSON.stringify(name)} not found`, { name, group, kind: plural })
+}
+
+export function conflict(resource: Resource, name: string, why: string): StatusError {
+  const { group, plural } = resource.kind
+  const message = `Operation cannot be fulfilled on ${resource.name} ${JSON.stringify(name)}: ${why}`
+  return new StatusError('Conflict', message, { name, group, kind: plural })
+}
+
+export const staleMessage = 'the object has been modified; please apply your changes to the latest version and try again'
+
+export class Resources {
+  readonly #byPath = new Map<string, Resource>()
+  readonly #byKind = new Map<string, Resource>()
+
+  constructor(specs: readonly KindSpec[]) {
+    for (const spec of specs) this.#add(resourceOf(spec))
+  }
+
+  #add(resource: Resource): void {
+    this.#byPath.set(`${resource.apiVersion}/${resource.kind.plural}`, resource)
+    this.#byKind.set(`${resource.apiVersion}/${resource.kind.kind}`, resource)
+  }
+
+  /** `apiVersion` as in objects, e.g. `apps/v1`. */
+  at(apiVersion: string, plural: string): Resource | undefined {
+    return this.#byPath.get(`${apiVersion}/${plural}`)
+  }
+
+  of(kind: Kind): Resource {
+    const found = this.#byKind.get(`${apiVersionOf(kind)}/${kind.kind}`)
+    if (!found) throw new StatusError('NotFound', 'the server could not find the requested resource')
+    return found
+  }
+
+  all(): Resource[] {
+    return [...this.#byPath.values()]
+  }
+}
+
+/** An object may leave its kind open, but not be of another. */
+export function checkKind(resource: Resource, { kind, apiVersion }: Record<string, unknown>): void {
+  const wrongKind = kind !== undefined && kind !== '' && kind !== resource.kind.kind
+  const wrongVersion = apiVersion !== undefined && apiVersion !== '' && apiVersion !== resource.apiVersion
+  if (!wrongKind && !wrongVersion) return
+  const given = String(apiVersion ?? resource.apiVersion)
+  if (wrongVersion) {
+    throw new StatusError(
+      'BadRequest',
+      `the API version in the data (${given}) does not match the expected API version (${resource.apiVersion})`,
+    )
+  }
+  const version = given.slice(given.indexOf('/') + 1)
+  throw new StatusError(
+    'BadRequest',
+    `${String(kind)} in version ${JSON.stringify(version)} cannot be handled as a ${resource.kind.kind}: no kind ${JSON.stringify(kind)} is accepted here`,
+  )
+}

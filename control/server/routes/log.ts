@@ -1,0 +1,47 @@
+// pods/NAME/log: the agent's answer, passed on as it comes.
+
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { StatusError } from '#api/errors.ts'
+import type { Core } from '../core.ts'
+import type { Route } from '../http/app.ts'
+import { type AgentTls, callAgent, containerOf, placeOf } from './agent.ts'
+
+/** PodLogOptions that go to the agent under the same names. */
+const passed = ['follow', 'previous', 'sinceSeconds', 'sinceTime', 'timestamps', 'tailLines', 'limitBytes', 'stream']
+
+export const logRoute =
+  ({ core, tls }: { core: Core; tls: AgentTls }): Route =>
+  async ({ info, url, signal }, resource) => {
+    if (resource?.kind.kind !== 'Pod' || info.subresource !== 'log') return undefined
+    if (info.verb !== 'get' || !info.namespace || !info.name) {
+      throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
+    }
+    const { pod, agent } = await placeOf(core, info.namespace, info.name)
+    const container = containerOf(pod, url.searchParams.get('container'))
+    const query = new URLSearchParams()
+    for (const name of passed) {
+      const value = url.searchParams.get(name)
+      if (value !== null) query.set(name, value)
+    }
+    const path = `/containerLogs/${[info.namespace, info.name, container].map(encodeURIComponent).join('/')}?${query}`
+    const answer = await callAgent(agent, path, { tls, signal })
+    if (answer.statusCode !== 200) throw await refusalOf(answer)
+    return new Response(Readable.toWeb(answer) as ReadableStream<Uint8Array>, {
+      headers: { 'content-type': 'text/plain', 'cache-control': 'no-cache, private' },
+    })
+  }
+
+/** What an agent refused, as a Status: its own, or its words in one. */
+export async function refusalOf(answer: IncomingMessage): Promise<StatusError> {
+  const body = (await text(answer)).trim()
+  const reason = answer.statusCode === 404 ? 'NotFound' : answer.statusCode && answer.statusCode < 500 ? 'BadRequest' : 'InternalError'
+  try {
+    const status = JSON.parse(body) as { kind?: string; message?: string }
+    if (status.kind === 'Status' && status.message) return new StatusError(reason, status.message)
+  } catch {
+    // Plain words, then.
+  }
+  return new StatusError(reason, body || `the node answered ${answer.statusCode}`)
+}

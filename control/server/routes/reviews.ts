@@ -1,0 +1,132 @@
+// Questions about users: may they, what may they, who are they. Nothing is stored.
+
+import { StatusError } from '#api/errors.ts'
+import { isObject } from '#api/schema/decode.ts'
+import type { Authenticator } from '#control/auth/authenticator.ts'
+import { type Attempt, type Authorizer, allowedBy } from '#control/auth/authorizer.ts'
+import { masters, type User } from '#control/auth/user.ts'
+import { viewOf } from '../http/accept.ts'
+import { answerJson } from '../http/answer.ts'
+import type { Route } from '../http/app.ts'
+import { objectIn, readBody } from '../http/body.ts'
+import type { VirtualResource } from '../http/discovery.ts'
+
+const authorization = { group: 'authorization.k8s.io', version: 'v1', namespaced: false }
+const authentication = { group: 'authentication.k8s.io', version: 'v1', namespaced: false }
+
+export const reviewResources: readonly VirtualResource[] = [
+  { ...authorization, kind: 'SelfSubjectAccessReview', plural: 'selfsubjectaccessreviews', singular: 'selfsubjectaccessreview' },
+  { ...authorization, kind: 'SelfSubjectRulesReview', plural: 'selfsubjectrulesreviews', singular: 'selfsubjectrulesreview' },
+  { ...authorization, kind: 'SubjectAccessReview', plural: 'subjectaccessreviews', singular: 'subjectaccessreview' },
+  {
+    ...authorization,
+    kind: 'LocalSubjectAccessReview',
+    plural: 'localsubjectaccessreviews',
+    singular: 'localsubjectaccessreview',
+    namespaced: true,
+  },
+  { ...authentication, kind: 'TokenReview', plural: 'tokenreviews', singular: 'tokenreview' },
+  { ...authentication, kind: 'SelfSubjectReview', plural: 'selfsubjectreviews', singular: 'selfsubjectreview' },
+]
+
+type Deps = { authorizers: readonly Authorizer[]; authenticator: Authenticator }
+type Json = Record<string, unknown>
+
+export const reviewRoute =
+  ({ authorizers, authenticator }: Deps): Route =>
+  async ({ info, request, user }) => {
+    const review = reviewResources.find((r) => r.group === info.group && r.version === info.version && r.plural === info.plural)
+    if (!review) return undefined
+    if (info.verb !== 'create' || info.name !== undefined) {
+      throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
+    }
+    const view = viewOf(request.headers.get('accept') ?? undefined)
+    const body = objectIn(await readBody(request))
+    const spec = isObject(body.spec) ? body.spec : {}
+    const status = await answer(review.kind, spec, user)
+    const object = {
+      kind: review.kind,
+      apiVersion: `${review.group}/${review.version}`,
+      metadata: { creationTimestamp: null },
+      spec,
+      status,
+    }
+    return await answerJson(object, { view, acceptEncoding: undefined, warnings: [] }, 201)
+
+    async function answer(kind: string, question: Json, asking: User): Promise<object> {
+      switch (kind) {
+        case 'SelfSubjectAccessReview':
+          return await access(asking, question)
+        case 'SubjectAccessReview':
+        case 'LocalSubjectAccessReview':
+          return await access({ name: String(question.user ?? ''), groups: textsOf(question.groups) }, question)
+        case 'SelfSubjectRulesReview':
+          return rules(asking)
+        case 'SelfSubjectReview':
+          return { userInfo: userInfo(asking) }
+        default:
+          return tokenStatus(question)
+      }
+    }
+
+    async function access(who: User, question: Json): Promise<object> {
+      const attempt = attemptOf(who, question)
+      const reason = await allowedBy(authorizers, attempt)
+      return reason === undefined ? { allowed: false } : { allowed: true, reason }
+    }
+
+    function tokenStatus(question: Json): object {
+      const audiences = textsOf(question.audiences)
+      const found = authenticator.userOfToken(String(question.token ?? ''), audiences.length > 0 ? audiences : undefined)
+      if (!found) return { user: {}, error: 'invalid bearer token' }
+      return { authenticated: true, user: userInfo(found.user), audiences: found.audiences }
+    }
+  }
+
+const userInfo = (user: User) => ({
+  username: user.name,
+  ...(user.uid && { uid: user.uid }),
+  groups: user.groups,
+  ...(user.extra && { extra: user.extra }),
+})
+
+const textsOf = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : [])
+
+function attemptOf(user: User, { resourceAttributes, nonResourceAttributes }: Json): Attempt {
+  const text = (from: Json, name: string) => (typeof from[name] === 'string' ? from[name] : '')
+  if (isObject(nonResourceAttributes)) return { user, verb: text(nonResourceAttributes, 'verb'), path: text(nonResourceAttributes, 'path') }
+  if (!isObject(resourceAttributes)) {
+    throw new StatusError(
+      'Invalid',
+      'spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified',
+    )
+  }
+  const of = resourceAttributes
+  return {
+    user,
+    verb: text(of, 'verb'),
+    group: text(of, 'group'),
+    version: text(of, 'version'),
+    resource: text(of, 'resource'),
+    subresource: text(of, 'subresource'),
+    namespace: text(of, 'namespace') || undefined,
+    name: text(of, 'name') || undefined,
+  }
+}
+
+/** What can be said without asking about every resource there is. */
+function rules(user: User): object {
+  const all = user.groups.includes(masters)
+  return {
+    resourceRules: all ? [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }] : [],
+    nonResourceRules: all
+      ? [{ verbs: ['*'], nonResourceURLs: ['*'] }]
+      : [
+          {
+            verbs: ['get'],
+            nonResourceURLs: ['/api', '/api/*', '/apis', '/apis/*', '/healthz', '/livez', '/openapi', '/openapi/*', '/readyz', '/version'],
+          },
+        ],
+    incomplete: !all,
+  }
+}

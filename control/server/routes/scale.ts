@@ -1,0 +1,80 @@
+// The scale subresource: replicas of anything, in one form (autoscaling/v1 Scale).
+
+import { invalid, StatusError } from '#api/errors.ts'
+import type { KubeObject } from '#api/kinds/kind.ts'
+import type { Scale as ScaleSpec } from '#api/kinds/spec.ts'
+import { schemaOf } from '#api/schema/compile.ts'
+import { decode } from '#api/schema/decode.ts'
+import type { Scale } from '#api/types/autoscaling-v1.gen.ts'
+import type { Core } from '../core.ts'
+import { viewOf } from '../http/accept.ts'
+import { answerJson } from '../http/answer.ts'
+import type { Route } from '../http/app.ts'
+import { objectIn, readBody } from '../http/body.ts'
+import { readPatch, targetOf, writeOptionsOf } from '../http/handler.ts'
+import { merge } from '../patch.ts'
+
+const schema = schemaOf({ group: 'autoscaling', version: 'v1', kind: 'Scale' })
+
+export const scaleRoute =
+  (core: Core): Route =>
+  async (exchange, resource) => {
+    const scale = resource?.spec.scale
+    const { info, request, url } = exchange
+    if (info.subresource !== 'scale' || !resource || !scale || !schema) return undefined
+    const target = targetOf(resource, info)
+    const look = { view: viewOf(request.headers.get('accept') ?? undefined), acceptEncoding: undefined, warnings: [] }
+    if (info.verb === 'get') {
+      const item = await core.get(target, url.searchParams.get('resourceVersion') ?? undefined)
+      return await answerJson(scaleOf(item.object, scale), look)
+    }
+    const options = writeOptionsOf(exchange)
+    const change = await wanted(request, info.verb)
+    const item = await core.update(target, options, (current) => {
+      const before = scaleOf(current, scale)
+      const { object } = decode(schema, change(before), { fieldValidation: options.fieldValidation ?? 'Warn' })
+      const next = object as Scale
+      const replicas = next.spec.replicas ?? 0
+      if (replicas < 0) {
+        throw invalid('autoscaling', 'Scale', target.name, [
+          {
+            field: 'spec.replicas',
+            reason: 'FieldValueInvalid',
+            message: `Invalid value: ${replicas}: must be greater than or equal to 0`,
+          },
+        ])
+      }
+      const { resourceVersion } = next.metadata
+      scale.setReplicas(current, replicas)
+      const meta = current.metadata as { resourceVersion?: string }
+      // Only a Scale that names a version is meant for that one alone.
+      if (info.verb === 'patch' && resourceVersion === before.metadata.resourceVersion) delete meta.resourceVersion
+      else meta.resourceVersion = resourceVersion
+      return current
+    })
+    return await answerJson(scaleOf(item.object, scale), look)
+
+    async function wanted(body: Request, verb: string): Promise<(before: Scale) => unknown> {
+      if (verb === 'update') {
+        const object = objectIn(await readBody(body))
+        return () => object
+      }
+      if (verb !== 'patch') throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
+      const patch = await readPatch(body)
+      const { type } = patch
+      // An applied Scale is a merge: it has no lists and one field to own.
+      return (before) => merge(schema!, before, type === 'apply' ? 'merge' : type, patch.body)
+    }
+  }
+
+function scaleOf(object: KubeObject, scale: ScaleSpec): Scale {
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata
+  const selector = scale.selector(object)
+  return {
+    kind: 'Scale',
+    apiVersion: 'autoscaling/v1',
+    metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
+    spec: { replicas: scale.replicas(object) },
+    status: { replicas: scale.statusReplicas(object), ...(selector !== '<none>' && { selector }) },
+  } as Scale
+}

@@ -1,0 +1,75 @@
+// serviceaccounts/NAME/token: a token for an account, for a while, bound to what it is for.
+
+import { timestamp } from '#api/clock.ts'
+import { invalid, StatusError } from '#api/errors.ts'
+import { Pod, Secret } from '#api/kinds/index.ts'
+import { isObject } from '#api/schema/decode.ts'
+import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
+import { apiAudience } from '#control/auth/authenticator.ts'
+import type { BoundObject, Tokens } from '#control/auth/tokens.ts'
+import { nodeOf } from '#control/auth/user.ts'
+import type { Core } from '../core.ts'
+import type { Creators } from './creators.ts'
+
+const seconds = { standard: 3600, least: 600, most: 2 ** 32 }
+
+export const tokenCreators = ({ core, tokens }: { core: Core; tokens: Tokens }): Creators => ({
+  async 'serviceaccounts/token'(target, body, { user }) {
+    const spec = isObject(body.spec) ? body.spec : {}
+    const account = (await core.get(target)).object
+    const namespace = target.namespace ?? ''
+    const lifetime = spec.expirationSeconds === undefined ? seconds.standard : Number(spec.expirationSeconds)
+    const refuse = (field: string, value: unknown, why: string) =>
+      invalid('authentication.k8s.io', 'TokenRequest', target.name, [
+        { field, reason: 'FieldValueInvalid', message: `Invalid value: ${JSON.stringify(value)}: ${why}` },
+      ])
+    if (!Number.isSafeInteger(lifetime) || lifetime < seconds.least) {
+      throw refuse('spec.expirationSeconds', lifetime, 'may not specify a duration less than 10 minutes')
+    }
+    if (lifetime > seconds.most) throw refuse('spec.expirationSeconds', lifetime, 'may not specify a duration larger than 2^32 seconds')
+    const audiences = Array.isArray(spec.audiences) && spec.audiences.length > 0 ? spec.audiences.map(String) : [apiAudience]
+    const bound = isObject(spec.boundObjectRef) ? await bind(spec.boundObjectRef) : {}
+    const { token, claims } = tokens.issue({
+      namespace,
+      account: { name: account.metadata.name, uid: account.metadata.uid },
+      audiences,
+      seconds: lifetime,
+      ...bound,
+    })
+    return {
+      kind: 'TokenRequest',
+      apiVersion: 'authentication.k8s.io/v1',
+      metadata: { name: target.name, namespace, creationTimestamp: timestamp(claims.iat * 1000) },
+      spec: { audiences, expirationSeconds: lifetime, boundObjectRef: spec.boundObjectRef ?? null },
+      status: { token, expirationTimestamp: timestamp(claims.exp * 1000) },
+    }
+
+    async function bind(ref: Record<string, unknown>): Promise<{ pod?: BoundObject; secret?: BoundObject; node?: BoundObject }> {
+      const name = String(ref.name ?? '')
+      if (ref.kind !== 'Pod' && ref.kind !== 'Secret') {
+        throw refuse('spec.boundObjectRef.kind', ref.kind, 'cannot bind token to object of this kind')
+      }
+      const resource = core.resources.of(ref.kind === 'Pod' ? Pod : Secret)
+      const object = (await core.get({ resource, namespace, name })).object as PodType
+      if (ref.uid && ref.uid !== object.metadata.uid) {
+        throw new StatusError(
+          'Conflict',
+          `the UID in the bound object reference (${String(ref.uid)}) does not match the UID in record. The object might have been deleted and then recreated`,
+        )
+      }
+      const itself = { name, uid: object.metadata.uid }
+      if (ref.kind === 'Secret') return { secret: itself }
+      if (object.spec.serviceAccountName !== target.name) {
+        throw new StatusError(
+          'BadRequest',
+          `cannot bind token for serviceaccount ${JSON.stringify(target.name)} to pod running with different serviceaccount name.`,
+        )
+      }
+      const asking = nodeOf(user)
+      if (asking !== undefined && object.spec.nodeName !== asking) {
+        throw new StatusError('Forbidden', `node ${JSON.stringify(asking)} can only ask for tokens of pods that are bound to it`)
+      }
+      return { pod: itself }
+    }
+  },
+})

@@ -1,0 +1,72 @@
+// exec, attach and port-forward: the connection is upgraded by the agent; the server checks who asks
+// and joins the two sides.
+
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { StatusError } from '#api/errors.ts'
+import { proxyUpgrade } from '#api/streaming/proxy.ts'
+import { type Authorizer, authorize } from '#control/auth/authorizer.ts'
+import type { User } from '#control/auth/user.ts'
+import type { Core } from '../core.ts'
+import { isTrue, noSuchPath, parseResourceRequest } from '../http/request.ts'
+import { statusOf } from '../http/status.ts'
+import { type AgentTls, containerOf, placeOf } from './agent.ts'
+
+export type UpgradeDeps = {
+  core: Core
+  tls: AgentTls
+  authorizers: readonly Authorizer[]
+  authenticate(request: IncomingMessage): Promise<User>
+  signal: AbortSignal
+}
+
+/** For the `upgrade` event of the HTTP server. Never rejects. */
+export async function handleUpgrade(deps: UpgradeDeps, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+  socket.on('error', () => socket.destroy())
+  try {
+    const user = await deps.authenticate(request)
+    const { agent, path } = await destination(deps, user, request)
+    await proxyUpgrade(request, socket, head, { ...agent, path, tls: deps.tls, signal: deps.signal })
+  } catch (error) {
+    const { status } = statusOf(error)
+    const body = JSON.stringify(status)
+    socket.end(
+      `HTTP/1.1 ${status.code} ${status.reason}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    )
+  }
+}
+
+async function destination({ core, authorizers }: UpgradeDeps, user: User, request: IncomingMessage) {
+  const url = new URL(request.url ?? '/', 'https://server')
+  const info = /^\/apis?\//.test(url.pathname) ? parseResourceRequest(request.method ?? 'GET', url.pathname, url.searchParams) : undefined
+  const resource = info && core.resources.at(info.apiVersion, info.plural)
+  if (!info || resource?.kind.kind !== 'Pod' || !info.namespace || !info.name) throw noSuchPath()
+  await authorize(authorizers, { ...info, user, resource: info.plural })
+  const { pod, agent } = await placeOf(core, info.namespace, info.name)
+  if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') {
+    throw new StatusError('BadRequest', `cannot ${info.subresource} in a completed pod; current phase is ${pod.status.phase}`)
+  }
+  const names = [info.namespace, info.name].map(encodeURIComponent).join('/')
+  if (info.subresource === 'portforward') {
+    const ports = url.searchParams.getAll('ports').map((port) => `port=${encodeURIComponent(port)}`)
+    return { agent, path: `/portForward/${names}${ports.length > 0 ? `?${ports.join('&')}` : ''}` }
+  }
+  if (info.subresource !== 'exec' && info.subresource !== 'attach') throw noSuchPath()
+  const container = encodeURIComponent(containerOf(pod, url.searchParams.get('container')))
+  return { agent, path: `/${info.subresource}/${names}/${container}?${streamsQuery(url.searchParams)}` }
+}
+
+/** The agent names the streams as the kubelet does. */
+function streamsQuery(params: URLSearchParams): string {
+  const query = new URLSearchParams()
+  for (const [api, agent] of [
+    ['stdin', 'input'],
+    ['stdout', 'output'],
+    ['stderr', 'error'],
+    ['tty', 'tty'],
+  ] as const) {
+    if (isTrue(params.get(api))) query.set(agent, '1')
+  }
+  for (const part of params.getAll('command')) query.append('command', part)
+  return query.toString()
+}

@@ -1,0 +1,39 @@
+// Which objects a list or watch is about: label and field selectors against a kind.
+
+import type { KubeObject } from '#api/kinds/kind.ts'
+import type { KindSpec } from '#api/kinds/spec.ts'
+import { type FieldSelector, matchesFields, parseFields } from '#api/selector/field.ts'
+import { matchesLabels, parseLabels } from '#api/selector/label.ts'
+import type { Item } from './item.ts'
+
+export type Selection = {
+  /** Nothing is selected out: objects need not be decoded. */
+  readonly all: boolean
+  /** The only name that can match, where a field selector says so. */
+  readonly name: string | undefined
+  matches(item: Item): boolean
+}
+
+/** Throws BadRequest for what cannot be parsed and for fields that the kind does not offer. */
+export function selectionOf(spec: KindSpec, labelSelector: string | undefined, fieldSelector: string | undefined): Selection {
+  const labels = labelSelector ? parseLabels(labelSelector) : []
+  const fields = fieldSelector ? parseFields(fieldSelector, (field) => isOffered(spec, field)) : []
+  return {
+    all: labels.length === 0 && fields.length === 0,
+    name: exactName(fields),
+    matches({ object }) {
+      return matchesLabels(labels, object.metadata.labels) && matchesFields(fields, (field) => valueOf(spec, object, field))
+    },
+  }
+}
+
+const isOffered = (spec: KindSpec, field: string): boolean =>
+  field === 'metadata.name' || (field === 'metadata.namespace' && spec.kind.namespaced) || spec.fields?.[field] !== undefined
+
+function valueOf(spec: KindSpec, object: KubeObject, field: string): string {
+  if (field === 'metadata.name') return object.metadata.name
+  if (field === 'metadata.namespace') return object.metadata.namespace ?? ''
+  return spec.fields?.[field]?.(object) ?? ''
+}
+
+const exactName = (fields: FieldSelector): string | undefined => fields.find((f) => f.field === 'metadata.name' && f.equal)?.value

@@ -1,0 +1,163 @@
+// The API server: opens what lies under it, puts the parts together, listens. The only one that
+// touches the store; everybody else, the components in this process too, goes through a Client.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createSecureServer, type Http2SecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
+import type { AddressInfo, Socket } from 'node:net'
+import { getRequestListener } from '@hono/node-server'
+import type { Client } from '#api/client/client.ts'
+import type { Clock } from '#api/clock.ts'
+import { StatusError } from '#api/errors.ts'
+import type { Log } from '#api/log.ts'
+import type { Credentials } from '#control/auth/authenticator.ts'
+import { credentialsOf, type TlsPeer } from '#control/auth/peer.ts'
+import { serverUser, type User } from '#control/auth/user.ts'
+import type { Pki } from '#control/pki/pki.ts'
+import type { Store } from '../store/store.ts'
+import { type Assembly, assemble } from './assemble.ts'
+import { bootstrap } from './bootstrap.ts'
+import type { App } from './http/app.ts'
+import { answerStatus, statusOf } from './http/status.ts'
+import { inProcessClient } from './in-process.ts'
+import { handleUpgrade } from './routes/upgrade.ts'
+
+export type ServerOptions = {
+  /** Stays the caller's: closed after the server. */
+  store: Store
+  pki: Pki
+  listen: { host?: string; port: number }
+  /** Where pods and nodes reach this server; the port is the one it listens on unless told. */
+  advertise: { address: string; port?: number }
+  /** Default 10.43.0.0/16. */
+  serviceCidr?: string
+  clock: Clock
+  log: Log
+}
+
+export type Server = {
+  port: number
+  app: App
+  /** For components in this process. */
+  client(user?: User): Client
+  /** Ends every request and watch. */
+  close(): Promise<void>
+}
+
+const limits = { headerBytes: 64 * 1024, headersMs: 30_000, requestMs: 120_000, idleMs: 180_000, streams: 1000 }
+/** History that watches may resume from after a restart. */
+const compactEveryMs = 5 * 60_000
+const serviceCidr = '10.43.0.0/16'
+
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { store, pki, clock, log } = options
+  const stop = new AbortController()
+  const assembly = await assemble({ store, pki, clock, log, serviceCidr: options.serviceCidr ?? serviceCidr })
+  const { app, core, creators } = assembly
+  const client = (user = serverUser) => inProcessClient({ core, user, creators })
+  const server = secureServer(options, assembly)
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    void handleUpgrade(
+      {
+        ...assembly,
+        tls: assembly.agentTls,
+        authenticate: async (r) => assembly.authenticator.authenticate(credentialsIn(r)),
+        signal: stop.signal,
+      },
+      request,
+      socket,
+      head,
+    )
+  })
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  const compaction = keepCompacting(store, clock, log)
+  const close = async () => {
+    stop.abort()
+    compaction.cancel()
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    for (const socket of sockets) socket.destroy()
+    await closed
+    await assembly.close()
+  }
+  try {
+    const port = await listening(server, options.listen)
+    const { kubernetes, dns } = assembly.addresses
+    await bootstrap({ client: client(), advertise: { port, ...options.advertise }, addresses: { kubernetes, dns } })
+    assembly.ready()
+    log.info({ port }, 'the API server is listening')
+    return { port, app, client, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function secureServer({ pki }: ServerOptions, assembly: Assembly): Http2SecureServer {
+  const listener = getRequestListener(
+    (request, { incoming }) => assembly.app.fetch(request, { credentials: () => credentialsIn(incoming as IncomingMessage) }),
+    {
+      hostname: 'localhost',
+      // What is no HTTP that we understand.
+      errorHandler: (cause) => answerStatus(statusOf(new StatusError('BadRequest', (cause as Error).message, undefined, { cause })).status),
+    },
+  )
+  const server = createSecureServer(
+    {
+      // The authority goes with it: a joining agent recognises the cluster by it.
+      cert: `${pki.serving.cert}\n${pki.authority.cert}`,
+      key: pki.serving.key,
+      ca: pki.authority.cert,
+      requestCert: true,
+      // Who shows no certificate may show a token.
+      rejectUnauthorized: false,
+      allowHTTP1: true,
+      minVersion: 'TLSv1.2',
+      maxHeaderSize: limits.headerBytes,
+      maxSessionMemory: 256,
+      settings: { maxConcurrentStreams: limits.streams, maxHeaderListSize: limits.headerBytes },
+      unknownProtocolTimeout: 10_000,
+    } as Parameters<typeof createSecureServer>[0],
+    (request, response) =>
+      void listener(
+        request as unknown as IncomingMessage & Http2ServerRequest,
+        response as unknown as ServerResponse & Http2ServerResponse,
+      ),
+  )
+  server.on('tlsClientError', () => {})
+  server.on('sessionError', () => {})
+  return server
+}
+
+/** What a request and its connection show. */
+function credentialsIn(request: IncomingMessage): Credentials {
+  const h2 = request as unknown as { stream?: { session?: { socket?: TlsPeer } } }
+  const socket = h2.stream?.session?.socket ?? (request.socket as unknown as TlsPeer)
+  const { authorization } = request.headers
+  return { ...credentialsOf(socket), ...(authorization && { authorization }) }
+}
+
+function listening(server: Http2SecureServer, { host, port }: ServerOptions['listen']): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ port, ...(host && { host }) }, () => {
+      server.off('error', reject)
+      resolve((server.address() as AddressInfo).port)
+    })
+  })
+}
+
+/** Keeps one interval of history, so that a client can resume over a restart. */
+function keepCompacting(store: Store, clock: Clock, log: Log): { cancel(): void } {
+  let previous = store.revision
+  let timer = clock.after(compactEveryMs, run)
+  function run(): void {
+    const now = store.revision
+    store.compact(previous).catch((err: unknown) => log.error({ err }, 'compacting the store failed'))
+    previous = now
+    timer = clock.after(compactEveryMs, run)
+  }
+  return { cancel: () => timer.cancel() }
+}

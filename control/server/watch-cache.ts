@@ -1,0 +1,133 @@
+// Everything in the store, in memory, kept current by one watch over all of it, so that its revision
+// moves with every write of any kind. Readers who need what is acknowledged now wait until the cache
+// has seen it.
+
+import type { Clock } from '#api/clock.ts'
+import { StatusError } from '#api/errors.ts'
+import type { Log } from '#api/log.ts'
+import { Compacted, type Store } from '../store/store.ts'
+import { Change } from './change.ts'
+import { Collection } from './collection.ts'
+import { Item } from './item.ts'
+import { type Resource, registryPrefix } from './resource.ts'
+
+/** How long a reader waits for a revision that the store has not reached. */
+const patienceMs = 3000
+
+type Waiter = { revision: number; resolve: () => void }
+type Listener = (resource: Resource, change: Change) => void
+
+export class WatchCache {
+  readonly #store: Store
+  readonly #log: Log
+  readonly #clock: Clock
+  readonly #collections = new Map<string, { resource: Resource; collection: Collection }>()
+  readonly #stop = new AbortController()
+  readonly #listeners = new Set<Listener>()
+  #waiters: Waiter[] = []
+  #revision = 0
+  #following: Promise<void> | undefined
+
+  constructor({ store, log, clock }: { store: Store; log: Log; clock: Clock }) {
+    this.#store = store
+    this.#log = log
+    this.#clock = clock
+  }
+
+  /** What the cache shows. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  async start(resources: readonly Resource[]): Promise<void> {
+    const revision = this.#store.revision
+    for (const resource of resources) {
+      const { entries } = await this.#store.list(resource.prefix, { revision })
+      const items = entries.map((entry) => new Item(entry))
+      this.#collections.set(resource.prefix, { resource, collection: new Collection({ items, revision, log: this.#log }) })
+    }
+    this.#revision = revision
+    this.#following = this.#follow()
+  }
+
+  of(resource: Resource): Collection {
+    const found = this.#collections.get(resource.prefix)
+    if (!found) throw new StatusError('ServiceUnavailable', `the cache of ${resource.name} is not ready`)
+    return found.collection
+  }
+
+  /** Called with every change, in order, before any watch is told. */
+  onChange(listener: Listener): void {
+    this.#listeners.add(listener)
+  }
+
+  /** Resolves once the cache shows every write acknowledged so far. */
+  current(): Promise<void> {
+    return this.reach(this.#store.revision)
+  }
+
+  /** Resolves once the cache shows `revision`. */
+  async reach(revision: number): Promise<void> {
+    if (revision <= this.#revision) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const waiter = { revision, resolve }
+    this.#waiters.push(waiter)
+    const timer = this.#clock.after(patienceMs, resolve)
+    await promise
+    timer.cancel()
+    if (revision <= this.#revision) return
+    this.#waiters = this.#waiters.filter((w) => w !== waiter)
+    throw new StatusError('Timeout', `Too large resource version: ${revision}, current: ${this.#revision}`, {
+      causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+      retryAfterSeconds: 1,
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#following
+    for (const { collection } of this.#collections.values()) collection.close()
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#stop
+    for (;;) {
+      try {
+        for await (const events of this.#store.watch(registryPrefix, { after: this.#revision, signal })) {
+          for (const event of events) this.#apply(Change.from(event))
+          // The store shows a write as its current revision before it tells the watch.
+          for (const waiter of this.#waiters) if (waiter.revision <= this.#revision) waiter.resolve()
+          this.#waiters = this.#waiters.filter((w) => w.revision > this.#revision)
+        }
+        if (signal.aborted) return
+      } catch (error) {
+        if (signal.aborted) return
+        // The cache itself fell behind: nothing can be served from it any more.
+        if (error instanceof Compacted) await this.#reload()
+        else throw error
+      }
+    }
+  }
+
+  #apply(change: Change): void {
+    this.#revision = change.revision
+    const { key } = change.item
+    const end = key.indexOf('/', key.indexOf('/', registryPrefix.length) + 1) + 1
+    const found = this.#collections.get(key.slice(0, end))
+    if (!found) return
+    for (const listener of this.#listeners) listener(found.resource, change)
+    found.collection.apply(change)
+  }
+
+  async #reload(): Promise<void> {
+    this.#log.error({ revision: this.#revision }, 'the watch cache fell behind the store; every watch starts over')
+    const revision = this.#store.revision
+    for (const [prefix, { resource, collection }] of this.#collections) {
+      collection.close()
+      const { entries } = await this.#store.list(prefix, { revision })
+      const items = entries.map((entry) => new Item(entry))
+      this.#collections.set(prefix, { resource, collection: new Collection({ items, revision, log: this.#log }) })
+    }
+    this.#revision = revision
+  }
+}

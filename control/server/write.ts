@@ -1,0 +1,288 @@
+// Creating and changing objects: metadata, defaults, admission, rules, and the compare-and-swap on the
+// store. Every write of the API ends here or in delete.ts.
+
+import { randomInt, randomUUID } from 'node:crypto'
+import { type Clock, timestamp } from '#api/clock.ts'
+import { invalid, isStatus, StatusError } from '#api/errors.ts'
+import { Faults, same } from '#api/kinds/faults.ts'
+import type { KubeObject } from '#api/kinds/kind.ts'
+import { validateMeta, validateMetaUpdate } from '#api/kinds/meta.ts'
+import { trackUpdate } from '#api/patch/apply/track.ts'
+import { setDefaults } from '#api/schema/defaults.ts'
+import { type Admission, mutateAll, type Review, validateAll } from '#control/admission/admission.ts'
+import { type Entry, RevisionMismatch, type Store } from '../store/store.ts'
+import type { Target, WriteOptions } from './call.ts'
+import { isDone } from './deletion.ts'
+import { clone, encode, Item } from './item.ts'
+import { conflict, keyFor, notFound, type Resource, staleMessage } from './resource.ts'
+
+export type Stored = KubeObject & { status?: unknown }
+export type WriteDeps = { store: Store; admission: readonly Admission[]; clock: Clock }
+
+/** Without vowels and what looks alike, so that no word comes out. */
+const suffixAlphabet = 'bcdfghjklmnpqrstvwxz2456789'
+const longestName = 63
+const mostAttempts = 32
+
+export class Writer {
+  readonly #deps: WriteDeps
+
+  constructor(deps: WriteDeps) {
+    this.#deps = deps
+  }
+
+  /** `input` is decoded, and becomes the stored object: it must belong to the caller. */
+  async create(resource: Resource, namespace: string | undefined, input: KubeObject, options: WriteOptions): Promise<Item> {
+    const { kind, spec } = resource
+    const meta = input.metadata
+    if (meta.resourceVersion) throw new StatusError('BadRequest', 'resourceVersion should not be set on objects to be created')
+    settleNamespace(resource, input, namespace)
+    const generated = !meta.name && meta.generateName
+    for (let attempt = 1; ; attempt += 1) {
+      const object = generated ? clone(input) : input
+      if (generated) object.metadata.name = generateName(generated)
+      try {
+        return await this.#createOnce(resource, object, options)
+      } catch (error) {
+        if (!(error instanceof RevisionMismatch)) throw error
+        if (generated && attempt < mostAttempts) continue
+        const { name } = object.metadata
+        throw new StatusError('AlreadyExists', `${resource.name} ${JSON.stringify(name)} already exists`, {
+          name,
+          group: kind.group,
+          kind: spec.kind.plural,
+        })
+      }
+    }
+  }
+
+  async #createOnce(resource: Resource, object: Stored, options: WriteOptions): Promise<Item> {
+    const { spec, kind } = resource
+    const meta = object.metadata
+    meta.uid = randomUUID()
+    meta.creationTimestamp = timestamp(this.#deps.clock.now())
+    delete meta.deletionTimestamp
+    delete meta.deletionGracePeriodSeconds
+    delete meta.selfLink
+    if (spec.generation) meta.generation = 1
+    else delete meta.generation
+    applyDefaults(resource, object)
+    return await this.#admitted({ operation: 'CREATE', resource, object, previous: undefined, options }, async () => {
+      applyDefaults(resource, object)
+      spec.prepareCreate?.(object)
+      const faults = new Faults()
+      validateMeta(meta, { name: spec.nameRule, namespaced: kind.namespaced }, faults)
+      spec.validate?.(object, faults)
+      if (faults.list.length > 0) throw invalid(kind.group, kind.kind, meta.name || meta.generateName || '', faults.list)
+      return async () => {
+        const tracked = this.#tracked(resource, undefined, object, options)
+        const key = keyFor(resource, meta.namespace, meta.name)
+        if (options.dryRun) {
+          const there = await this.#deps.store.get(key)
+          if (there) throw new RevisionMismatch(key, there)
+          return unsaved(key, tracked)
+        }
+        const entry = await this.#deps.store.put(key, (revision) => encode(tracked, revision), {
+          expected: 0,
+          ephemeral: spec.ephemeral ?? false,
+        })
+        return new Item(entry)
+      }
+    })
+  }
+
+  /**
+   * Replaces what is at `target` with what `change` makes of it, again and again while others write in
+   * between, unless the result names a resource version: then a newer one there is a Conflict.
+   * A change that changes nothing is not written. `change` gets a copy it may keep.
+   */
+  async update(target: Target, options: WriteOptions, change: (current: Stored) => Stored | Promise<Stored>): Promise<Item> {
+    const key = keyFor(target.resource, target.namespace, target.name)
+    let entry = await this.#deps.store.get(key)
+    for (let attempt = 1; ; attempt += 1) {
+      if (!entry) throw notFound(target.resource, target.name)
+      try {
+        return await this.#updateOnce(target, new Item(entry), options, change)
+      } catch (error) {
+        if (!(error instanceof RevisionMismatch)) throw error
+        if (attempt === mostAttempts) throw conflict(target.resource, target.name, staleMessage)
+        entry = error.current
+      }
+    }
+  }
+
+  async #updateOnce(
+    target: Target,
+    item: Item,
+    options: WriteOptions,
+    change: (current: Stored) => Stored | Promise<Stored>,
+  ): Promise<Item> {
+    const { resource } = target
+    const { spec, kind } = resource
+    const previous = item.object as Stored
+    const object = await change(item.copy())
+    const subresource = options.subresource ?? ''
+    const pinned = settleMeta(target, object, previous)
+    if (subresource === 'status') keepAllBut(object, previous, 'status')
+    // A binding tells in the status, too, that the pod has its node.
+    else if (spec.status && subresource !== 'binding') keepStatus(object, previous)
+    applyDefaults(resource, object)
+    spec.prepareUpdate?.(object, previous, subresource)
+    try {
+      return await this.#admitted({ operation: 'UPDATE', resource, object, previous, options }, async () => {
+        applyDefaults(resource, object)
+        if (spec.generation && !same(desired(object), desired(previous)))
+          object.metadata.generation = (previous.metadata.generation ?? 0) + 1
+        const faults = new Faults()
+        validateMeta(object.metadata, { name: spec.nameRule, namespaced: kind.namespaced }, faults)
+        validateMetaUpdate(object.metadata, previous.metadata, faults)
+        spec.validate?.(object, faults)
+        spec.validateUpdate?.(object, previous, faults, subresource)
+        if (faults.list.length > 0) throw invalid(kind.group, kind.kind, target.name, faults.list)
+        return () => this.#replace(target, item, object, options)
+      })
+    } catch (error) {
+      if (error instanceof RevisionMismatch && pinned) throw conflict(resource, target.name, staleMessage)
+      throw error
+    }
+  }
+
+  /** With its managedFields brought up to date. */
+  #tracked(resource: Resource, before: Stored | undefined, after: Stored, options: WriteOptions): Stored {
+    if (options.managed) return after
+    const now = timestamp(this.#deps.clock.now())
+    const subresource = options.subresource || undefined
+    return trackUpdate({ schema: resource.schema, before, after, manager: options.fieldManager ?? 'unknown', subresource, now })
+  }
+
+  async #replace(target: Target, item: Item, untracked: Stored, options: WriteOptions): Promise<Item> {
+    const { resource } = target
+    const object = this.#tracked(resource, item.object, untracked, options)
+    if (sameButBookkeeping(object, item.object)) return item
+    if (options.dryRun) return unsaved(item.key, object, item.revision)
+    if (isDone(object)) {
+      await this.#deps.store.delete(item.key, { expected: item.revision })
+      return unsaved(item.key, object, item.revision)
+    }
+    const entry: Entry = await this.#deps.store.put(item.key, (revision) => encode(object, revision), {
+      expected: item.revision,
+      ephemeral: resource.spec.ephemeral ?? false,
+    })
+    return new Item(entry)
+  }
+
+  /** Mutating admission, `check`, validating admission, then the write that `check` returned. */
+  async #admitted(
+    about: { operation: 'CREATE' | 'UPDATE'; resource: Resource; object: Stored; previous: Stored | undefined; options: WriteOptions },
+    check: () => Promise<() => Promise<Item>>,
+  ): Promise<Item> {
+    const undo: (() => void)[] = []
+    const review: Review = {
+      operation: about.operation,
+      spec: about.resource.spec,
+      subresource: about.options.subresource ?? '',
+      namespace: about.object.metadata.namespace,
+      name: about.object.metadata.name,
+      object: about.object,
+      previous: about.previous,
+      user: about.options.user,
+      dryRun: about.options.dryRun ?? false,
+      onFailure: (step) => undo.push(step),
+    }
+    let written = false
+    try {
+      await mutateAll(this.#deps.admission, review)
+      const write = await check()
+      await validateAll(this.#deps.admission, review)
+      const item = await write()
+      written = !about.options.dryRun
+      return item
+    } catch (error) {
+      // Without an answer from the store nobody knows whether the write exists: keep what it reserved.
+      written = !isStatus(error) && !(error instanceof RevisionMismatch)
+      throw error
+    } finally {
+      if (!written) for (const step of undo.toReversed()) step()
+    }
+  }
+}
+
+function settleNamespace(resource: Resource, object: KubeObject, namespace: string | undefined): void {
+  const meta = object.metadata
+  if (!resource.kind.namespaced) return
+  if (meta.namespace && namespace && meta.namespace !== namespace) {
+    throw new StatusError(
+      'BadRequest',
+      `the namespace of the provided object does not match the namespace sent on the request: expected ${namespace}, got ${meta.namespace}`,
+    )
+  }
+  meta.namespace = namespace ?? meta.namespace
+}
+
+export function generateName(base: string): string {
+  let name = base.slice(0, longestName - 5)
+  for (let i = 0; i < 5; i += 1) name += suffixAlphabet[randomInt(suffixAlphabet.length)]
+  return name
+}
+
+export function applyDefaults(resource: Resource, object: KubeObject): void {
+  setDefaults(resource.schema, object)
+  resource.spec.defaults?.(object)
+}
+
+/** Brings the metadata of an update in order; returns whether it is pinned to one version of the object. */
+function settleMeta({ resource, name, namespace }: Target, object: Stored, previous: Stored): boolean {
+  const meta = object.metadata
+  const old = previous.metadata
+  meta.name ||= name
+  if (meta.name !== name) {
+    throw new StatusError('BadRequest', `the name of the object (${meta.name}) does not match the name on the URL (${name})`)
+  }
+  settleNamespace(resource, object, namespace)
+  if (meta.uid && meta.uid !== old.uid) {
+    throw conflict(resource, name, `Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${old.uid}`)
+  }
+  const pinned = Boolean(meta.resourceVersion)
+  if (pinned && meta.resourceVersion !== old.resourceVersion) throw conflict(resource, name, staleMessage)
+  meta.uid = old.uid
+  meta.resourceVersion = old.resourceVersion
+  meta.creationTimestamp ||= old.creationTimestamp
+  meta.deletionTimestamp = old.deletionTimestamp
+  meta.deletionGracePeriodSeconds = old.deletionGracePeriodSeconds
+  meta.generation = old.generation
+  delete meta.selfLink
+  return pinned
+}
+
+function keepStatus(object: Stored, previous: Stored): void {
+  if (previous.status === undefined) delete object.status
+  else object.status = clone(previous.status)
+}
+
+/** Everything of `object` but `field` (and who manages it) is as it was. */
+function keepAllBut(object: Stored, previous: Stored, field: 'status'): void {
+  const { status } = object
+  const { managedFields } = object.metadata
+  for (const key of Object.keys(object)) delete object[key as keyof Stored]
+  Object.assign(object, clone(previous))
+  object[field] = status
+  object.metadata.managedFields = managedFields
+}
+
+const desired = ({ metadata: _, status: __, apiVersion: ___, kind: ____, ...rest }: Stored): unknown => rest
+
+function sameButBookkeeping(a: KubeObject, b: KubeObject): boolean {
+  const plain = ({ metadata, ...rest }: KubeObject) => ({
+    ...rest,
+    metadata: { ...metadata, managedFields: managersOf(metadata.managedFields) },
+  })
+  return same(plain(a), plain(b))
+}
+/** A manager's time alone is no reason to write. */
+const managersOf = (fields: KubeObject['metadata']['managedFields']) => fields?.map((f) => ({ ...f, time: undefined }))
+
+/** What a dry run answers: nothing has this revision. */
+const unsaved = (key: string, object: KubeObject, revision = 0): Item => {
+  const value = encode(object, revision)
+  return new Item({ key, value, createRevision: revision, modRevision: revision })
+}
