@@ -21,7 +21,7 @@ export type Frontend = {
   /** The balancing chain's name without the number of backends. */
   readonly balancer: string
   /** What new connections meet if there are no backends. */
-  readonly refusal: 'goto reject' | 'drop'
+  readonly refusal: 'goto reject-chain' | 'drop'
   readonly backends: readonly Backend[]
   readonly service: Service
 }
@@ -71,7 +71,7 @@ export const frontendsOf = (
           port: number,
           balancer: `${address === undefined ? 'node-' : ''}${reach}${sticky}`,
           // Endpoints elsewhere only: the client is to try another node, not to give up.
-          refusal: isLocal && anywhere.length > 0 ? 'drop' : 'goto reject',
+          refusal: isLocal && anywhere.length > 0 ? 'drop' : 'goto reject-chain',
           backends,
           service,
         })

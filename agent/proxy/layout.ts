@@ -69,10 +69,10 @@ export const layoutOf = (family: ProxyFamily, networks: Networks, mark: number):
   // Loopback addresses are local too, but what is sent to them cannot leave for a pod.
   const toThisNode = [...match('fib daddr type', 'local'), ...match(daddr, '!=', family === 'ip' ? '127.0.0.0/8' : '::1')]
   const outbound = masquerade('fully-random')
-  const unassigned = rule(match(daddr, networks.services), match('ct state', 'new'), goto('reject'))
+  const unassigned = rule(match(daddr, networks.services), match('ct state', 'new'), goto('reject-chain'))
 
   const chains: Layout['chains'] = [
-    { chain: { name: 'reject' }, rules: [rule(match('meta l4proto', 'tcp'), reject(family, 'tcp reset')), rule(reject(family))] },
+    { chain: { name: 'reject-chain' }, rules: [rule(match('meta l4proto', 'tcp'), reject(family, 'tcp reset')), rule(reject(family))] },
     {
       chain: { name: 'refuse' },
       rules: [rule(vmap(service, sets.unreachable.name)), rule(toThisNode, vmap(nodePort, sets.unreachableNodePorts.name))],
