@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { fakeClient } from '#api/client/fake.ts'
+import { fakeClock, settle } from '#api/clock.fake.ts'
+import { StatusError } from '#api/errors.ts'
+import { Lease, Node } from '#api/kinds/index.ts'
+import { silent } from '#api/log.ts'
+import type { Image } from '../images/images.ts'
+import type { Facts } from './facts.ts'
+import { type NodeAgent, openNode } from './node.ts'
+import type { Measured } from './pressure.ts'
+
+const facts: Facts = {
+  info: {
+    machineID: 'm',
+    systemUUID: 's',
+    bootID: 'b',
+    kernelVersion: '6.1',
+    osImage: 'Debian GNU/Linux 12 (bookworm)',
+    containerRuntimeVersion: 'runc://1.1.5',
+    kubeletVersion: 'v1.33.0',
+    kubeProxyVersion: 'v1.33.0',
+    operatingSystem: 'linux',
+    architecture: 'arm64',
+  },
+  cpus: 4,
+  memoryBytes: 2 ** 30,
+  diskBytes: 10_000_000_000,
+}
+const roomy: Measured = { memoryAvailable: 2 ** 29, diskAvailable: 5e9, diskTotal: 1e10, pids: 100, pidsMax: 32_768 }
+
+function setup(t: TestContext) {
+  const clock = fakeClock()
+  const client = fakeClient({ clock })
+  const measured = { ...roomy }
+  const images: Image[] = []
+  const events: string[] = []
+  let node: NodeAgent | undefined
+  const open = () =>
+    (node = openNode({
+      // The fake merges only plainly; of what is sent here that makes the same.
+      client: {
+        ...client,
+        patch: (kind, ref, type, patch, options) => client.patch(kind, ref, type === 'strategic' ? 'merge' : type, patch, options),
+      },
+      clock,
+      random: () => 0.5,
+      log: silent,
+      events: {
+        event: (_object, type, reason, message) => void events.push(`${type} ${reason} ${message}`),
+        flush: async () => undefined,
+        close: async () => undefined,
+      },
+      facts,
+      measure: async () => measured,
+      images: { list: async () => images },
+      name: 'pi',
+      addresses: ['10.0.0.1'],
+      port: 10250,
+      labels: { zone: 'shed' },
+    }))
+  t.after(async () => {
+    await node?.close()
+    assert.equal(clock.pending, 0, 'timers are left')
+  })
+  const stored = () => client.get(Node, { name: 'pi' })
+  const condition = async (type: string) => (await stored()).status.conditions?.find((one) => one.type === type)
+  const allot = async () => client.put(Node, { ...(await stored()), spec: { podCIDR: '10.42.1.0/24' } })
+  const writes = (text: string) => client.writes.filter((write) => write.includes(text)).length
+  return { clock, client, measured, images, events, open, stored, condition, allot, writes }
+}
+
+test('a node registers, gets its range, and becomes ready when told so', async (t) => {
+  const { clock, open, stored, condition, allot, events } = setup(t)
+  const node = open()
+  await settle()
+  const { metadata, status } = await stored()
+  assert.deepEqual(metadata.labels, {
+    zone: 'shed',
+    'kubernetes.io/hostname': 'pi',
+    'kubernetes.io/os': 'linux',
+    'kubernetes.io/arch': 'arm64',
+  })
+  assert.deepEqual(status.capacity, { cpu: '4', memory: '1048576Ki', 'ephemeral-storage': '9765625Ki', pods: '110' })
+  assert.deepEqual(status.allocatable, { cpu: '4', memory: '946176Ki', 'ephemeral-storage': '9000000000', pods: '110' })
+  assert.deepEqual(status.addresses, [
+    { type: 'InternalIP', address: '10.0.0.1' },
+    { type: 'Hostname', address: 'pi' },
+  ])
+  assert.equal(status.daemonEndpoints.kubeletEndpoint.Port, 10250)
+  const before = await condition('Ready')
+  assert.deepEqual([before?.status, before?.reason, before?.message], ['False', 'KubeletNotReady', 'the pod network is not ready yet'])
+
+  await allot()
+  await clock.advance(100)
+  assert.equal(await node.podCIDR(), '10.42.1.0/24')
+  node.setNotReady(undefined)
+  await node.ready
+  assert.equal((await condition('Ready'))?.status, 'True')
+  assert.deepEqual(events, ['Normal NodeReady Node pi status is now: NodeReady'])
+})
+
+test('the status is written when it changes, and every five minutes', async (t) => {
+  const { clock, open, allot, images, measured, condition, writes, stored } = setup(t)
+  open()
+  await settle()
+  await allot()
+  await clock.advance(60_000)
+  assert.equal(writes('Node/status'), 1)
+  images.push({ names: ['busybox:1'], digests: [], size: 7 } as unknown as Image)
+  await clock.advance(10_000)
+  assert.equal(writes('Node/status'), 2)
+  assert.deepEqual((await stored()).status.images, [{ names: ['busybox:1'], sizeBytes: 7 }])
+  measured.diskAvailable = 1000
+  await clock.advance(10_000)
+  const pressure = await condition('DiskPressure')
+  assert.deepEqual(
+    [pressure?.status, pressure?.reason, pressure?.lastTransitionTime],
+    ['True', 'KubeletHasDiskPressure', '2025-01-01T00:01:10Z'],
+  )
+  assert.equal((await condition('MemoryPressure'))?.lastTransitionTime, '2025-01-01T00:00:00Z')
+  await clock.advance(300_000)
+  assert.equal(writes('Node/status'), 4)
+  assert.equal((await condition('MemoryPressure'))?.lastTransitionTime, '2025-01-01T00:00:00Z')
+})
+
+test('the lease is renewed every ten seconds', async (t) => {
+  const { clock, open, client, stored } = setup(t)
+  open()
+  await settle()
+  const ref = { namespace: 'kube-node-lease', name: 'pi' }
+  const made = await client.get(Lease, ref)
+  assert.deepEqual(made.spec, { holderIdentity: 'pi', leaseDurationSeconds: 40, renewTime: '2025-01-01T00:00:00.000000Z' })
+  assert.equal(made.metadata.ownerReferences?.[0]?.uid, (await stored()).metadata.uid)
+  await clock.advance(20_000)
+  assert.equal((await client.get(Lease, ref)).spec.renewTime, '2025-01-01T00:00:20.000000Z')
+})
+
+test('a server that is away is waited for; a node that was deleted comes back', async (t) => {
+  const { clock, open, client, stored } = setup(t)
+  let away = true
+  client.intercept(() => {
+    if (away) throw new StatusError('ServiceUnavailable', 'connection refused')
+  })
+  open()
+  await clock.advance(30_000)
+  away = false
+  await clock.advance(10_000)
+  const first = (await stored()).metadata.uid
+
+  client.drop(Node, { name: 'pi' })
+  await clock.advance(20_000)
+  assert.notEqual((await stored()).metadata.uid, first)
+})
+
+test('a restarted agent finds its Node and keeps what others made of it', async (t) => {
+  const { clock, open, client, stored } = setup(t)
+  client.put(Node, { metadata: { name: 'pi', labels: { mine: 'yes' } }, spec: { podCIDR: '10.42.7.0/24', unschedulable: true } })
+  const node = open()
+  await clock.advance(0)
+  assert.equal(await node.podCIDR(), '10.42.7.0/24')
+  const { metadata, spec } = await stored()
+  assert.equal(metadata.labels?.mine, 'yes')
+  assert.equal(spec.unschedulable, true)
+})

@@ -1,0 +1,151 @@
+// This machine as a Node of the cluster: registered, kept alive by its lease, its status told when it
+// changes. The server may be away at any time and for long; the node comes back by itself, even after
+// its Node object was deleted.
+
+import { isDeepStrictEqual } from 'node:util'
+import type { Client } from '#api/client/client.ts'
+import type { Clock, Timer } from '#api/clock.ts'
+import { isStatus } from '#api/errors.ts'
+import type { EventRecorder } from '#api/events/recorder.ts'
+import { Node } from '#api/kinds/index.ts'
+import type { Log } from '#api/log.ts'
+import type { NodeStatus, Node as NodeType, Taint } from '#api/types/core-v1.gen.ts'
+import type { Images } from '../images/images.ts'
+import type { Facts } from './facts.ts'
+import { heartbeat } from './lease.ts'
+import { type Measured, pressureOf } from './pressure.ts'
+import { nodeStatus } from './status.ts'
+
+export interface NodeAgent {
+  /** Resolves once the server has the Node, with its pod range when the control plane has given it one. */
+  podCIDR(): Promise<string>
+  /** The node can run pods now (undefined), or why it cannot. Told at once. */
+  setNotReady(why: string | undefined): void
+  /** Resolves once the server knows that the node is Ready. */
+  readonly ready: Promise<void>
+  close(): Promise<void>
+}
+
+export type NodeDeps = {
+  client: Client
+  clock: Clock
+  random: () => number
+  log: Log
+  events: EventRecorder
+  facts: Facts
+  measure: () => Promise<Measured>
+  images: Pick<Images, 'list'>
+  name: string
+  addresses: string[]
+  port: number
+  labels?: Record<string, string>
+  taints?: Taint[]
+}
+
+/** How often the status is looked at, and how often it is told although nothing has changed. */
+const LOOK_MS = 10_000
+const TELL_MS = 300_000
+/** While the control plane has not given the node its pod range. */
+const RANGE_MS = 100
+const RETRY_MIN_MS = 250
+const RETRY_MAX_MS = 10_000
+
+export function openNode(deps: NodeDeps): NodeAgent {
+  const { client, clock, random, log, name } = deps
+  const closing = new AbortController()
+  const { signal } = closing
+  const ready = Promise.withResolvers<void>()
+  const range = Promise.withResolvers<string>()
+  let notReady: string | undefined = 'the pod network is not ready yet'
+  let node: NodeType | undefined
+  let told: { status: NodeStatus; at: number } | undefined
+  let look = Promise.withResolvers<void>()
+  let beating: Promise<void> | undefined
+  const running = run()
+
+  async function run(): Promise<void> {
+    let failures = 0
+    while (!signal.aborted) {
+      try {
+        node ??= await register()
+        beating ??= heartbeat(() => node!, { client, clock, random, log, signal })
+        await tell()
+        failures = 0
+        await Promise.race([pause(node.spec?.podCIDR ? LOOK_MS : RANGE_MS), look.promise])
+      } catch (error) {
+        if (signal.aborted) return
+        if (isStatus(error, 'NotFound')) node = undefined
+        log.warn({ err: error, node: name }, 'the node could not be told of')
+        await pause(Math.min(RETRY_MIN_MS * 2 ** failures++, RETRY_MAX_MS) * (0.5 + random()))
+      }
+      look = Promise.withResolvers<void>()
+    }
+  }
+
+  let pausing: Timer | undefined
+  function pause(ms: number): Promise<void> {
+    pausing?.cancel()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    pausing = clock.after(ms, resolve)
+    return promise
+  }
+
+  async function register(): Promise<NodeType> {
+    const { architecture, operatingSystem } = deps.facts.info
+    const labels = {
+      ...deps.labels,
+      'kubernetes.io/hostname': name,
+      'kubernetes.io/os': operatingSystem,
+      'kubernetes.io/arch': architecture,
+    }
+    told = undefined
+    try {
+      const made = await client.create(Node, { metadata: { name, labels }, spec: { taints: deps.taints } }, { signal })
+      log.info({ node: name }, 'node registered')
+      return made
+    } catch (error) {
+      if (!isStatus(error, 'AlreadyExists')) throw error
+      return client.patch(Node, { name }, 'merge', { metadata: { labels } }, { signal })
+    }
+  }
+
+  async function tell(): Promise<void> {
+    const [measured, images] = await Promise.all([deps.measure(), deps.images.list()])
+    const why = notReady
+    const now = clock.now()
+    const standing = { ...deps, pressure: pressureOf(measured), images, notReady: why, now }
+    const status = nodeStatus(standing, told?.status ?? node!.status)
+    if (!told || now - told.at >= TELL_MS || !isDeepStrictEqual(timeless(status), timeless(told.status))) {
+      node = await client.patch(Node, { name }, 'strategic', { status }, { subresource: 'status', signal })
+      told = { status, at: now }
+    } else if (!node!.spec?.podCIDR) {
+      node = await client.get(Node, { name }, { signal })
+    }
+    if (node!.spec?.podCIDR) range.resolve(node!.spec.podCIDR)
+    if (why === undefined) ready.resolve()
+  }
+
+  return {
+    podCIDR: () => range.promise,
+    ready: ready.promise,
+    setNotReady(why) {
+      if (why === notReady) return
+      notReady = why
+      const state = why === undefined ? 'NodeReady' : 'NodeNotReady'
+      deps.events.event({ apiVersion: 'v1', kind: 'Node', name, uid: name }, 'Normal', state, `Node ${name} status is now: ${state}`)
+      look.resolve()
+    },
+    async close() {
+      closing.abort()
+      look.resolve()
+      pausing?.cancel()
+      await Promise.all([running, beating])
+    },
+  }
+}
+
+/** Heartbeat times say nothing that the lease does not. */
+const timeless = (status: NodeStatus): NodeStatus => ({
+  ...status,
+  conditions: status.conditions?.map((condition) => ({ ...condition, lastHeartbeatTime: undefined })),
+})

@@ -1,0 +1,108 @@
+// The node's status from its facts and what is measured: a pure function.
+
+import { timestamp } from '#api/clock.ts'
+import type { Node, NodeCondition, NodeConditionType, NodeStatus } from '#api/types/core-v1.gen.ts'
+import type { Image } from '../images/images.ts'
+import type { Facts } from './facts.ts'
+import type { Pressure } from './pressure.ts'
+
+export type Standing = {
+  facts: Facts
+  pressure: Pressure
+  name: string
+  addresses: string[]
+  /** Of the agent's own endpoint. */
+  port: number
+  images: readonly Image[]
+  /** Why pods cannot run here yet; undefined: they can. */
+  notReady: string | undefined
+  now: number
+}
+
+const MiB = 2 ** 20
+const PODS_MAX = 110
+/** Kept from pods: the kubelet's hard eviction thresholds. */
+const MEMORY_RESERVED = 100 * MiB
+const DISK_SHARE = 0.9
+/** The largest ones, as the kubelet reports them. */
+const IMAGES_MAX = 50
+
+export const allocatableOf = ({ cpus, memoryBytes, diskBytes }: Facts): Record<string, string> => ({
+  cpu: String(cpus),
+  memory: kibibytes(Math.max(memoryBytes - MEMORY_RESERVED, 0)),
+  'ephemeral-storage': String(Math.floor(diskBytes * DISK_SHARE)),
+  pods: String(PODS_MAX),
+})
+
+export function nodeStatus(standing: Standing, before: Node['status'] | undefined): NodeStatus {
+  const { facts, addresses, name, port, images } = standing
+  return {
+    capacity: {
+      cpu: String(facts.cpus),
+      memory: kibibytes(facts.memoryBytes),
+      'ephemeral-storage': kibibytes(facts.diskBytes),
+      pods: String(PODS_MAX),
+    },
+    allocatable: allocatableOf(facts),
+    conditions: conditions(standing, before?.conditions ?? []),
+    addresses: [...addresses.map((address) => ({ type: 'InternalIP' as const, address })), { type: 'Hostname' as const, address: name }],
+    daemonEndpoints: { kubeletEndpoint: { Port: port } },
+    nodeInfo: facts.info,
+    images: [...images]
+      .sort((a, b) => b.size - a.size)
+      .slice(0, IMAGES_MAX)
+      .map(({ names, digests, size }) => ({ names: [...digests, ...names], sizeBytes: size })),
+  }
+}
+
+type Verdict = [type: NodeConditionType, bad: boolean, reasons: { good: [string, string]; bad: [string, string] }]
+
+function conditions({ pressure, notReady, now }: Standing, before: readonly NodeCondition[]): NodeCondition[] {
+  const verdicts: Verdict[] = [
+    [
+      'MemoryPressure',
+      pressure.memory,
+      {
+        good: ['KubeletHasSufficientMemory', 'kubelet has sufficient memory available'],
+        bad: ['KubeletHasInsufficientMemory', 'kubelet has insufficient memory available'],
+      },
+    ],
+    [
+      'DiskPressure',
+      pressure.disk,
+      {
+        good: ['KubeletHasNoDiskPressure', 'kubelet has no disk pressure'],
+        bad: ['KubeletHasDiskPressure', 'kubelet has disk pressure'],
+      },
+    ],
+    [
+      'PIDPressure',
+      pressure.pids,
+      {
+        good: ['KubeletHasSufficientPID', 'kubelet has sufficient PID available'],
+        bad: ['KubeletHasInsufficientPID', 'kubelet has insufficient PID available'],
+      },
+    ],
+    [
+      'Ready',
+      notReady !== undefined,
+      { good: ['KubeletReady', 'kubelet is posting ready status'], bad: ['KubeletNotReady', notReady ?? ''] },
+    ],
+  ]
+  return verdicts.map(([type, bad, reasons]) => {
+    const status = (type === 'Ready') === bad ? 'False' : 'True'
+    const [reason, message] = bad ? reasons.bad : reasons.good
+    const known = before.find((condition) => condition.type === type)
+    const at = timestamp(now)
+    return {
+      type,
+      status,
+      reason,
+      message,
+      lastHeartbeatTime: at,
+      lastTransitionTime: (known?.status === status && known.lastTransitionTime) || at,
+    }
+  })
+}
+
+const kibibytes = (bytes: number): string => `${Math.floor(bytes / 1024)}Ki`
