@@ -1,0 +1,38 @@
+// Takes everything of ours out of a network namespace, whether an agent runs, crashed or never was.
+
+import { join } from 'node:path'
+import { deleteLink, deleteRoute, openRtnetlink } from 'nft-js'
+import { bridgeName, isVethName, routeProtocol, tunnelName } from './names.ts'
+import { listSandboxes, release } from './sandbox.ts'
+import { restoreSysctls } from './sysctls.ts'
+
+/** Where an agent's network keeps its files. */
+export const places = (dataDir: string) => ({ sandboxes: join(dataDir, 'netns'), sysctls: join(dataDir, 'sysctls.json') })
+
+/**
+ * Deletes all pod sandboxes, links and routes, and restores sysctls. Every step is tried; then an
+ * AggregateError tells of those that failed. `netns` is the agent's namespace, absent the process's own.
+ */
+export const cleanupNetwork = async ({ dataDir, netns }: { dataDir: string; netns?: string }): Promise<void> => {
+  const { sandboxes, sysctls } = places(dataDir)
+  const errors: unknown[] = []
+  const attempt = async (step: () => Promise<void>) => {
+    try {
+      await step()
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  await attempt(async () => {
+    for (const uid of await listSandboxes(sandboxes)) await attempt(() => release(sandboxes, uid))
+  })
+  await attempt(async () => {
+    await using rt = await openRtnetlink({ netns })
+    const tolerate = ['ENODEV', 'ESRCH']
+    await attempt(async () => rt.run((await rt.routes({ protocol: routeProtocol })).map(deleteRoute), { tolerate }))
+    for (const { name } of await rt.links())
+      if (name === bridgeName || name === tunnelName || isVethName(name)) await attempt(() => rt.run([deleteLink(name)], { tolerate }))
+  })
+  await attempt(() => restoreSysctls({ file: sysctls, netns }))
+  if (errors.length > 0) throw new AggregateError(errors, 'the pod network could not be taken down whole')
+}
