@@ -42,8 +42,8 @@ export function applyPatch(request: Apply): JsonObject {
   const identity = identityOf(self)
   const last = managers.get(identity)
   const fields = fieldsOf(schema, patch)
-  const own = last && isDeepStrictEqual(last.fields, fields) ? last : newManaged(self, fields, now)
-  managers.set(identity, own)
+  const repeats = isDeepStrictEqual(last?.fields ?? none, fields)
+  managers.set(identity, newManaged(self, fields, now))
   const merged = merge(schema, before, patch)
   const all = [...managers.values()].reduce((sum, { fields }) => union(sum, fields), none)
   const after = decode(schema, last ? prune(schema, merged, last.fields, all) : merged).object
@@ -53,8 +53,7 @@ export function applyPatch(request: Apply): JsonObject {
   if (!request.force) checkConflicts(schema, managers, identity, taken, manager === 'kubectl' ? live : undefined)
   release(managers, identity, union(intersectOthers(managers, identity, taken), changes.removed))
   const same = live && isDeepStrictEqual(withManaged(synced, metaOf(live).managedFields), live)
-  if (same && own === last) return live
-  managers.set(identity, same || own !== last ? own : newManaged(self, fields, now))
+  if (same && repeats) return live
   return withManaged(synced, writeManagers(managers))
 }
 
