@@ -18,6 +18,8 @@ export type ArchiveFile = {
   gid?: number
   /** Seconds since 1970. */
   mtime?: number
+  /** Extended header records, e.g. `SCHILY.xattr.user.x`. */
+  pax?: Record<string, string>
 }
 
 export type ImageSource = {
@@ -38,7 +40,7 @@ export type BuiltImage = { manifest: Descriptor; config: Descriptor; layers: Des
 
 export async function tar(files: readonly ArchiveFile[]): Promise<Buffer> {
   const archive = pack()
-  for (const { path, type = 'file', content, link, mode, uid = 0, gid = 0, mtime = 0 } of files) {
+  for (const { path, type = 'file', content, link, mode, uid = 0, gid = 0, mtime = 0, pax } of files) {
     const header = {
       name: path,
       type,
@@ -47,6 +49,7 @@ export async function tar(files: readonly ArchiveFile[]): Promise<Buffer> {
       gid,
       mtime: new Date(mtime * 1000),
       ...(link === undefined ? {} : { linkname: link }),
+      ...(pax ? { pax } : {}),
     }
     if (type === 'file') archive.entry(header, Buffer.from(content ?? ''))
     else archive.entry(header)

@@ -4,9 +4,9 @@ import type { Clock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
 import { digestOf } from './digest.ts'
 import type { Http } from './http.ts'
-import type { Credentials } from './images.ts'
+import { type Credentials, ImageError } from './images.ts'
 import type { LayerSource } from './layers.ts'
-import { Malformed } from './malformed.ts'
+import { codeOf, Malformed } from './malformed.ts'
 import { choose, maxMetadataBytes, type Platform, parseConfig, parseManifest } from './manifest.ts'
 import type { Reference } from './reference.ts'
 import type { Registries } from './registries.ts'
@@ -75,4 +75,17 @@ async function describe(
     }
   }
   throw new Malformed('indexes within indexes')
+}
+
+/** What a failed pull is to kubectl's users; what is not about the image or its registry passes. */
+export function pullError(reference: Reference, error: unknown): unknown {
+  const message = (why: string) => `failed to pull image "${reference.name}": ${why}`
+  if (error instanceof RegistryError) {
+    const why = error.reason === 'notFound' ? `${reference.name}: not found` : error.message
+    return new ImageError(error.reason === 'unavailable' ? 'RegistryUnavailable' : 'ErrImagePull', message(why), { cause: error })
+  }
+  if (error instanceof Malformed || codeOf(error) !== '') {
+    return new ImageError('ErrImagePull', message((error as Error).message), { cause: error })
+  }
+  return error
 }

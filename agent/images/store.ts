@@ -15,12 +15,12 @@ import { digestOf } from './digest.ts'
 import { type Http, openHttp } from './http.ts'
 import { type Credentials, type Image, ImageError, type Images } from './images.ts'
 import { type LayerSource, Layers } from './layers.ts'
-import { codeOf, Malformed } from './malformed.ts'
+import { Malformed } from './malformed.ts'
 import { type Platform, parseConfig, thisPlatform } from './manifest.ts'
-import { locate } from './pull.ts'
+import { locate, pullError } from './pull.ts'
 import { digestPattern, parseReference, type Reference } from './reference.ts'
 import { type Registries, readRegistries } from './registries.ts'
-import { RegistryError, type Retry } from './registry.ts'
+import type { Retry } from './registry.ts'
 import { Shared } from './shared.ts'
 import type { UnpackLimits } from './unpack.ts'
 import { Holds } from './usage.ts'
@@ -290,21 +290,14 @@ function select(records: ReadonlyMap<string, NameRecord>, reference: string): Na
 }
 
 function archivedNames(image: ArchivedImage, given: string | undefined): string[] {
-  const names = given !== undefined ? [given] : image.names
-  if (names.length === 0) throw new Malformed(`an image in it has no name${image.tag ? `, only the tag ${image.tag}` : ''}: give it one`)
-  return names.map((name) => parseReference(name).name)
-}
-
-function pullError(reference: Reference, error: unknown): unknown {
-  const message = (why: string) => `failed to pull image "${reference.name}": ${why}`
-  if (error instanceof RegistryError) {
-    const why = error.reason === 'notFound' ? `${reference.name}: not found` : error.message
-    return new ImageError(error.reason === 'unavailable' ? 'RegistryUnavailable' : 'ErrImagePull', message(why), { cause: error })
+  if (given !== undefined) return [parseReference(given).name]
+  if (image.names.length === 0)
+    throw new Malformed(`an image in it has no name${image.tag ? `, only the tag ${image.tag}` : ''}: give it one`)
+  try {
+    return image.names.map((name) => parseReference(name).name)
+  } catch (error) {
+    throw new Malformed((error as Error).message, { cause: error })
   }
-  if (error instanceof Malformed || codeOf(error) !== '') {
-    return new ImageError('ErrImagePull', message((error as Error).message), { cause: error })
-  }
-  return error
 }
 
 async function diskOf(dir: string): Promise<{ total: number; free: number }> {

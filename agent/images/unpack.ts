@@ -3,7 +3,7 @@
 // archive does not list, depend on the layers below and are left to settle.ts.
 
 import type { FileHandle } from 'node:fs/promises'
-import { chmod, chown, lchown, link, lstat, lutimes, mkdir, open, rm, symlink } from 'node:fs/promises'
+import { chmod, chown, lchown, link, lstat, lutimes, mkdir, open, rm, symlink, unlink } from 'node:fs/promises'
 import { baseOf, layerPath, type Path, parentOf, prefixes, under } from './layer-path.ts'
 import { codeOf, Malformed } from './malformed.ts'
 import type { Source } from './source.ts'
@@ -77,6 +77,7 @@ class Unpacker {
     await this.#parents(path)
     if (baseOf(path).startsWith('.wh.')) return this.#whiteout(path)
     await this.#writing.get(path)
+    if (entry.type !== 'directory' && this.#directories.has(path)) await this.#dropDirectory(path)
     switch (entry.type) {
       case 'directory':
         return this.#directory(path, entry)
@@ -202,7 +203,7 @@ class Unpacker {
     this.#whiteouts.add(parent === '' ? name : `${parent}/${name}`)
   }
 
-  /** Creates at `path`; what an earlier entry put there gives way. */
+  /** Creates at `path`; a file that an earlier entry put there gives way. */
   async #place(path: string, create: (at: Path) => Promise<unknown>): Promise<void> {
     const at = under(this.#root, path)
     try {
@@ -211,14 +212,13 @@ class Unpacker {
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error
     }
-    await this.#forget(path)
-    await rm(at, { recursive: true, force: true })
+    await unlink(at)
     await create(at)
   }
 
-  async #forget(path: string): Promise<void> {
-    if (!this.#directories.has(path)) return
+  async #dropDirectory(path: string): Promise<void> {
     await this.idle()
+    await rm(under(this.#root, path), { recursive: true })
     const below = (other: string) => other === path || other.startsWith(`${path}/`)
     for (const set of [this.#directories, this.#implicit]) for (const other of set) if (below(other)) set.delete(other)
     for (const other of this.#mtimes.keys()) if (below(other)) this.#mtimes.delete(other)
