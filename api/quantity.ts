@@ -1,39 +1,17 @@
-// Quantities as the API writes them: `250m`, `1.5Gi`, `1e3` (apimachinery api/resource). Exact in
-// between: a value is kept as a whole number of nano-units, rounded up as Kubernetes rounds.
+// Quantities as numbers to reckon with: rounded up to whole units or thousandths, as Kubernetes rounds.
+
+import { parseQuantity, QuantityError } from './schema/quantity.ts'
 
 const NANO = 1_000_000_000n
 
-const suffixes: Record<string, bigint> = {
-  n: 1n,
-  u: 1_000n,
-  m: 1_000_000n,
-  '': NANO,
-  k: NANO * 10n ** 3n,
-  M: NANO * 10n ** 6n,
-  G: NANO * 10n ** 9n,
-  T: NANO * 10n ** 12n,
-  P: NANO * 10n ** 15n,
-  E: NANO * 10n ** 18n,
-  Ki: NANO << 10n,
-  Mi: NANO << 20n,
-  Gi: NANO << 30n,
-  Ti: NANO << 40n,
-  Pi: NANO << 50n,
-  Ei: NANO << 60n,
-}
-
-const form = /^([+-]?)(\d*)(?:\.(\d*))?(?:([eE][+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i))?$/
-
 /** Nano-units, or undefined where `text` is no quantity. */
 function nanos(text: string): bigint | undefined {
-  const match = form.exec(text)
-  if (!match) return undefined
-  const [, sign, whole = '', fraction = '', exponent, suffix = ''] = match
-  if (!whole && !fraction) return undefined
-  const power = (exponent ? Number(exponent.slice(1)) : 0) - fraction.length
-  const scaled = BigInt(whole + fraction) * suffixes[suffix]! * (power > 0 ? 10n ** BigInt(power) : 1n)
-  const value = power < 0 ? ceilDivide(scaled, 10n ** BigInt(-power)) : scaled
-  return sign === '-' ? -value : value
+  try {
+    return parseQuantity(text).nano
+  } catch (error) {
+    if (error instanceof QuantityError) return undefined
+    throw error
+  }
 }
 
 const ceilDivide = (a: bigint, b: bigint): bigint => (a + b - 1n) / b

@@ -88,17 +88,3 @@ export const addQuantities = (a: Quantity, b: Quantity): Quantity => ({
   nano: a.nano + b.nano,
   family: a.nano === 0n ? b.family : a.family,
 })
-
-/** Below, equal to, or above zero as `a` is to `b`. */
-export const compareQuantities = (a: string, b: string): number => {
-  const difference = parseQuantity(a).nano - parseQuantity(b).nano
-  return difference < 0n ? -1 : difference > 0n ? 1 : 0
-}
-
-/** In whole units (bytes, pods), rounded up. Beyond 2^53 the nearest double. */
-export const wholeUnits = (text: string): number => ceiling(parseQuantity(text).nano, unit)
-
-/** In thousandths (`cpu` in millicores), rounded up. */
-export const milliUnits = (text: string): number => ceiling(parseQuantity(text).nano, unit / 1000n)
-
-const ceiling = (nano: bigint, per: bigint): number => Number(nano / per + (nano > 0n && nano % per > 0n ? 1n : 0n))

@@ -51,7 +51,7 @@ export function applyPatch(request: Apply): JsonObject {
   const changes = compare(schema, before, after)
   const taken = union(changes.added, changes.modified)
   if (!request.force) checkConflicts(schema, managers, identity, taken, manager === 'kubectl' ? live : undefined)
-  release(managers, identity, union(intersectOthers(managers, identity, taken), changes.removed))
+  release(managers, identity, union(taken, changes.removed))
   const same = live && isDeepStrictEqual(withManaged(synced, metaOf(live).managedFields), live)
   if (same && repeats) return live
   return withManaged(synced, writeManagers(managers))
@@ -73,9 +73,6 @@ function managersOf(schema: Struct, live: JsonObject | undefined, now: string): 
   managers.set(identityOf(self), newManaged(self, compare(schema, emptyOf(schema), live).added, now))
   return managers
 }
-
-const intersectOthers = (managers: Managers, self: string, fields: Fields): Fields =>
-  [...managers].reduce((sum, [identity, managed]) => (identity === self ? sum : union(sum, intersection(managed.fields, fields))), none)
 
 /** `live` is given where kubectl may take over what it applied from the client's side before. */
 function checkConflicts(schema: Struct, managers: Managers, self: string, taken: Fields, live: JsonObject | undefined): void {
