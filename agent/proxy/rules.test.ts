@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+import { fakeNft, openNft } from 'nft-js'
+import { freshNetns, needsRoot } from 'nft-js/testing/fresh-netns.ts'
+import { silent } from '#api/log.ts'
+import type { Service } from '#api/types/core-v1.gen.ts'
+import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
+import { networks, service, slice } from './fixtures.ts'
+import { golden } from './golden.ts'
+import { openProxy, type ProxyOptions } from './proxy.ts'
+
+const dump = async (services: Service[], slices: EndpointSlice[], more: Partial<ProxyOptions> = {}): Promise<string> => {
+  const nft = fakeNft()
+  const proxy = openProxy({ nft, conntrack: { remove: async () => 0 }, log: silent, nodeName: 'here', networks, ...more })
+  assert.deepEqual((await proxy.apply(services, slices)).errors, [])
+  return (await nft.dump('ip', 'coracle')) + (await nft.dump('ip6', 'coracle'))
+}
+const here = (address: string) => ({ addresses: [address], nodeName: 'here' })
+
+test('a service without endpoints is rejected', async () => {
+  const text = await dump([service('db', '10.43.0.6', { type: 'NodePort', ports: [{ port: 80, nodePort: 30080 }] })], [])
+  assert.equal(text, golden('no-endpoints', text))
+})
+
+test('services with endpoints, TCP and UDP, named ports', async () => {
+  const text = await dump(
+    [
+      service('web', '10.43.0.5', {
+        ports: [
+          { name: 'http', port: 80 },
+          { name: 'https', port: 443 },
+        ],
+      }),
+      service('dns', '10.43.0.10', { ports: [{ port: 53, protocol: 'UDP' }] }),
+    ],
+    [
+      slice(
+        'web',
+        ['10.42.2.5', here('10.42.1.6')],
+        [
+          { name: 'http', protocol: 'TCP', port: 8080 },
+          { name: 'https', protocol: 'TCP', port: 8443 },
+        ],
+      ),
+      slice('dns', ['10.42.2.9'], [{ name: '', protocol: 'UDP', port: 5353 }]),
+    ],
+  )
+  assert.equal(text, golden('services', text))
+})
+
+test('from outside: node port, external and load balancer addresses, traffic policy Local, session affinity', async () => {
+  const text = await dump(
+    [
+      service('web', '10.43.0.5', {
+        type: 'LoadBalancer',
+        ports: [{ port: 80, nodePort: 30080 }],
+        externalIPs: ['192.0.2.1'],
+        externalTrafficPolicy: 'Local',
+        sessionAffinity: 'ClientIP',
+      }),
+    ],
+    [slice('web', ['10.42.2.5', here('10.42.1.6')])],
+  )
+  assert.equal(text, golden('outside', text))
+})
+
+test('two families', async () => {
+  const text = await dump(
+    [service('web', '10.43.0.5', { clusterIPs: ['10.43.0.5', 'FD00:43::0:5'], type: 'NodePort', ports: [{ port: 80, nodePort: 30080 }] })],
+    [slice('web', ['10.42.2.5']), slice('web', [here('fd00:42:1::6'), 'fd00:42:2::5'])],
+    { networks: { ...networks, ip6: { cluster: 'fd00:42::/56', pods: 'fd00:42:0:1::/64', services: 'fd00:43::/112' } } },
+  )
+  assert.equal(text, golden('two-families', text))
+})
+
+// The text is nft's own: nft takes it, and what we read back from the kernel then is the same text.
+test('nft loads the golden files and prints them alike', { skip: needsRoot }, async (t) => {
+  const netns = await freshNetns(t)
+  const nft = await openNft({ netns })
+  t.after(() => nft.close())
+  const run = promisify(execFile)
+  const cli = async (...args: string[]) => (await run('nsenter', [`--net=${netns}`, 'nft', ...args])).stdout
+  for (const file of readdirSync(join(import.meta.dirname, 'golden'))) {
+    await cli('flush', 'ruleset')
+    await cli('-f', join(import.meta.dirname, 'golden', file))
+    const ours = (await nft.dump('ip', 'coracle')) + (await nft.dump('ip6', 'coracle'))
+    assert.equal(ours, golden(file.replace('.nft', ''), ours))
+    assert.deepEqual(normal(await cli('list', 'ruleset')), normal(ours))
+  }
+})
+
+/** Lines, the elements of a set in order: nft prints them as the kernel's hash has them. */
+const normal = (text: string): string[] =>
+  text
+    .replace(
+      /elements = \{([^}]*)\}/g,
+      (_, elements: string) =>
+        `elements = { ${elements
+          .split(',')
+          .map((e) => e.trim())
+          .sort()
+          .join(', ')} }`,
+    )
+    .split('\n')
+    .filter((line) => line.trim() !== '')
