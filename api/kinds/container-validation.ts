@@ -20,9 +20,9 @@ export function validateContainers(field: string, spec: PodSpec, volumes: Set<st
       else if (names.has(container.name)) faults.duplicate(`${at}.name`, container.name)
       else faults.each(`${at}.name`, container.name, isDns1123Label(container.name))
       names.add(container.name)
-      validateContainer(at, container as Container, volumes, faults)
-      if (list === 'containers') validateHostPorts(at, container as Container, hostPorts, faults)
-      if (list === 'initContainers') validateInit(at, container as Container, faults)
+      validateContainer(at, container, volumes, faults)
+      if (list === 'containers') validateHostPorts(at, container, hostPorts, faults)
+      if (list === 'initContainers') validateInit(at, container, faults)
     }
   }
 }

@@ -17,7 +17,7 @@ export function defaultPodSpec(spec: PodSpec): void {
   }
   for (const container of spec.initContainers ?? []) defaultContainer(container, spec)
   for (const container of spec.containers ?? []) defaultContainer(container, spec)
-  for (const container of spec.ephemeralContainers ?? []) defaultContainer(container as Container, spec)
+  for (const container of spec.ephemeralContainers ?? []) defaultContainer(container, spec)
   for (const volume of spec.volumes ?? []) defaultVolume(volume)
 }
 

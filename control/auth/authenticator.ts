@@ -21,13 +21,13 @@ export type AuthenticatorDeps = {
   tokens: Tokens
   staticTokens: readonly { token: string; user: User }[]
   /** What the cache holds; a moment old at worst. */
-  peek(kind: Kind, ref: { namespace?: string; name: string }): KubeObject | undefined
+  peek(this: void, kind: Kind, ref: { namespace?: string; name: string }): KubeObject | undefined
 }
 
 export type Authenticator = {
   authenticate(credentials: Credentials): User
   /** The user of a bearer token for one of `audiences` (none: the API server's own); undefined for a bad one. */
-  userOfToken(token: string, audiences?: readonly string[]): { user: User; audiences: readonly string[] } | undefined
+  userOfToken(this: void, token: string, audiences?: readonly string[]): { user: User; audiences: readonly string[] } | undefined
 }
 
 export const apiAudience = 'https://kubernetes.default.svc.cluster.local'

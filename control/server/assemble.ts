@@ -7,6 +7,7 @@ import { Pod, Service } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import { builtinKinds } from '#api/kinds/registry.ts'
 import type { Log } from '#api/log.ts'
+import type { ServedKind } from '#api/schema/openapi/paths.ts'
 import type { Service as ServiceType } from '#api/types/core-v1.gen.ts'
 import type { Admission } from '#control/admission/admission.ts'
 import type { Find } from '#control/admission/find.ts'
@@ -27,8 +28,9 @@ import type { Store } from '../store/store.ts'
 import { Core } from './core.ts'
 import { type App, createApp } from './http/app.ts'
 import { readBody } from './http/body.ts'
-import { Discovery } from './http/discovery.ts'
+import { Discovery, subresourcesOf } from './http/discovery.ts'
 import { ResourceHandler } from './http/handler.ts'
+import { openapiPages } from './http/openapi.ts'
 import { healthPages, serverMetrics } from './http/pages.ts'
 import { PodsByNode } from './node-facts.ts'
 import { keyFor, Resources } from './resource.ts'
@@ -80,7 +82,7 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
     return peek(kind, ref) as T | undefined
   }
   const addresses = serviceAddresses({ cidr: serviceCidr, random: Math.random })
-  follow(cache, resources, addresses.observe)
+  follow(cache, resources, (...seen) => addresses.observe(...seen))
   const suffix = () => generateName('')
   admission.push(
     namespaceLifecycle({ find }),
@@ -121,6 +123,7 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
         { name: 'store', healthy: () => true },
         { name: 'poststarthook/bootstrap', healthy: () => isReady },
       ]),
+      ...openapiPages(() => offersOf(resources)),
       '/metrics': metrics.page,
     },
     open: {
@@ -135,7 +138,7 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
       },
     },
     log,
-    observe: metrics.observe,
+    observe: (seen) => metrics.observe(seen),
     now: () => clock.monotonic(),
   })
   const range = new Ipv4Range(serviceCidr)
@@ -153,6 +156,11 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
     close: () => cache.close(),
   }
 }
+
+const offersOf = (resources: Resources): ServedKind[] => [
+  ...resources.all().map(({ kind, verbs, spec }) => ({ kind, verbs, subresources: subresourcesOf(spec) })),
+  ...reviewResources.map((kind) => ({ kind, verbs: ['create'] })),
+]
 
 /** Tells of every service: those that are there, then every change. */
 function follow(

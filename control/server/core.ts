@@ -90,7 +90,7 @@ export class Core {
       const now = timestamp(this.#deps.clock.now())
       const made = applyPatch({
         schema: resource.schema,
-        live: live as JsonObject | undefined,
+        live,
         patch: configuration,
         manager,
         force,
@@ -147,7 +147,10 @@ function configurationOf({ resource, name }: Target, body: unknown, options: Wri
   checkKind(resource, body)
   const metadata = isObject(body.metadata) ? body.metadata : {}
   if (metadata.name !== undefined && metadata.name !== name) {
-    throw new StatusError('BadRequest', `the name of the object (${String(metadata.name)}) does not match the name on the URL (${name})`)
+    throw new StatusError(
+      'BadRequest',
+      `the name of the object (${JSON.stringify(metadata.name)}) does not match the name on the URL (${name})`,
+    )
   }
   const { warnings } = decode(resource.schema, body, { fieldValidation: options.fieldValidation ?? 'Ignore' })
   options.warnings?.push(...warnings)

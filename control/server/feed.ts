@@ -116,9 +116,9 @@ async function* run(
   initial?: { items: Item[]; revision: number },
 ): AsyncGenerator<Sent[]> {
   const { signal } = query
-  let ended = signal.aborted
+  const state = { ended: signal.aborted }
   const end = () => {
-    ended = true
+    state.ended = true
     changes.wake()
   }
   signal.addEventListener('abort', end, { once: true })
@@ -126,13 +126,13 @@ async function* run(
   const bookmarks = query.allowWatchBookmarks ? metronome(clock, bookmarkEveryMs, () => changes.wake()) : undefined
   try {
     if (initial) {
-      for (let at = 0; at < initial.items.length && !ended; at += initialBatch) {
+      for (let at = 0; at < initial.items.length && !state.ended; at += initialBatch) {
         const batch = initial.items.slice(at, at + initialBatch).filter((item) => selection.all || selection.matches(item))
         if (batch.length > 0) yield batch.map((item) => ({ type: 'ADDED', item, line: () => watchLine('ADDED', item.bytes) }))
       }
       if (query.sendInitialEvents && query.allowWatchBookmarks) yield [{ type: 'BOOKMARK', revision: initial.revision, initial: true }]
     }
-    while (!ended) {
+    while (!state.ended) {
       const taken = await changes.take()
       if (!taken) return
       // The cache tells its watchers all changes up to its revision in one turn, so this one is whole.

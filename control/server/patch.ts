@@ -14,7 +14,7 @@ export type Patch = { type: 'json' | 'merge' | 'strategic'; body: unknown }
 
 /** What `current` becomes; decoded and checked as a request's object is. */
 export function patched(resource: Resource, current: KubeObject, { type, body }: Patch, options: WriteOptions): KubeObject {
-  const { object, warnings } = decode(resource.schema, merge(resource.schema, current as JsonObject, type, body), {
+  const { object, warnings } = decode(resource.schema, merge(resource.schema, current, type, body), {
     fieldValidation: options.fieldValidation ?? 'Ignore',
   })
   options.warnings?.push(...warnings)

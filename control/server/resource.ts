@@ -88,7 +88,7 @@ export function checkKind(resource: Resource, { kind, apiVersion }: Record<strin
   const wrongKind = kind !== undefined && kind !== '' && kind !== resource.kind.kind
   const wrongVersion = apiVersion !== undefined && apiVersion !== '' && apiVersion !== resource.apiVersion
   if (!wrongKind && !wrongVersion) return
-  const given = String(apiVersion ?? resource.apiVersion)
+  const given = typeof apiVersion === 'string' ? apiVersion : resource.apiVersion
   if (wrongVersion) {
     throw new StatusError(
       'BadRequest',

@@ -269,7 +269,7 @@ function keepAllBut(object: Stored, previous: Stored, field: 'status'): void {
   object.metadata.managedFields = managedFields
 }
 
-const desired = ({ metadata: _, status: __, apiVersion: ___, kind: ____, ...rest }: Stored): unknown => rest
+const desired = (object: Stored): unknown => ({ ...object, metadata: undefined, status: undefined })
 
 function sameButBookkeeping(a: KubeObject, b: KubeObject): boolean {
   const plain = ({ metadata, ...rest }: KubeObject) => ({

@@ -154,7 +154,7 @@ function describe(offer: Offer, group: string, version: string): object {
   }
 }
 
-function subresourcesOf(spec: KindSpec): Subresource[] {
+export function subresourcesOf(spec: KindSpec): Subresource[] {
   const { kind } = spec
   const own = { group: kind.group, version: kind.version, kind: kind.kind }
   return [

@@ -282,7 +282,8 @@ async function deleteOptionsOf({ request, url }: Exchange): Promise<DeleteOption
   if (seconds !== undefined && !Number.isSafeInteger(seconds))
     throw new StatusError('BadRequest', `gracePeriodSeconds: ${String(grace)} is not a whole number`)
   const orphan = given('orphanDependents')
-  const policy = given('propagationPolicy') ?? (orphan === undefined ? undefined : isTrue(String(orphan)) ? 'Orphan' : 'Background')
+  const policy =
+    given('propagationPolicy') ?? (orphan === undefined ? undefined : orphan === true || orphan === 'true' ? 'Orphan' : 'Background')
   if (policy !== undefined && !isPolicy(policy)) {
     throw new StatusError(
       'Invalid',

@@ -52,25 +52,19 @@ export function serverMetrics({ cache, resources }: { cache: WatchCache; resourc
     buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 30, 60],
     registers: [registry],
   })
-  new Gauge({
+  const objects = new Gauge({
     name: 'apiserver_storage_objects',
     help: 'Stored objects by resource.',
     labelNames: ['resource'],
     registers: [registry],
-    collect() {
-      for (const resource of resources.all()) this.set({ resource: resource.name }, cache.of(resource).size)
-    },
   })
-  new Gauge({
+  const watchers = new Gauge({
     name: 'apiserver_longrunning_requests',
     help: 'Watches open, by resource.',
     labelNames: ['resource'],
     registers: [registry],
-    collect() {
-      for (const resource of resources.all()) this.set({ resource: resource.name }, cache.of(resource).watchers)
-    },
   })
-  const known = new Set([...resources.all().map((r) => r.kind.plural)])
+  const known = new Set(resources.all().map((r) => r.kind.plural))
   return {
     observe({ verb, resource, code, seconds }) {
       // What clients make up must not become a series of its own.
@@ -79,6 +73,10 @@ export function serverMetrics({ cache, resources }: { cache: WatchCache; resourc
       if (verb !== 'watch') durations.observe({ verb, resource: label }, seconds)
     },
     async page() {
+      for (const resource of resources.all()) {
+        objects.set({ resource: resource.name }, cache.of(resource).size)
+        watchers.set({ resource: resource.name }, cache.of(resource).watchers)
+      }
       return new Response(await registry.metrics(), { headers: { 'content-type': registry.contentType } })
     },
   }

@@ -25,7 +25,7 @@ export const logRoute =
       const value = url.searchParams.get(name)
       if (value !== null) query.set(name, value)
     }
-    const path = `/containerLogs/${[info.namespace, info.name, container].map(encodeURIComponent).join('/')}?${query}`
+    const path = `/containerLogs/${[info.namespace, info.name, container].map(encodeURIComponent).join('/')}?${query.toString()}`
     const answer = await callAgent(agent, path, { tls, signal })
     if (answer.statusCode !== 200) throw await refusalOf(answer)
     return new Response(Readable.toWeb(answer) as ReadableStream<Uint8Array>, {

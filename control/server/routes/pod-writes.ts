@@ -16,7 +16,7 @@ export const podCreators = ({ core, clock }: { core: Core; clock: Clock }): Crea
     const node = to.name
     if (typeof node !== 'string' || node === '') throw new StatusError('BadRequest', 'a binding must name a target node')
     if (to.kind !== undefined && to.kind !== '' && to.kind !== 'Node') {
-      throw new StatusError('BadRequest', `a pod is bound to a Node, not to a ${String(to.kind)}`)
+      throw new StatusError('BadRequest', `a pod is bound to a Node, not to a ${JSON.stringify(to.kind)}`)
     }
     await core.update(target, { ...options, subresource: 'binding' }, (current) => {
       const pod = current as Pod
@@ -24,7 +24,7 @@ export const podCreators = ({ core, clock }: { core: Core; clock: Clock }): Crea
         throw conflict(
           target.resource,
           target.name,
-          `Precondition failed: UID in precondition: ${String(meta.uid)}, UID in object meta: ${pod.metadata.uid}`,
+          `Precondition failed: UID in precondition: ${JSON.stringify(meta.uid)}, UID in object meta: ${pod.metadata.uid}`,
         )
       }
       if (pod.metadata.deletionTimestamp)

@@ -59,7 +59,7 @@ export const reviewRoute =
           return await access(asking, question)
         case 'SubjectAccessReview':
         case 'LocalSubjectAccessReview':
-          return await access({ name: String(question.user ?? ''), groups: textsOf(question.groups) }, question)
+          return await access({ name: textOf(question, 'user'), groups: textsOf(question.groups) }, question)
         case 'SelfSubjectRulesReview':
           return rules(asking)
         case 'SelfSubjectReview':
@@ -77,7 +77,7 @@ export const reviewRoute =
 
     function tokenStatus(question: Json): object {
       const audiences = textsOf(question.audiences)
-      const found = authenticator.userOfToken(String(question.token ?? ''), audiences.length > 0 ? audiences : undefined)
+      const found = authenticator.userOfToken(textOf(question, 'token'), audiences.length > 0 ? audiences : undefined)
       if (!found) return { user: {}, error: 'invalid bearer token' }
       return { authenticated: true, user: userInfo(found.user), audiences: found.audiences }
     }
@@ -90,10 +90,15 @@ const userInfo = (user: User) => ({
   ...(user.extra && { extra: user.extra }),
 })
 
+const textOf = (from: Json, name: string): string => {
+  const value = from[name]
+  return typeof value === 'string' ? value : ''
+}
+
 const textsOf = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : [])
 
 function attemptOf(user: User, { resourceAttributes, nonResourceAttributes }: Json): Attempt {
-  const text = (from: Json, name: string) => (typeof from[name] === 'string' ? from[name] : '')
+  const text = textOf
   if (isObject(nonResourceAttributes)) return { user, verb: text(nonResourceAttributes, 'verb'), path: text(nonResourceAttributes, 'path') }
   if (!isObject(resourceAttributes)) {
     throw new StatusError(

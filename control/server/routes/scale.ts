@@ -76,5 +76,5 @@ function scaleOf(object: KubeObject, scale: ScaleSpec): Scale {
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
     spec: { replicas: scale.replicas(object) },
     status: { replicas: scale.statusReplicas(object), ...(selector !== '<none>' && { selector }) },
-  } as Scale
+  }
 }

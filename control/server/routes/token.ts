@@ -18,7 +18,8 @@ export const tokenCreators = ({ core, tokens }: { core: Core; tokens: Tokens }):
     const spec = isObject(body.spec) ? body.spec : {}
     const account = (await core.get(target)).object
     const namespace = target.namespace ?? ''
-    const lifetime = spec.expirationSeconds === undefined ? seconds.standard : Number(spec.expirationSeconds)
+    const lifetime =
+      spec.expirationSeconds === undefined || spec.expirationSeconds === null ? seconds.standard : Number(spec.expirationSeconds)
     const refuse = (field: string, value: unknown, why: string) =>
       invalid('authentication.k8s.io', 'TokenRequest', target.name, [
         { field, reason: 'FieldValueInvalid', message: `Invalid value: ${JSON.stringify(value)}: ${why}` },
@@ -45,7 +46,7 @@ export const tokenCreators = ({ core, tokens }: { core: Core; tokens: Tokens }):
     }
 
     async function bind(ref: Record<string, unknown>): Promise<{ pod?: BoundObject; secret?: BoundObject; node?: BoundObject }> {
-      const name = String(ref.name ?? '')
+      const name = typeof ref.name === 'string' ? ref.name : ''
       if (ref.kind !== 'Pod' && ref.kind !== 'Secret') {
         throw refuse('spec.boundObjectRef.kind', ref.kind, 'cannot bind token to object of this kind')
       }
@@ -54,7 +55,7 @@ export const tokenCreators = ({ core, tokens }: { core: Core; tokens: Tokens }):
       if (ref.uid && ref.uid !== object.metadata.uid) {
         throw new StatusError(
           'Conflict',
-          `the UID in the bound object reference (${String(ref.uid)}) does not match the UID in record. The object might have been deleted and then recreated`,
+          `the UID in the bound object reference (${JSON.stringify(ref.uid)}) does not match the UID in record. The object might have been deleted and then recreated`,
         )
       }
       const itself = { name, uid: object.metadata.uid }

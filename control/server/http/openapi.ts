@@ -1,0 +1,89 @@
+// The OpenAPI documents: made when somebody asks, kept while nothing changes, and cacheable for ever
+// under their hash.
+
+import { createHash } from 'node:crypto'
+import { promisify } from 'node:util'
+import { gunzip, gzip } from 'node:zlib'
+import { gnosticType, toGnostic } from '#api/schema/openapi/gnostic.ts'
+import type { ServedKind } from '#api/schema/openapi/paths.ts'
+import { openapiV2 } from '#api/schema/openapi/v2.ts'
+import { openapiV3 } from '#api/schema/openapi/v3.ts'
+import { noSuchPath } from './request.ts'
+import { version } from './version.ts'
+
+type Page = (request: Request, url: URL) => Promise<Response>
+/** Compressed only: documents are large, and clients that ask for them take gzip. */
+type Document = { hash: string; packed: Uint8Array<ArrayBuffer> }
+
+const pack = promisify(gzip)
+const unpack = promisify(gunzip)
+const forever = 'public, immutable, max-age=31536000'
+
+/** `offers`: every served kind, as discovery shows it. */
+export function openapiPages(offers: () => readonly ServedKind[]): Record<string, Page> {
+  const documents = new Map<string, Promise<Document>>()
+  const once = (name: string, make: () => Uint8Array): Promise<Document> => {
+    let document = documents.get(name)
+    if (!document) {
+      document = packed(make())
+      documents.set(name, document)
+    }
+    return document
+  }
+  const pathOf = ({ kind }: ServedKind) => (kind.group ? `apis/${kind.group}/${kind.version}` : `api/${kind.version}`)
+  const third = (path: string) =>
+    once(`v3 ${path}`, () =>
+      Buffer.from(
+        JSON.stringify(
+          openapiV3(
+            offers().filter((o) => pathOf(o) === path),
+            version.gitVersion,
+          ),
+        ),
+      ),
+    )
+
+  return {
+    '/openapi/v3': async (request) => {
+      const groups = [...new Set(offers().map(pathOf))]
+      const entries = await Promise.all(
+        groups.map(async (path) => [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${(await third(path)).hash}` }] as const),
+      )
+      const body = Buffer.from(JSON.stringify({ paths: Object.fromEntries(entries) }))
+      return await answer(request, await packed(body), 'application/json', 'no-cache, private')
+    },
+    '/openapi/*': async (request, url) => {
+      const path = url.pathname.slice('/openapi/v3/'.length)
+      if (!url.pathname.startsWith('/openapi/v3/') || !offers().some((o) => pathOf(o) === path)) throw noSuchPath()
+      const document = await third(path)
+      const asked = url.searchParams.get('hash')
+      if (asked && asked !== document.hash) {
+        return new Response(null, { status: 301, headers: { location: `${url.pathname}?hash=${document.hash}` } })
+      }
+      return await answer(request, document, 'application/json', asked ? forever : 'no-cache, private')
+    },
+    '/openapi/v2': async (request) => {
+      if (request.headers.get('accept')?.includes(gnosticType.split('@')[0] ?? '')) {
+        const document = await once('v2 protobuf', () => toGnostic(openapiV2(offers(), version.gitVersion)))
+        // `@` stands in the Accept header only: Go cannot parse it in a Content-Type.
+        return await answer(request, document, gnosticType.replace('@', '.'), 'no-cache, private')
+      }
+      const document = await once('v2', () => Buffer.from(JSON.stringify(openapiV2(offers(), version.gitVersion))))
+      return await answer(request, document, 'application/json', 'no-cache, private')
+    },
+  }
+}
+
+async function packed(bytes: Uint8Array): Promise<Document> {
+  const hash = createHash('sha256').update(bytes).digest('hex').toUpperCase()
+  return { hash, packed: new Uint8Array(await pack(bytes)) }
+}
+
+async function answer(request: Request, { hash, packed }: Document, type: string, caching: string): Promise<Response> {
+  const etag = `"${hash}"`
+  const headers = new Headers({ 'content-type': type, etag, 'cache-control': caching, vary: 'Accept, Accept-Encoding' })
+  if (request.headers.get('if-none-match') === etag) return new Response(null, { status: 304, headers })
+  if (!request.headers.get('accept-encoding')?.includes('gzip')) return new Response(new Uint8Array(await unpack(packed)), { headers })
+  headers.set('content-encoding', 'gzip')
+  return new Response(packed, { headers })
+}
