@@ -3,8 +3,6 @@
 import type { ManagedFieldsEntry } from '../../types/meta-v1.gen.ts'
 import { type Fields, isEmpty, none, union } from './fields.ts'
 
-export type Operation = 'Apply' | 'Update'
-
 /** One entry's set; `entry` is reused as it is while its set stays the same. */
 export type Managed = { readonly entry: ManagedFieldsEntry; readonly fields: Fields }
 
