@@ -6,6 +6,7 @@ import type { Log } from '#api/log.ts'
 import type { Service } from '#api/types/core-v1.gen.ts'
 import type { Images } from '../images/images.ts'
 import type { PodNetwork } from '../network/network.ts'
+import type { Cgroups } from '../runtime/cgroups.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { Objects } from '../volumes/objects.ts'
 import type { Volumes } from '../volumes/volumes.ts'
@@ -28,6 +29,7 @@ export type PodDeps = {
   images: Pick<Images, 'find' | 'pull' | 'hold'>
   network: Pick<PodNetwork, 'setup' | 'teardown' | 'list'>
   namespaces: Namespaces
+  cgroups: Pick<Cgroups, 'create' | 'remove'>
   volumes: Volumes
   objects: Objects
   events: EventRecorder

@@ -116,7 +116,7 @@ export type World = {
   stored: Set<string>
   registry: Set<string>
   /** Uids that have a sandbox or volumes, and what is done to them. */
-  grounds: { sandboxes: Set<string>; volumes: Set<string>; failures: Error[]; volumeFailures: Error[] }
+  grounds: { sandboxes: Set<string>; volumes: Set<string>; cgroups: Set<string>; failures: Error[]; volumeFailures: Error[] }
   held: Set<string>
 }
 
@@ -143,7 +143,7 @@ export function world(folder: string): World {
   const stored = new Set(['busybox:1'])
   const registry = new Set<string>()
   const held = new Set<string>()
-  const grounds: World['grounds'] = { sandboxes: new Set(), volumes: new Set(), failures: [], volumeFailures: [] }
+  const grounds: World['grounds'] = { sandboxes: new Set(), volumes: new Set(), cgroups: new Set(), failures: [], volumeFailures: [] }
   const volumes: Volumes = {
     async mount(pod) {
       const failure = grounds.volumeFailures.shift()
@@ -188,6 +188,10 @@ export function world(folder: string): World {
       list: async () => [...grounds.sandboxes],
     },
     namespaces,
+    cgroups: {
+      create: async (path) => void grounds.cgroups.add(path),
+      remove: async (path) => void grounds.cgroups.delete(path),
+    },
     volumes,
     objects: openObjects({ client, clock, random: () => 0.5, log: silent }),
     events: recorder,

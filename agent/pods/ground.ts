@@ -1,4 +1,4 @@
-// What a pod's containers stand on: its namespaces and addresses, its volumes, its own /etc files.
+// What a pod's containers stand on: its namespaces and addresses, its cgroup, its volumes, its own /etc files.
 // Made side by side, found again after a restart, and given back as a whole.
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
@@ -8,6 +8,7 @@ import type { Standing } from '../volumes/downward.ts'
 import type { Mounted } from '../volumes/volumes.ts'
 import type { PodDeps } from './deps.ts'
 import { hostsFile, kernelHostname, resolvConf } from './files.ts'
+import { cgroupOf, podResources } from './qos.ts'
 
 export type Sandbox = { ips: string[]; namespaces: { net?: string; ipc?: string; uts?: string } }
 
@@ -35,12 +36,15 @@ export class Ground {
   readonly #sandbox: Part<Sandbox> = { failures: 0, retryAt: 0 }
   readonly #volumes: Part<Mounted> = { failures: 0, retryAt: 0 }
   #files: Promise<Record<string, string>> | undefined
+  /** All that the pod's containers are in; an earlier agent may have put them elsewhere. */
+  readonly cgroups: Set<string>
 
   constructor(pod: Pod, deps: PodDeps) {
     this.#pod = pod
     this.#deps = deps
     this.#dir = join(deps.podsDir, pod.metadata.uid)
     this.#ipc = join(this.#dir, 'ipc')
+    this.cgroups = new Set([cgroupOf(pod)])
   }
 
   set pod(pod: Pod) {
@@ -106,10 +110,14 @@ export class Ground {
 
   /** Idempotent, and complete even if nothing was ever made. */
   async release(): Promise<void> {
-    const { network, namespaces, volumes } = this.#deps
+    const { network, namespaces, volumes, cgroups } = this.#deps
     const { uid } = this.#pod.metadata
     await Promise.allSettled([this.#sandbox.making, this.#volumes.making, this.#files])
-    const steps = await Promise.allSettled([network.teardown(uid), namespaces.unpin(this.#ipc).then(() => volumes.unmount(uid))])
+    const steps = await Promise.allSettled([
+      network.teardown(uid),
+      namespaces.unpin(this.#ipc).then(() => volumes.unmount(uid)),
+      ...[...this.cgroups].map((cgroup) => cgroups.remove(cgroup)),
+    ])
     const failures = steps.filter((step) => step.status === 'rejected').map(({ reason }) => reason as unknown)
     if (failures.length > 0) throw new AggregateError(failures, `pod ${uid} could not be torn down`)
     this.#sandbox.made = undefined
@@ -118,6 +126,11 @@ export class Ground {
   }
 
   async #makeSandbox(): Promise<Sandbox> {
+    const [sandbox] = await Promise.all([this.#join(), this.#deps.cgroups.create(cgroupOf(this.#pod), podResources(this.#pod))])
+    return sandbox
+  }
+
+  async #join(): Promise<Sandbox> {
     const { network, namespaces, host } = this.#deps
     const { spec, metadata } = this.#pod
     if (spec.hostNetwork) {

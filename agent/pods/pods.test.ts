@@ -187,6 +187,7 @@ test('a deleted pod is stopped within its grace, cleared away, and then deleted'
   await pods.idle()
   assert.deepEqual(runtime.log, ['start web#0', 'stop web#0 7', 'remove web#0'])
   assert.deepEqual([grounds.sandboxes.size, grounds.volumes.size, held.size], [0, 0, 0])
+  assert.deepEqual([...grounds.cgroups], ['kubepods/besteffort'])
   assert.ok(events.includes('Normal Killing Stopping container web'))
 })
 

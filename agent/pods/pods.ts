@@ -5,6 +5,7 @@
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import type { ContainerState } from '../runtime/runtime.ts'
 import type { PodDeps } from './deps.ts'
+import { bestEffort } from './qos.ts'
 import type { Labels } from './slot.ts'
 import { PodWorker } from './worker.ts'
 
@@ -44,7 +45,12 @@ export function openPods(deps: PodDeps): Pods {
 
   return {
     async adopt(assigned) {
-      const [states, sandboxes, folders] = await Promise.all([deps.runtime.list(), deps.network.list(), deps.volumes.list()])
+      const [states, sandboxes, folders] = await Promise.all([
+        deps.runtime.list(),
+        deps.network.list(),
+        deps.volumes.list(),
+        deps.cgroups.create(bestEffort.cgroup, bestEffort.resources),
+      ])
       const found = Map.groupBy(states, ({ spec }) => spec.pod.uid)
       for (const pod of assigned) open(pod, found.get(pod.metadata.uid))
       for (const uid of new Set([...found.keys(), ...sandboxes, ...folders])) {

@@ -23,11 +23,38 @@ export function qosClass(pod: Pod): PodQOSClass {
   return guaranteed ? 'Guaranteed' : 'Burstable'
 }
 
-/** Under the agent's cgroup parent, as the kubelet lays it out with cgroupfs. */
-export function cgroupOf(pod: Pod, id: string): string {
+/** The pod's cgroup under the agent's parent, as the kubelet lays them out with cgroupfs; a container's is below it, by its id. */
+export function cgroupOf(pod: Pod): string {
   const level = { Guaranteed: '', Burstable: 'burstable/', BestEffort: 'besteffort/' }[qosClass(pod)]
-  return `kubepods/${level}pod${pod.metadata.uid}/${id}`
+  return `kubepods/${level}pod${pod.metadata.uid}`
 }
+
+/** Limits of the whole pod: the sum of its containers', where every one of them has one. */
+export function podResources(pod: Pod): Resources {
+  const sidecars = (pod.spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always')
+  const all = [...pod.spec.containers, ...sidecars].map(resourcesOf)
+  const sum = (pick: (resources: Resources) => number | undefined) => {
+    const values = all.map(pick)
+    return values.every((value) => value !== undefined) ? values.reduce((a, b) => a + b, 0) : undefined
+  }
+  const inits = (pod.spec.initContainers ?? []).map(resourcesOf)
+  const memory = sum(({ memoryBytes }) => memoryBytes)
+  const quota = sum(({ cpuQuotaMicros }) => cpuQuotaMicros)
+  const most = (least: number, pick: (resources: Resources) => number | undefined) => {
+    const values = inits.map(pick)
+    return values.every((value) => value !== undefined) ? Math.max(least, ...values) : undefined
+  }
+  const memoryBytes = memory === undefined ? undefined : most(memory, (one) => one.memoryBytes)
+  const cpuQuotaMicros = quota === undefined ? undefined : most(quota, (one) => one.cpuQuotaMicros)
+  return {
+    cpuShares: Math.min(Math.max(MIN_SHARES, ...inits.map((one) => one.cpuShares ?? 0), sum((one) => one.cpuShares) ?? 0), MAX_SHARES),
+    ...(cpuQuotaMicros !== undefined && { cpuPeriodMicros: PERIOD_MICROS, cpuQuotaMicros }),
+    ...(memoryBytes !== undefined && { memoryBytes }),
+  }
+}
+
+/** Pods that asked for nothing get what others leave, all of them together. */
+export const bestEffort = { cgroup: 'kubepods/besteffort', resources: { cpuShares: 2 } }
 
 /** The kubelet's: a guaranteed pod dies last, a best-effort one first, others by how much of the node they asked for. */
 export function oomScoreAdj(pod: Pod, container: Container, nodeMemoryBytes: number): number {

@@ -39,7 +39,7 @@ export function containerSpec(pod: Pod, container: Container, parts: SpecParts):
     cwd: container.workingDir || image.config.workingDir || '/',
     namespaces: parts.namespaces,
     mounts: parts.mounts,
-    cgroup: cgroupOf(pod, id),
+    cgroup: `${cgroupOf(pod)}/${id}`,
     resources: resourcesOf(container),
     ...securityOf(pod, container, image.config),
     oomScoreAdj: oomScoreAdj(pod, container, parts.nodeMemoryBytes),

@@ -4,6 +4,7 @@
 // deletion is acted on while an image is still being pulled, and what can go on side by side does.
 
 import { rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Timer } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
@@ -87,6 +88,7 @@ export class PodWorker {
     }
     this.#tenders = slots.map((slot) => new Tender(slot, around))
     this.#gone = gone
+    for (const { spec } of found) this.#ground.cgroups.add(dirname(spec.cgroup))
     if (!this.#history && !gone) this.#hold()
     // Only when all that was found is looked after again can the pod's state be told.
     this.#poked = found.length > 0
