@@ -1,4 +1,4 @@
-// What nft-js offers, as types: implemented by the kernel (kernel.ts, over the addon) and, for
+// What nft-js offers, as types: implemented over the addon and, for
 // nftables, by a fake that keeps the ruleset in memory. Both pass one conformance suite.
 
 /** An error from the kernel: `code` as in errno (`ENOENT`), the call it came from, and what was asked. */

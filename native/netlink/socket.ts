@@ -2,7 +2,7 @@
 // notifications as ENOBUFS (which it is told) and never grows this process.
 
 import { addon, READABLE, type SocketHandle } from '../addon.ts'
-import { SysError } from '../sys-error.ts'
+import { isSysError, SysError } from '../sys-error.ts'
 import type { NetlinkSocket, OpenNetlink } from '../types.ts'
 
 // linux/socket.h and linux/netlink.h
@@ -82,8 +82,8 @@ class KernelSocket implements NetlinkSocket {
   }
 
   /**
-   * One reader at a time. `next` rejects with ENOBUFS when the kernel dropped datagrams; the same
-   * iterator, or another, then goes on with those that came after. Each datagram is the reader's own.
+   * One reader at a time. `next` rejects with ENOBUFS when the kernel dropped datagrams, and with
+   * them go those that still waited; the same iterator, or another, then goes on with what comes after. Each datagram is the reader's own.
    */
   messages(): AsyncIterable<Uint8Array> {
     return {
@@ -108,13 +108,32 @@ class KernelSocket implements NetlinkSocket {
   }
 
   #receive(): Uint8Array | undefined {
-    const count = addon.receive(this.#handle, this.#buffer)
+    const count = this.#read()
     if (count < 0) return undefined
-    if (count > this.#buffer.length) {
-      this.#buffer = new Uint8Array(count)
-      throw new SysError('ENOBUFS', 'recv', `datagram of ${count} bytes`)
+    if (count <= this.#buffer.length) return this.#buffer.slice(0, count)
+    this.#buffer = new Uint8Array(count)
+    throw new SysError('ENOBUFS', 'recv', `datagram of ${count} bytes`)
+  }
+
+  #read(): number {
+    try {
+      return addon.receive(this.#handle, this.#buffer)
+    } catch (error) {
+      // Until all that waits is read, the kernel goes on dropping and says so no second time: who is
+      // told of the loss now and reads everything anew would miss that.
+      if (isSysError(error, 'ENOBUFS')) this.#drain()
+      throw error
     }
-    return this.#buffer.slice(0, count)
+  }
+
+  #drain(): void {
+    for (;;) {
+      try {
+        if (addon.receive(this.#handle, this.#buffer) < 0) return
+      } catch (error) {
+        if (!isSysError(error, 'ENOBUFS')) throw error
+      }
+    }
   }
 
   #readable(): Promise<void> {
