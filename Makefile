@@ -47,6 +47,7 @@ test-packages:
 node_modules/.installed: package.json package-lock.json native/package.json api/types/generate.ts api/schema/fields.json
 	@npm install --no-save --no-audit --no-fund --loglevel=error >/dev/null
 	@$(NODE) api/types/generate.ts
+	@$(NODE) api/schema/openapi/generate-docs.ts
 	@touch $@
 
 addon: node_modules/.installed
