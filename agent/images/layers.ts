@@ -73,10 +73,11 @@ export class Layers {
         throw error
       }
     })
-    const results = await Promise.allSettled(made)
-    if (signal.aborted) throw signal.reason
-    if (failed.signal.aborted) throw failed.signal.reason
-    return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+    try {
+      return await allDone(made)
+    } catch (error) {
+      throw signal.aborted ? signal.reason : failed.signal.aborted ? failed.signal.reason : error
+    }
   }
 
   #layer(sources: readonly LayerSource[], chain: readonly string[], index: number, signal: AbortSignal): Promise<Known> {
@@ -92,7 +93,7 @@ export class Layers {
     try {
       const unpacked = await this.#gate.run(() => this.#unpack(sources[index]!, root, signal))
       // Asked for by this work itself: another caller that asked for them too may give up.
-      const lowers = await Promise.all(chain.slice(0, index).map((_, below) => this.#layer(sources, chain, below, signal)))
+      const lowers = await allDone(chain.slice(0, index).map((_, below) => this.#layer(sources, chain, below, signal)))
       const record: z.infer<typeof layerRecord> = { size: unpacked.size, ...(await settle(root, unpacked, lowers)) }
       await writeFile(join(claim.dir, 'layer', 'layer.json'), JSON.stringify(record))
       await syncTree(claim.dir)
@@ -140,3 +141,9 @@ export class Layers {
 
 /** Short, since overlayfs takes all layers' paths in one page of mount options; 128 bits are still beyond chance. */
 export const layerName = (chainId: string): string => hexOf(chainId).slice(0, 32)
+
+/** Like Promise.all, but fails only once nothing of it runs any more. */
+async function allDone<T>(work: Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(work)
+  return Promise.all(work)
+}
