@@ -23,8 +23,7 @@ type Setup = World & {
 async function setup(t: TestContext): Promise<Setup> {
   const folder = await mkdtemp(join(tmpdir(), 'coracle-pods-'))
   const all = world(folder)
-  const pods = openPods(all.deps)
-  await pods.adopt([])
+  const pods = await openPods(all.deps)
   const live = { pods }
   const follow = new AbortController()
   const list = async () => (await all.client.list(Pod)).items
@@ -68,8 +67,9 @@ async function setup(t: TestContext): Promise<Setup> {
     gone: (name = 'web') => patience(async () => ((await find(name)) ? undefined : Promise.resolve(true)), 'its end').then(() => undefined),
     async restart() {
       await live.pods.close()
-      live.pods = openPods(all.deps)
-      await live.pods.adopt(await list())
+      live.pods = await openPods(all.deps)
+      for (const pod of await list()) live.pods.set(pod)
+      live.pods.sweep()
     },
   }
 }

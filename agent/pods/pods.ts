@@ -1,5 +1,5 @@
 // The pods of this node: a worker for each that the API has here, and for each that it no longer has
-// and that is still around. Call `adopt` once the API's pods are known, then tell of every change.
+// and that is still around. Open; `set` every pod that the API has; `sweep`; then tell of every change.
 // Closing leaves all containers running; the next agent finds them.
 
 import type { Pod } from '#api/types/core-v1.gen.ts'
@@ -10,28 +10,46 @@ import type { Labels } from './slot.ts'
 import { PodWorker } from './worker.ts'
 
 export interface Pods {
-  /** Takes over what an earlier agent left: the pods that `assigned` still has, and the end of all others. */
-  adopt(assigned: readonly Pod[]): Promise<void>
   /** The pod is new here or has changed. */
   set(pod: Pod): void
   /** The pod is gone from the API; `last` is the last that it was. */
   remove(last: Pod): void
+  /** All pods of the API are set by now: what else an earlier agent left is brought down. */
+  sweep(): void
   /** Resolves when no pod is left. */
   idle(): Promise<void>
   close(): Promise<void>
 }
 
-export function openPods(deps: PodDeps): Pods {
+export async function openPods(deps: PodDeps): Promise<Pods> {
   const workers = new Map<string, PodWorker>()
   const idle = new Set<() => void>()
-  let adopted = false
-  let closed = false
-  const silence = deps.runtime.onExit((state) => workers.get(state.spec.pod.uid)?.exited(state))
+  /** What an earlier agent left and nobody has taken over yet, by pod and container. */
+  const found = new Map<string, Map<string, ContainerState>>()
+  const note = (state: ContainerState) => {
+    const { uid } = state.spec.pod
+    const ofPod = found.get(uid) ?? new Map<string, ContainerState>()
+    found.set(uid, ofPod.set(state.id, state))
+  }
+  const silence = deps.runtime.onExit((state) => {
+    const worker = workers.get(state.spec.pod.uid)
+    if (worker) worker.exited(state)
+    else note(state)
+  })
+  const [states, sandboxes, folders] = await Promise.all([
+    deps.runtime.list(),
+    deps.network.list(),
+    deps.volumes.list(),
+    deps.cgroups.create(bestEffort.cgroup, bestEffort.resources),
+  ])
+  for (const state of states) if (!found.get(state.spec.pod.uid)?.has(state.id)) note(state)
+  for (const uid of [...sandboxes, ...folders]) if (!found.has(uid)) found.set(uid, new Map())
 
-  function open(pod: Pod, found: ContainerState[] = [], gone = false): void {
+  function open(pod: Pod, gone: boolean): void {
     const { uid } = pod.metadata
-    const worker = new PodWorker({ pod, deps, found, gone, onDone: () => done(uid) })
-    workers.set(uid, worker)
+    const left = [...(found.get(uid)?.values() ?? [])]
+    found.delete(uid)
+    workers.set(uid, new PodWorker({ pod, deps, found: left, gone, onDone: () => done(uid) }))
   }
 
   function done(uid: string): void {
@@ -44,36 +62,22 @@ export function openPods(deps: PodDeps): Pods {
   }
 
   return {
-    async adopt(assigned) {
-      const [states, sandboxes, folders] = await Promise.all([
-        deps.runtime.list(),
-        deps.network.list(),
-        deps.volumes.list(),
-        deps.cgroups.create(bestEffort.cgroup, bestEffort.resources),
-      ])
-      const found = Map.groupBy(states, ({ spec }) => spec.pod.uid)
-      for (const pod of assigned) open(pod, found.get(pod.metadata.uid))
-      for (const uid of new Set([...found.keys(), ...sandboxes, ...folders])) {
-        if (workers.has(uid)) continue
-        const left = found.get(uid) ?? []
-        deps.log.info({ uid, containers: left.length }, 'bringing down a pod that the API no longer has')
-        open(orphan(uid, left), left, true)
-      }
-      adopted = true
-    },
     set(pod) {
-      if (closed) return
-      if (!adopted) throw new Error('pods are set before what was left of them is adopted')
       const worker = workers.get(pod.metadata.uid)
       if (worker) worker.update(pod)
-      else open(pod)
+      else open(pod, false)
     },
     remove(last) {
       workers.get(last.metadata.uid)?.remove(last)
     },
+    sweep() {
+      for (const [uid, left] of found) {
+        deps.log.info({ uid, containers: left.size }, 'bringing down a pod that the API no longer has')
+        open(orphan(uid, [...left.values()]), true)
+      }
+    },
     idle: () => (workers.size === 0 ? Promise.resolve() : new Promise((resolve) => idle.add(resolve))),
     async close() {
-      closed = true
       silence()
       await Promise.all([...workers.values()].map((worker) => worker.close()))
       workers.clear()
