@@ -1,0 +1,155 @@
+// The node agent: every part of it, opened in the order in which they need each other and closed in
+// reverse. Closing leaves containers, network and services as they are, for the next agent to find;
+// `cleanupAgent` is what removes them.
+
+import { mounts } from 'nft-js'
+import type { Client } from '#api/client/client.ts'
+import { type Clock, sleep, systemClock } from '#api/clock.ts'
+import { recorder } from '#api/events/recorder.ts'
+import { informers } from '#api/informer/informers.ts'
+import type { Log } from '#api/log.ts'
+import { type ImageStore, openImages } from './images/store.ts'
+import type { Backend } from './network/nodes.ts'
+import { collectFacts } from './node/facts.ts'
+import { openNode } from './node/node.ts'
+import { measure } from './node/pressure.ts'
+import { places } from './places.ts'
+import { openCgroups } from './runtime/cgroups.ts'
+import { openRuntime } from './runtime/containers.ts'
+import { openWorkload } from './workload.ts'
+
+export type AgentOptions = {
+  client: Client
+  log: Log
+  nodeName: string
+  nodeIP: string
+  /** The agent's own folder, e.g. `/var/lib/coracle/agent`. */
+  dataDir: string
+  /** Cgroup under which all containers are. */
+  cgroupParent: string
+  clusterDNS: string
+  clusterDomain: string
+  clusterCIDR: string
+  serviceCIDR: string
+  /** runc or crun, as a name in PATH or an absolute path. */
+  runtime: string
+  networkMode: Backend
+  /** Of the agent's own endpoint. */
+  port: number
+  registriesFile?: string
+  nodeLabels?: Record<string, string>
+  clock?: Clock
+  random?: () => number
+}
+
+export type Agent = {
+  /** The server knows that the node is Ready. */
+  readonly ready: Promise<void>
+  /** Lets go of everything and leaves it running. Idempotent. */
+  close(): Promise<void>
+}
+
+/** Fullness of the disk, in percent, at which unused images are removed, and to which. */
+const IMAGES_HIGH = 85
+const IMAGES_LOW = 80
+const PRUNE_MS = 300_000
+const RETRY_MS = 2_000
+
+const LAST_EVENTS_MS = 500
+
+/** Throws where this machine cannot run containers at all; a server that is away is waited for. */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const { client, nodeName, dataDir, log, clock = systemClock, random = Math.random } = options
+  const stack = new AsyncDisposableStack()
+  const closing = new AbortController()
+  try {
+    const [facts, images, cgroups] = await Promise.all([
+      collectFacts({ dataDir, runtime: options.runtime }),
+      openImages({ dir: places(dataDir).images, log, clock, registriesFile: options.registriesFile }),
+      openCgroups({ parent: options.cgroupParent }),
+    ])
+    stack.defer(() => images.close())
+    await cgroups.create('', {})
+    const dir = places(dataDir).containers
+    const runtime = await openRuntime({ dir, cgroups, mounts, clock, log, programs: { runtime: options.runtime } })
+    stack.defer(() => runtime.close())
+    const events = recorder({ client, component: 'kubelet', host: nodeName, clock, random, log })
+    stack.defer(async () => {
+      await Promise.race([events.flush(), sleep(clock, LAST_EVENTS_MS)])
+      await events.close()
+    })
+    const watched = informers({ client, log, clock, random })
+    stack.defer(() => watched.close())
+    const node = openNode({
+      client,
+      clock,
+      random,
+      log,
+      events,
+      facts,
+      images,
+      name: nodeName,
+      addresses: [options.nodeIP],
+      port: options.port,
+      labels: options.nodeLabels,
+      measure: () => measure(dataDir),
+    })
+    stack.defer(() => node.close())
+    const pruning = prune(images, clock, log, closing.signal)
+    stack.defer(() => pruning)
+
+    const parts = { ...options, clock, random, facts, images, cgroups, runtime, events, watched, signal: closing.signal }
+    const working = (async () => {
+      const podCIDR = await Promise.race([node.podCIDR(), aborted(closing.signal)])
+      if (podCIDR === undefined) return undefined
+      while (!closing.signal.aborted) {
+        try {
+          const workload = await openWorkload({ ...parts, podCIDR })
+          node.setNotReady(undefined)
+          return workload
+        } catch (err) {
+          if (closing.signal.aborted) break
+          log.error({ err }, 'this node cannot run pods yet')
+          node.setNotReady(`pods cannot run yet: ${err instanceof Error ? err.message : String(err)}`)
+          await sleep(clock, RETRY_MS, closing.signal)
+        }
+      }
+      return undefined
+    })()
+    stack.defer(async () => (await working)?.close())
+
+    let closed: Promise<void> | undefined
+    return {
+      ready: node.ready,
+      close() {
+        closing.abort()
+        closed ??= stack.disposeAsync()
+        return closed
+      },
+    }
+  } catch (error) {
+    closing.abort()
+    await stack.disposeAsync()
+    throw error
+  }
+}
+
+const aborted = (signal: AbortSignal): Promise<undefined> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined)
+    else signal.addEventListener('abort', () => resolve(undefined), { once: true })
+  })
+
+/** Keeps the disk from filling up with images that no container uses. */
+async function prune(images: ImageStore, clock: Clock, log: Log, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await sleep(clock, PRUNE_MS, signal)
+    if (signal.aborted) return
+    try {
+      const removed = await images.prune({ highPercent: IMAGES_HIGH, lowPercent: IMAGES_LOW })
+      if (removed.length > 0) log.info({ images: removed.map(({ names }) => names[0]) }, 'removed unused images: the disk was filling up')
+    } catch (err) {
+      log.warn({ err }, 'unused images could not be removed')
+    }
+  }
+}

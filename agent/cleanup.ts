@@ -1,0 +1,58 @@
+// Takes everything that an agent made out of the host: containers, network, services, mounts, cgroups.
+// Works whether the agent crashed, was killed, or never ran; must not be called while it runs.
+
+import { rm } from 'node:fs/promises'
+import { mounts, openConntrack, openNft } from 'nft-js'
+import { systemClock } from '#api/clock.ts'
+import type { Log } from '#api/log.ts'
+import { cleanupNetwork } from './network/cleanup.ts'
+import { places } from './places.ts'
+import { openProxy } from './proxy/proxy.ts'
+import { openCgroups } from './runtime/cgroups.ts'
+import { openRuntime } from './runtime/containers.ts'
+import { mountsUnder } from './volumes/mount-table.ts'
+
+export type CleanupOptions = { dataDir: string; cgroupParent: string; runtime: string; log: Log }
+
+/** Every step runs; then an AggregateError tells of those that failed. Images stay, and so does what the node has joined with. */
+export async function cleanupAgent({ dataDir, cgroupParent, runtime, log }: CleanupOptions): Promise<void> {
+  const failures: unknown[] = []
+  const step = (work: () => Promise<unknown>) => work().catch((error: unknown) => failures.push(error))
+  const { containers, pods, logs } = places(dataDir)
+
+  await step(() => stopContainers(containers, cgroupParent, runtime, log))
+  await Promise.all([step(() => cleanupNetwork({ dataDir })), step(() => removeRules(log))])
+  await step(async () => {
+    for (const target of await mountsUnder(dataDir)) await mounts.unmount(target, { detach: true })
+    const left = await mountsUnder(dataDir)
+    if (left.length > 0) throw new Error(`still mounted: ${left.join(', ')}`)
+    await Promise.all([containers, pods, logs].map((path) => rm(path, { recursive: true, force: true })))
+  })
+  await step(async () => (await openCgroups({ parent: cgroupParent })).remove(''))
+  if (failures.length > 0) throw new AggregateError(failures, 'not everything could be removed')
+}
+
+async function stopContainers(dir: string, parent: string, program: string, log: Log): Promise<void> {
+  const cgroups = await openCgroups({ parent })
+  const runtime = await openRuntime({ dir, cgroups, mounts, clock: systemClock, log, programs: { runtime: program } })
+  try {
+    for (const { id } of await runtime.list()) {
+      await runtime.stop(id, { graceSeconds: 0 })
+      await runtime.remove(id)
+    }
+  } finally {
+    await runtime.close()
+  }
+}
+
+async function removeRules(log: Log): Promise<void> {
+  const nft = await openNft()
+  const conntrack = await openConntrack()
+  try {
+    const anywhere = { cluster: '0.0.0.0/0', pods: '0.0.0.0/0', services: '0.0.0.0/0' }
+    await openProxy({ nft, conntrack, log, nodeName: '', networks: { ip: anywhere } }).remove()
+  } finally {
+    conntrack.close()
+    nft.close()
+  }
+}

@@ -1,0 +1,10 @@
+// The folders of an agent, under its own.
+
+import { join } from 'node:path'
+
+export const places = (dataDir: string) => ({
+  images: join(dataDir, 'images'),
+  containers: join(dataDir, 'containers'),
+  pods: join(dataDir, 'pods'),
+  logs: join(dataDir, 'logs'),
+})

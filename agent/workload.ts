@@ -1,0 +1,146 @@
+// What a node needs its pod range for: the pod network, services, names, and the pods themselves.
+
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { mounts, namespaces, openConntrack, openNft } from 'nft-js'
+import type { Client } from '#api/client/client.ts'
+import type { Clock } from '#api/clock.ts'
+import type { EventRecorder } from '#api/events/recorder.ts'
+import type { Informer } from '#api/informer/informer.ts'
+import type { Informers } from '#api/informer/informers.ts'
+import { EndpointSlice, Node, Pod, Service } from '#api/kinds/index.ts'
+import type { KubeObject } from '#api/kinds/kind.ts'
+import type { Log } from '#api/log.ts'
+import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
+import { coalesce } from './coalesce.ts'
+import type { ImageStore } from './images/store.ts'
+import { openPodNetwork } from './network/network.ts'
+import type { Backend } from './network/nodes.ts'
+import type { Facts } from './node/facts.ts'
+import { allocatableOf } from './node/status.ts'
+import { places } from './places.ts'
+import { openPods } from './pods/pods.ts'
+import { openProxy } from './proxy/proxy.ts'
+import type { Cgroups } from './runtime/cgroups.ts'
+import type { Runtime } from './runtime/runtime.ts'
+import { openObjects } from './volumes/objects.ts'
+import { tokensOf } from './volumes/tokens.ts'
+import { openVolumes } from './volumes/volumes.ts'
+
+export type WorkloadOptions = {
+  client: Client
+  log: Log
+  clock: Clock
+  random: () => number
+  nodeName: string
+  nodeIP: string
+  podCIDR: string
+  dataDir: string
+  clusterDNS: string
+  clusterDomain: string
+  clusterCIDR: string
+  serviceCIDR: string
+  networkMode: Backend
+  facts: Facts
+  images: ImageStore
+  cgroups: Cgroups
+  runtime: Runtime
+  events: EventRecorder
+  watched: Informers
+  signal: AbortSignal
+}
+
+/** Bursts of changes to services become one transaction, milliseconds. */
+const GATHER_MS = 10
+
+/** Throws with nothing left open; what the kernel has by then stays for the next attempt. */
+export async function openWorkload(options: WorkloadOptions): Promise<{ close(): Promise<void> }> {
+  const { client, log, clock, random, nodeName, podCIDR, watched } = options
+  const stack = new AsyncDisposableStack()
+  try {
+    const services = watched.of(Service)
+    const slices = watched.of(EndpointSlice)
+    const nodes = watched.of(Node)
+    const assigned = watched.of(Pod, { fieldSelector: `spec.nodeName=${nodeName}` })
+
+    const network = await openPodNetwork({
+      dataDir: options.dataDir,
+      nodeName,
+      nodeIP: options.nodeIP,
+      podCIDR,
+      dnsAddress: options.clusterDNS,
+      backend: options.networkMode,
+      log,
+    })
+    stack.defer(() => network.close())
+    const nft = await openNft()
+    stack.defer(() => nft.close())
+    const conntrack = await openConntrack()
+    stack.defer(() => conntrack.close())
+    const networks = { ip: { cluster: options.clusterCIDR, pods: podCIDR, services: options.serviceCIDR } }
+    const proxy = openProxy({ nft, conntrack, log, nodeName, networks })
+    stack.defer(() => proxy.close())
+
+    const routes = coalesce(() => network.applyNodes([...nodes.list()]), { name: 'routes to nodes', clock, log })
+    stack.defer(() => routes.close())
+    const rules = coalesce(() => proxy.apply([...services.list()], [...slices.list()]), { name: 'services', clock, log, gather: GATHER_MS })
+    stack.defer(() => rules.close())
+
+    const objects = openObjects({ client, clock, random, log })
+    stack.defer(() => objects.close())
+    const volumes = openVolumes({ mounts, objects, tokens: tokensOf({ client, clock }), podsDir: places(options.dataDir).pods })
+    await Promise.race([Promise.all([services.synced, slices.synced, nodes.synced, assigned.synced]), aborted(options.signal)])
+    options.signal.throwIfAborted()
+    stack.defer(follow(nodes, () => routes.poke()))
+    stack.defer(follow(services, () => rules.poke()))
+    stack.defer(follow(slices, () => rules.poke()))
+    routes.poke()
+    rules.poke()
+
+    const { info, memoryBytes } = options.facts
+    const pods = await openPods({
+      client,
+      runtime: options.runtime,
+      images: options.images,
+      network,
+      namespaces,
+      cgroups: options.cgroups,
+      volumes,
+      objects,
+      events: options.events,
+      clock,
+      random,
+      log,
+      newID: () => randomBytes(16).toString('hex'),
+      host: { name: nodeName, ips: [options.nodeIP], memoryBytes, allocatable: allocatableOf(options.facts), bootID: info.bootID },
+      dns: { clusterDNS: options.clusterDNS, clusterDomain: options.clusterDomain, host: await hostResolvConf() },
+      services: () => [...services.list()],
+      podsDir: places(options.dataDir).pods,
+      logsDir: places(options.dataDir).logs,
+    })
+    stack.defer(() => pods.close())
+    const set = (pod: PodType) => pods.set(pod)
+    stack.defer(assigned.on({ add: set, update: set, delete: (pod) => pods.remove(pod) }))
+    pods.sweep()
+    return { close: () => stack.disposeAsync() }
+  } catch (error) {
+    await stack.disposeAsync()
+    throw error
+  }
+}
+
+const follow = <T extends KubeObject>(informer: Informer<T>, poke: () => void): (() => void) =>
+  informer.on({ add: poke, update: poke, delete: poke })
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+
+/** The node's resolv.conf; where that is systemd-resolved's stub, which no pod can reach, the one behind it. */
+async function hostResolvConf(): Promise<string> {
+  const text = await readFile('/etc/resolv.conf', 'utf8').catch(() => '')
+  if (!/^nameserver\s+127\.0\.0\.53\s*$/m.test(text)) return text
+  return readFile('/run/systemd/resolve/resolv.conf', 'utf8').catch(() => text)
+}
