@@ -35,7 +35,13 @@ export type Request = {
   /** Milliseconds without a byte after which the server counts as lost; absent: for ever. */
   within?: number
 }
-export type Response = { code: number; headers: http2.IncomingHttpHeaders; stream: http2.ClientHttp2Stream }
+export type Response = {
+  code: number
+  headers: http2.IncomingHttpHeaders
+  stream: http2.ClientHttp2Stream
+  /** Once the stream has ended: why it may have ended too early. Node ends the streams of a lost connection like any other. */
+  broken: () => Error | undefined
+}
 
 const connectWithin = 10_000
 const pingEvery = 4_000
@@ -90,7 +96,11 @@ export class Connection {
       stream.close(http2.constants.NGHTTP2_CANCEL)
     }
     request.signal?.addEventListener('abort', abort, { once: true })
-    stream.once('response', (headers) => resolve({ code: Number(headers[':status']), headers, stream }))
+    const broken = () => {
+      if (stream.rstCode) return new Error(`the server reset the stream (${stream.rstCode})`)
+      return session.destroyed ? new Error('the connection was lost') : undefined
+    }
+    stream.once('response', (headers) => resolve({ code: Number(headers[':status']), headers, stream, broken }))
     // Stays attached: a stream may fail long after its head arrived, and its reader hears of that by itself.
     stream.on('error', reject)
     stream.once('close', () => {

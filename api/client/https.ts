@@ -63,7 +63,12 @@ export function httpsClient(options: HttpsClientOptions): HttpsClient {
     })
     const text = await readAll(response, what, extra.signal)
     if (response.code >= 400) throw failureFrom(response.code, text, what)
-    return (isJson(response) ? parse(text, what) : text) as T
+    try {
+      return (isJson(response) ? JSON.parse(text) : text) as T
+    } catch (cause) {
+      // A stream that was reset without an error code ends like a whole one.
+      throw lostConnection(what, cause)
+    }
   }
 
   async function* watch<T extends KubeObject>(kind: Kind<T>, options: WatchOptions = {}): AsyncGenerator<WatchEvent<T>> {
@@ -83,7 +88,8 @@ export function httpsClient(options: HttpsClientOptions): HttpsClient {
           yield event
         }
       }
-      if (response.stream.rstCode) throw new Error(`the server reset the stream (${response.stream.rstCode})`)
+      const cause = response.broken()
+      if (cause) throw cause
     } catch (error) {
       if (signal?.aborted) return
       throw isStatus(error) ? error : lostConnection(what, error)
@@ -140,11 +146,12 @@ export function httpsClient(options: HttpsClientOptions): HttpsClient {
   return client
 }
 
-async function readAll({ stream }: Response, what: string, signal: AbortSignal | undefined): Promise<string> {
+async function readAll(response: Response, what: string, signal: AbortSignal | undefined): Promise<string> {
   const chunks: Buffer[] = []
   try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk)
-    if (stream.rstCode) throw new Error(`the server reset the stream (${stream.rstCode})`)
+    for await (const chunk of response.stream as AsyncIterable<Buffer>) chunks.push(chunk)
+    const cause = response.broken()
+    if (cause) throw cause
   } catch (error) {
     if (signal?.aborted) throw signal.reason
     throw lostConnection(what, error)

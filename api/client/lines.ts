@@ -1,4 +1,4 @@
-/** Cuts a byte stream at newlines; a chunk yields all the lines it completes at once, in order. Empty lines are dropped. */
+/** Cuts a byte stream at newlines; a chunk yields all the lines it completes at once, in order. Empty lines and an unfinished last one are dropped. */
 export async function* lines(chunks: AsyncIterable<Buffer>): AsyncGenerator<string[]> {
   let rest: Buffer[] = []
   for await (const chunk of chunks) {
@@ -12,6 +12,4 @@ export async function* lines(chunks: AsyncIterable<Buffer>): AsyncGenerator<stri
     rest = end + 1 < chunk.length ? [chunk.subarray(end + 1)] : []
     yield text.split('\n').filter((line) => line !== '')
   }
-  const last = Buffer.concat(rest).toString()
-  if (last) yield [last]
 }

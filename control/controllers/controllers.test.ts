@@ -42,7 +42,7 @@ const sets = async ({ client }: Harness) =>
         `${metadata.annotations?.['deployment.kubernetes.io/revision']}: ${spec.replicas}/${status?.availableReplicas ?? 0}`,
     )
     .sort()
-const images = async (h: Harness) => (await pods(h)).map(({ spec }) => spec.containers[0]?.image).sort()
+const images = async (h: Harness) => (await pods(h)).map(({ spec }) => spec.containers[0]?.image ?? '').sort()
 const deployment = (h: Harness) => h.client.get(Deployment, { namespace, name: 'web' })
 const condition = (object: DeploymentObject, type: string) => object.status.conditions?.find((c) => c.type === type)
 
