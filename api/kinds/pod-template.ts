@@ -32,7 +32,7 @@ function defaultContainer(container: Container, spec: PodSpec): void {
   container.resources ??= {}
   container.terminationMessagePath ??= '/dev/termination-log'
   container.terminationMessagePolicy ??= 'File'
-  if (!container.imagePullPolicy && container.image) container.imagePullPolicy = isLatest(container.image) ? 'Always' : 'IfNotPresent'
+  container.imagePullPolicy ||= isLatest(container.image ?? '') ? 'Always' : 'IfNotPresent'
   for (const port of container.ports ?? []) {
     port.protocol ??= 'TCP'
     if (spec.hostNetwork && !port.hostPort) port.hostPort = port.containerPort

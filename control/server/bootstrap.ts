@@ -1,10 +1,11 @@
 // What every cluster has from its first moment: the system namespaces, and the services through which
 // pods reach the API server and the DNS.
 
-import type { Client } from '#api/client/client.ts'
+import type { Client, New } from '#api/client/client.ts'
 import { isStatus } from '#api/errors.ts'
 import { same } from '#api/kinds/faults.ts'
 import { EndpointSlice, Endpoints, Namespace, Service } from '#api/kinds/index.ts'
+import type { Service as ServiceType } from '#api/types/core-v1.gen.ts'
 
 export type BootstrapOptions = {
   client: Client
@@ -19,34 +20,36 @@ const mark = { component: 'apiserver', provider: 'kubernetes' }
 /** Makes what is missing; the endpoints of the API server follow its address. */
 export async function bootstrap({ client, advertise, addresses }: BootstrapOptions): Promise<void> {
   for (const name of namespaces) await ensure(() => client.create(Namespace, { metadata: { name } }))
-  await ensure(() =>
-    client.create(Service, {
-      metadata: { name: 'kubernetes', namespace: 'default', labels: mark },
-      spec: {
-        type: 'ClusterIP',
-        clusterIP: addresses.kubernetes,
-        ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: advertise.port }],
-      },
-    }),
-  )
-  await ensure(() =>
-    client.create(Service, {
-      metadata: {
-        name: 'kube-dns',
-        namespace: 'kube-system',
-        labels: { 'k8s-app': 'kube-dns', 'kubernetes.io/cluster-service': 'true', 'kubernetes.io/name': 'CoreDNS' },
-      },
-      spec: {
-        type: 'ClusterIP',
-        clusterIP: addresses.dns,
-        ports: [
-          { name: 'dns', port: 53, protocol: 'UDP', targetPort: 53 },
-          { name: 'dns-tcp', port: 53, protocol: 'TCP', targetPort: 53 },
-        ],
-      },
-    }),
-  )
+  await ensureService({
+    metadata: { name: 'kubernetes', namespace: 'default', labels: mark },
+    spec: {
+      type: 'ClusterIP',
+      clusterIP: addresses.kubernetes,
+      ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: advertise.port }],
+    },
+  })
+  await ensureService({
+    metadata: {
+      name: 'kube-dns',
+      namespace: 'kube-system',
+      labels: { 'k8s-app': 'kube-dns', 'kubernetes.io/cluster-service': 'true', 'kubernetes.io/name': 'CoreDNS' },
+    },
+    spec: {
+      type: 'ClusterIP',
+      clusterIP: addresses.dns,
+      ports: [
+        { name: 'dns', port: 53, protocol: 'UDP', targetPort: 53 },
+        { name: 'dns-tcp', port: 53, protocol: 'TCP', targetPort: 53 },
+      ],
+    },
+  })
   await publishAddress(client, advertise)
+
+  // Looked for first: its address would be refused as taken before its name is.
+  async function ensureService(service: New<ServiceType>): Promise<void> {
+    const { namespace, name = '' } = service.metadata
+    if (!(await client.find(Service, { ...(namespace && { namespace }), name }))) await client.create(Service, service)
+  }
 }
 
 async function publishAddress(client: Client, { address, port }: BootstrapOptions['advertise']): Promise<void> {

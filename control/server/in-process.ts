@@ -71,7 +71,7 @@ export function inProcessClient({ core, user, creators }: InProcessDeps): Client
         },
       }
     },
-    watch: (kind, options = {}) => watch(core, resourceOf(kind), options),
+    watch: (kind, options = {}) => watch(core, kind, options),
     async create<T extends KubeObject>(kind: Kind<T>, object: New<T>, options: WriteOptions = {}): Promise<T> {
       options.signal?.throwIfAborted()
       const resource = resourceOf(kind)
@@ -117,10 +117,11 @@ function decoded(resource: Resource, object: object): KubeObject {
   return { ...copy, kind: resource.kind.kind, apiVersion: resource.apiVersion } as KubeObject
 }
 
-async function* watch<T extends KubeObject>(core: Core, resource: Resource, options: WatchOptions): AsyncGenerator<WatchEvent<T>> {
+async function* watch<T extends KubeObject>(core: Core, kind: Kind<T>, options: WatchOptions): AsyncGenerator<WatchEvent<T>> {
   const stop = new AbortController()
   const { signal, ...query } = options
   if (signal?.aborted) return
+  const resource = core.resources.of(kind)
   const feed = await core.watch({
     resource,
     ...query,
