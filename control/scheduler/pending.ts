@@ -4,7 +4,8 @@
 import type { Clock, Timer } from '#api/clock.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 
-type Waiting = { pod: Pod; order: number; failures: number; notBefore: number; parked: boolean; timer?: Timer }
+/** `active`: to be tried; `taken`: being tried; `parked`: fitted nowhere; `woken`: parked, to be tried again once its backoff is over. */
+type Waiting = { pod: Pod; order: number; failures: number; notBefore: number; state: 'active' | 'taken' | 'parked' | 'woken' }
 
 /** Milliseconds before a pod that did not fit is tried again, at the least; doubled with each failure. */
 const firstBackoff = 50
@@ -17,6 +18,7 @@ export class Pending {
   /** Sorted, the next one last. */
   readonly #active: Waiting[] = []
   #order = 0
+  #timer: { at: number; timer: Timer } | undefined
 
   /** `ready` is called whenever there may be something to take. */
   constructor({ clock, ready }: { clock: Clock; ready: () => void }) {
@@ -33,20 +35,20 @@ export class Pending {
     const { uid } = pod.metadata
     const known = this.#all.get(uid)
     if (!known) {
-      const waiting = { pod, order: (this.#order += 1), failures: 0, notBefore: 0, parked: false }
+      const waiting: Waiting = { pod, order: (this.#order += 1), failures: 0, notBefore: 0, state: 'woken' }
       this.#all.set(uid, waiting)
       this.#activate(waiting)
+      this.#ready()
       return
     }
     const changed = substance(known.pod) !== substance(pod)
     known.pod = pod
-    if (changed && known.parked) this.#wakeOne(known)
+    if (changed) this.wake((each) => each === pod)
   }
 
   delete(uid: string): void {
     const known = this.#all.get(uid)
     if (!known) return
-    known.timer?.cancel()
     this.#all.delete(uid)
     const at = this.#active.indexOf(known)
     if (at >= 0) this.#active.splice(at, 1)
@@ -54,44 +56,63 @@ export class Pending {
 
   /** The next pod to place. It stays known until `delete`; a failure is told by `park`. */
   take(): Pod | undefined {
-    return this.#active.pop()?.pod
+    const next = this.#active.pop()
+    if (next) next.state = 'taken'
+    return next?.pod
   }
 
   /** The pod taken fitted nowhere: wait for `wake`. With `retry`, also come back by itself. */
   park(uid: string, retry = false): void {
     const waiting = this.#all.get(uid)
-    if (!waiting) return
+    if (waiting?.state !== 'taken') return
     waiting.notBefore = this.#clock.monotonic() + Math.min(firstBackoff * 2 ** Math.min(waiting.failures, 20), longestBackoff)
     waiting.failures += 1
-    waiting.parked = true
-    if (retry) this.#wakeOne(waiting)
+    waiting.state = retry ? 'woken' : 'parked'
+    if (retry) this.#advance()
   }
 
   /** Something changed that may make room, for all parked pods or those that `concerns` picks. */
   wake(concerns: (pod: Pod) => boolean = () => true): void {
-    for (const waiting of this.#all.values()) if (waiting.parked && concerns(waiting.pod)) this.#wakeOne(waiting)
+    for (const waiting of this.#all.values()) if (waiting.state === 'parked' && concerns(waiting.pod)) waiting.state = 'woken'
+    this.#advance()
   }
 
   close(): void {
-    for (const { timer } of this.#all.values()) timer?.cancel()
+    this.#timer?.timer.cancel()
+    this.#timer = undefined
     this.#all.clear()
     this.#active.length = 0
   }
 
-  #wakeOne(waiting: Waiting): void {
-    const wait = waiting.notBefore - this.#clock.monotonic()
-    if (wait <= 0) return this.#activate(waiting)
-    waiting.timer ??= this.#clock.after(wait, () => this.#activate(waiting))
+  /** Activates all whose time has come, and only then has them taken, so that the most important goes first. */
+  #advance(): void {
+    const now = this.#clock.monotonic()
+    let next = Number.POSITIVE_INFINITY
+    let some = false
+    for (const waiting of this.#all.values()) {
+      if (waiting.state !== 'woken') continue
+      if (waiting.notBefore > now) next = Math.min(next, waiting.notBefore)
+      else {
+        this.#activate(waiting)
+        some = true
+      }
+    }
+    if (next < (this.#timer?.at ?? Number.POSITIVE_INFINITY)) {
+      this.#timer?.timer.cancel()
+      const timer = this.#clock.after(next - now, () => {
+        this.#timer = undefined
+        this.#advance()
+      })
+      this.#timer = { at: next, timer }
+    }
+    if (some) this.#ready()
   }
 
   #activate(waiting: Waiting): void {
-    waiting.timer?.cancel()
-    delete waiting.timer
-    waiting.parked = false
+    waiting.state = 'active'
     let at = this.#active.length
     while (at > 0 && before(this.#active[at - 1]!, waiting)) at -= 1
     this.#active.splice(at, 0, waiting)
-    this.#ready()
   }
 }
 

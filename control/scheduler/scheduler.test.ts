@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { fakeClient } from '#api/client/fake.ts'
+import { fakeClock, settle } from '#api/clock.fake.ts'
+import { StatusError } from '#api/errors.ts'
+import { informers } from '#api/informer/informers.ts'
+import { Namespace, Node, Pod } from '#api/kinds/index.ts'
+import { silent } from '#api/log.ts'
+import type { PodSpec } from '#api/types/core-v1.gen.ts'
+import { schedule } from './scheduler.ts'
+
+const namespace = 'default'
+
+async function setup() {
+  const clock = fakeClock()
+  const client = fakeClient({ clock })
+  const stop = new AbortController()
+  const shared = informers({ client, log: silent, clock, random: () => 0.5 })
+  const told: string[] = []
+  const events = {
+    event: (object: { metadata?: { name: string } }, type: string, reason: string, message: string) =>
+      void told.push(`${object.metadata?.name} ${type} ${reason} ${message}`),
+    flush: async () => {},
+    close: async () => {},
+  }
+  await client.create(Namespace, { metadata: { name: namespace } })
+  const running = schedule({ client, informers: shared, events: events as never, clock, random: () => 0, log: silent, signal: stop.signal })
+  await settle()
+  const put = (name: string, cpu = '1', spec: Partial<PodSpec> = {}) =>
+    client.create(Pod, {
+      metadata: { name, namespace },
+      spec: { containers: [{ name: 'c', image: 'i', resources: { requests: { cpu } } }], ...spec },
+    })
+  return {
+    clock,
+    client,
+    told,
+    put,
+    node: (name: string, cpu = '2') =>
+      client.put(Node, {
+        metadata: { name },
+        spec: {},
+        status: { allocatable: { cpu, memory: '4Gi', pods: '110' }, conditions: [{ type: 'Ready', status: 'True' }] },
+      }),
+    where: async () => (await client.list(Pod)).items.map(({ metadata, spec }) => `${metadata.name} ${spec.nodeName ?? '-'}`),
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await shared.close()
+      await running
+      assert.equal(clock.pending, 0)
+    },
+  }
+}
+
+test('binds, and says so', async () => {
+  await using t = await setup()
+  t.node('node-1')
+  await t.put('web')
+  await settle()
+  assert.deepEqual(await t.where(), ['web node-1'])
+  assert.deepEqual(t.told, ['web Normal Scheduled Successfully assigned default/web to node-1'])
+})
+
+test('what does not fit says why once, and is bound as soon as there is room', async () => {
+  await using t = await setup()
+  t.node('node-1')
+  await t.put('first', '2')
+  await t.put('second', '2')
+  await settle()
+  assert.deepEqual(await t.where(), ['first node-1', 'second -'])
+  const condition = (await t.client.get(Pod, { namespace, name: 'second' })).status.conditions?.find(({ type }) => type === 'PodScheduled')
+  assert.deepEqual(
+    [condition?.status, condition?.reason, condition?.message],
+    ['False', 'Unschedulable', '0/1 nodes are available: 1 Insufficient cpu.'],
+  )
+  // Nothing changes, nothing is tried or told.
+  const { length } = t.client.writes
+  await t.clock.advance(300_000)
+  assert.equal(t.client.writes.length, length)
+  await t.client.delete(Pod, { namespace, name: 'first' }, { gracePeriodSeconds: 0 })
+  await t.clock.advance(0)
+  assert.deepEqual(await t.where(), ['second node-1'])
+  assert.deepEqual(t.told.slice(1), [
+    'second Warning FailedScheduling 0/1 nodes are available: 1 Insufficient cpu.',
+    'second Normal Scheduled Successfully assigned default/second to node-1',
+  ])
+})
+
+test('a node that comes, or makes room, is used', async () => {
+  await using t = await setup()
+  await t.put('web')
+  await settle()
+  assert.deepEqual(await t.where(), ['web -'])
+  t.node('node-1', '100m')
+  await t.clock.advance(1000)
+  assert.deepEqual(await t.where(), ['web -'])
+  t.node('node-1', '4')
+  await t.clock.advance(1000)
+  assert.deepEqual(await t.where(), ['web node-1'])
+})
+
+test('the more important go first', async () => {
+  await using t = await setup()
+  await t.put('low', '2', { priority: 1 })
+  await t.put('high', '2', { priority: 100 })
+  await t.put('middle', '2', { priority: 10 })
+  await settle()
+  t.node('node-1')
+  await t.clock.advance(1000)
+  assert.deepEqual(await t.where(), ['high node-1', 'low -', 'middle -'])
+})
+
+test('others schedule their own', async () => {
+  await using t = await setup()
+  t.node('node-1')
+  await t.put('theirs', '1', { schedulerName: 'other' })
+  await t.put('gated', '1', { schedulingGates: [{ name: 'wait' }] })
+  await settle()
+  assert.deepEqual(await t.where(), ['gated -', 'theirs -'])
+})
+
+test('a binding that fails is tried again, and its room is free meanwhile', async () => {
+  await using t = await setup()
+  t.node('node-1')
+  t.client.intercept(({ subresource, ref }) => {
+    if (subresource === 'binding' && ref?.name === 'first') throw new StatusError('ServiceUnavailable', 'away')
+  })
+  await t.put('first', '2')
+  await settle()
+  await t.put('second', '1')
+  await settle()
+  assert.deepEqual(await t.where(), ['first -', 'second node-1'])
+  t.client.intercept(undefined)
+  await t.client.delete(Pod, { namespace, name: 'second' }, { gracePeriodSeconds: 0 })
+  await t.clock.advance(5000)
+  assert.deepEqual(await t.where(), ['first node-1'])
+})
+
+test('a pod deleted while it waits is forgotten', async () => {
+  await using t = await setup()
+  await t.put('web', '2')
+  await settle()
+  await t.client.delete(Pod, { namespace, name: 'web' }, { gracePeriodSeconds: 0 })
+  t.node('node-1')
+  await t.clock.advance(60_000)
+  assert.equal(t.client.writes.filter((line) => line.includes('binding')).length, 0)
+})
+
+test('a burst of pods is bound without overcommitting any node, whatever order bindings end in', async () => {
+  await using t = await setup()
+  for (const name of ['node-1', 'node-2', 'node-3']) t.node(name, '10')
+  t.client.intercept(async ({ subresource, ref }) => {
+    if (subresource === 'binding') for (let i = 0; i < Number(ref!.name.slice(4)) % 7; i++) await Promise.resolve()
+  })
+  for (let i = 0; i < 40; i++) await t.put(`pod-${i}`, '1')
+  await settle(100)
+  const perNode = Map.groupBy(await t.where(), (line) => line.split(' ')[1])
+  assert.deepEqual([...perNode].map(([name, list]) => `${name} ${list.length}`).sort(), ['- 10', 'node-1 10', 'node-2 10', 'node-3 10'])
+})
