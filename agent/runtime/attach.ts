@@ -4,7 +4,7 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
-import { connectPackets } from 'nft-js'
+import { connectPackets, type PacketSocket } from 'nft-js'
 import { resizeTerminal } from './conmon.ts'
 import type { Container } from './container.ts'
 import { followOutput } from './logs/output.ts'
@@ -46,7 +46,12 @@ const longestPacket = 8 << 10
 async function feed(dir: string, stdin: Readable, signal: AbortSignal): Promise<void> {
   // By descriptor, since the name of a socket is limited to 107 bytes.
   const folder = await open(dir, constants.O_DIRECTORY)
-  const socket = await connectPackets(`/proc/self/fd/${folder.fd}/attach`).finally(() => folder.close())
+  let socket: PacketSocket
+  try {
+    socket = await connectPackets(`/proc/self/fd/${folder.fd}/attach`)
+  } finally {
+    await folder.close()
+  }
   const close = () => {
     socket.close()
     stdin.destroy()

@@ -119,7 +119,8 @@ function v1(parent: string, hierarchies: Hierarchy[]): Cgroups {
     version: 1,
     path: (relative) => below(parent, relative),
     async create(relative, resources) {
-      await Promise.all(limited.map((controller) => dirOf(controller, relative)).map((dir) => dir && mkdir(dir, { recursive: true })))
+      const dirs = limited.map((controller) => dirOf(controller, relative)).filter((dir) => dir !== undefined)
+      await Promise.all(dirs.map((dir) => mkdir(dir, { recursive: true })))
       await limit(relative, resources)
     },
     limit,

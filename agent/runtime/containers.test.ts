@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, watch, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { fakeClock } from '#api/clock.fake.ts'
 import { readLogs } from './logs/read.ts'
 import { exitOf, needsContainers, run, testRuntime } from './testing.ts'
 
@@ -167,4 +169,53 @@ test('what a crash left half-made is cleaned up', options, async (t) => {
   assert.ok(!readFileSync('/proc/self/mountinfo', 'utf8').includes(dir))
   const { pid } = (await runtime.state(container.id))!
   assert.equal(existsSync(`/proc/${pid}/exe`) && statSync(`/proc/${pid}`).isDirectory(), false)
+})
+
+test('an image of very many layers', options, async (t) => {
+  const { runtime, spec, dir, layer } = await testRuntime(t)
+  const layers = Array.from({ length: 100 }, (_, n) => join(dir, `layer-with-a-name-of-some-length-${n}`))
+  for (const [n, path] of layers.entries()) {
+    mkdirSync(path)
+    writeFileSync(join(path, 'top'), `${n}`)
+  }
+  const { id } = await runtime.start(spec({ layers: [layer, ...layers] }))
+  assert.equal((await run(runtime, id, ['cat', '/top'])).out, '99')
+})
+
+test('a log that grows too long is set aside while it is followed', options, async (t) => {
+  const clock = fakeClock()
+  const { runtime, spec } = await testRuntime(t, { clock, logs: { maxBytes: 1000, maxFiles: 2 } })
+  const container = spec({
+    command: 'i=0; while test $i -lt 40; do i=$((i+1)); echo line $i; done; while ! test -e /data/go; do sleep 0.02; done; echo after',
+  })
+  const { id } = await runtime.start(container)
+  const exit = exitOf(runtime, id)
+  let seen = ''
+  const { promise, resolve: full } = Promise.withResolvers<void>()
+  const followed = (async () => {
+    for await (const chunk of readLogs(container.logPath, { follow: true, exited: exit })) {
+      if ((seen += chunk).endsWith('line 40\n')) {
+        void clock.advance(10_000)
+        full()
+      }
+    }
+  })()
+  await promise
+  const changes = watch(dirname(container.logPath))
+  while (readdirSync(dirname(container.logPath)).length < 2) await once(changes, 'change')
+  changes.close()
+  await run(runtime, id, ['sh', '-c', '>/data/go'])
+  await followed
+  assert.match(seen, /^line 1\n[^]*line 40\nafter\n$/)
+  assert.equal(await logOf(container.logPath), 'after\n')
+})
+
+test('a container whose monitor dies is ended and told', options, async (t) => {
+  const clock = fakeClock()
+  const { runtime, spec, dir } = await testRuntime(t, { clock })
+  const { id } = await runtime.start(spec())
+  const exit = exitOf(runtime, id)
+  process.kill(Number(readFileSync(join(dir, 'containers/by-id', id, 'conmon.pid'), 'utf8')), 'SIGKILL')
+  await clock.advance(10_000)
+  assert.equal((await exit).exitCode, 137)
 })

@@ -1,5 +1,6 @@
 // The runtime of a node: all containers in one folder, and what happens to them.
 
+import { existsSync } from 'node:fs'
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Mounts } from 'nft-js'
@@ -44,9 +45,13 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const exits = new ExitDir(join(dir, 'exits'))
   const closing = new AbortController()
   const env: Environment = {
-    programs: { conmon: options.programs?.conmon ?? 'conmon', runtime: options.programs?.runtime ?? '/usr/sbin/runc', runtimeRoot },
+    programs: { conmon: options.programs?.conmon ?? 'conmon', runtime: findProgram(options.programs?.runtime ?? 'runc'), runtimeRoot },
     host: await readHost(cgroups),
-    ...{ cgroups, mounts, exits, clock, log },
+    cgroups,
+    mounts,
+    exits,
+    clock,
+    log,
     onExit(state) {
       for (const listener of listeners) listener(state)
     },
@@ -152,6 +157,12 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   }
 }
 
+/** conmon wants an absolute path. */
+function findProgram(name: string): string {
+  const dirs = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/usr/bin'].filter(Boolean)
+  return name.includes('/') ? name : (dirs.map((dir) => join(dir, name)).find((path) => existsSync(path)) ?? `/usr/sbin/${name}`)
+}
+
 const until = (closing: AbortSignal, signal?: AbortSignal) => (signal ? AbortSignal.any([closing, signal]) : closing)
 
 /** Stands for a folder whose record is unreadable: adopting it removes it. */
@@ -159,16 +170,27 @@ const unknown = (id: string): { id: string; phase: 'created'; spec: ContainerSta
   id,
   phase: 'created',
   spec: {
-    ...{ id, pod: { namespace: '', name: '', uid: '' }, name: '', attempt: 0, layers: [], args: [], env: [], cwd: '/', user: '0' },
-    ...{ namespaces: {}, mounts: [], cgroup: `unknown/${id}`, resources: {}, readOnlyRoot: false, privileged: false },
-    ...{
-      capabilities: { add: [], drop: [] },
-      noNewPrivileges: false,
-      oomScoreAdj: 0,
-      tty: false,
-      stdin: false,
-      stdinOnce: false,
-      logPath: '',
-    },
+    id,
+    pod: { namespace: '', name: '', uid: '' },
+    name: '',
+    attempt: 0,
+    layers: [],
+    args: [],
+    env: [],
+    cwd: '/',
+    user: '0',
+    namespaces: {},
+    mounts: [],
+    cgroup: `unknown/${id}`,
+    resources: {},
+    readOnlyRoot: false,
+    privileged: false,
+    capabilities: { add: [], drop: [] },
+    noNewPrivileges: false,
+    oomScoreAdj: 0,
+    tty: false,
+    stdin: false,
+    stdinOnce: false,
+    logPath: '',
   },
 })

@@ -24,10 +24,11 @@ export async function exec({ runtime, runtimeRoot }: Programs, container: Contai
   command.push(container.state.id, ...args)
 
   const kill = async (child: ChildProcess) => {
-    // Its own process first: ending the runtime alone would leave it behind.
+    // The process itself: the runtime alone would leave it behind. The runtime then reaps it and ends.
     const pid = Number(await readFile(files.pid, 'utf8').catch(() => '0'))
-    if (pid > 1 && child.exitCode === null && child.signalCode === null) signalQuietly(pid)
-    child.kill('SIGKILL')
+    if (child.exitCode !== null || child.signalCode !== null) return
+    if (pid > 1) signalQuietly(pid)
+    else child.kill('SIGKILL')
   }
   try {
     const child = tty ? spawnOnTerminal(runtime, command, options) : spawnOnPipes(runtime, command, options)

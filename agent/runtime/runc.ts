@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process'
 import { constants, existsSync, openSync } from 'node:fs'
 import { unlink } from 'node:fs/promises'
 import { Socket } from 'node:net'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type Programs, plainMessage } from './conmon.ts'
 import { RuntimeError } from './runtime.ts'
@@ -15,10 +15,11 @@ const fifoOf = (programs: Programs, id: string) => join(programs.runtimeRoot, id
 /**
  * Lets a created container run. Its first process waits with the FIFO open for writing; who reads it
  * starts it, and the FIFO's absence is how runc knows later that it was started (runc: exec() of
- * libcontainer/container_linux.go). Where there is no such FIFO, the runtime's own command does it.
+ * libcontainer/container_linux.go). Other runtimes have a FIFO of another meaning: their own command does it.
  */
 export async function startCreated(programs: Programs, id: string, exited: Promise<unknown>): Promise<void> {
   const path = fifoOf(programs, id)
+  if (basename(programs.runtime) !== 'runc') return run(programs, ['start', id])
   let fd: number
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)

@@ -79,10 +79,27 @@ export async function testRuntime(t: TestContext, options: Partial<RuntimeOption
     const { command = 'sleep 1000', ...rest } = change
     const id = `c${++count}`
     return {
-      ...{ id, pod: { namespace: 'default', name: 'p', uid: 'u' }, name: 'main', attempt: 0, layers: [layer] },
-      ...{ args: ['sh', '-c', command], env: [], cwd: '/', user: '0', namespaces: { pid: 'new' }, mounts: [] },
-      ...{ cgroup: `pods/pod1/${id}`, resources: {}, readOnlyRoot: false, privileged: false, capabilities: { add: [], drop: [] } },
-      ...{ noNewPrivileges: false, oomScoreAdj: 0, tty: false, stdin: false, stdinOnce: false },
+      id,
+      pod: { namespace: 'default', name: 'p', uid: 'u' },
+      name: 'main',
+      attempt: 0,
+      layers: [layer],
+      args: ['sh', '-c', command],
+      env: [],
+      cwd: '/',
+      user: '0',
+      namespaces: { pid: 'new' },
+      mounts: [],
+      cgroup: `pods/pod1/${id}`,
+      resources: {},
+      readOnlyRoot: false,
+      privileged: false,
+      capabilities: { add: [], drop: [] },
+      noNewPrivileges: false,
+      oomScoreAdj: 0,
+      tty: false,
+      stdin: false,
+      stdinOnce: false,
       logPath: join(dir, 'logs', id, '0.log'),
       ...rest,
     }
@@ -93,16 +110,13 @@ export async function testRuntime(t: TestContext, options: Partial<RuntimeOption
 /** The container's final state. */
 export function exitOf(runtime: Runtime, id: string): Promise<ContainerState> {
   return new Promise((resolve, reject) => {
-    const off = runtime.onExit((state) => {
-      if (state.id !== id) return
+    const look = (state: ContainerState | undefined) => {
+      if (state?.id !== id || state.phase !== 'exited') return
       off()
       resolve(state)
-    })
-    runtime.state(id).then((state) => {
-      if (state?.phase !== 'exited') return
-      off()
-      resolve(state)
-    }, reject)
+    }
+    const off = runtime.onExit(look)
+    runtime.state(id).then(look, reject)
   })
 }
 

@@ -30,15 +30,17 @@ export async function* readGrowing(path: string, { from, follow, ended, signal, 
       watcher.on('error', () => wake.up())
     }
     let over = false
-    void ended?.then(() => {
+    const end = () => {
       over = true
       wake.up()
-    })
+    }
+    ended?.then(end, end)
     file = await open(path, 'r')
     let inode = (await file.stat()).ino
     let position = await from(file, (await file.stat()).size)
     const buffer = Buffer.allocUnsafe(chunkSize)
-    while (!signal?.aborted) {
+    for (;;) {
+      if (signal?.aborted) return
       // Whatever is written after this look wakes us, so an empty read means that there was nothing.
       const [wasOver, replaced] = [over, follow && (await inodeOf(path)) !== inode]
       wake.reset()

@@ -27,7 +27,9 @@ export async function* readLogs(path: string, options: LogOptions = {}): AsyncGe
   let lineBegins = true
   const chunks = readGrowing(path, {
     from: async (file, size) => (tailLines === undefined ? 0 : tailOffset(file, size, tailLines)),
-    ...{ follow, ended: exited, signal },
+    follow,
+    ended: exited,
+    signal,
     onRotate: () => entries.reset(),
   })
   for await (const chunk of chunks) {
