@@ -9,15 +9,23 @@ import { ConfigMap, Deployment, Namespace, Node, Pod } from '../kinds/index.ts'
 import type { KubeObject } from '../kinds/kind.ts'
 import type { Client, WatchEvent } from './client.ts'
 
-export type Subject = { client: Client; close?: () => Promise<void> | void }
+export type Subject = {
+  client: Client
+  /** What a new namespace needs before it takes pods. */
+  prepare?: (namespace: string) => Promise<void>
+  close?: () => Promise<void> | void
+}
 
 export function clientConformance(name: string, open: () => Promise<Subject> | Subject): void {
   const namespace = `conformance-${randomUUID().slice(0, 8)}`
   const on = (text: string, run: (client: Client) => Promise<void>) =>
     it(text, async () => {
-      const { client, close } = await open()
+      const { client, prepare, close } = await open()
       try {
-        if (!(await client.find(Namespace, { name: namespace }))) await client.create(Namespace, { metadata: { name: namespace } })
+        if (!(await client.find(Namespace, { name: namespace }))) {
+          await client.create(Namespace, { metadata: { name: namespace } })
+          await prepare?.(namespace)
+        }
         await run(client)
       } finally {
         await close?.()
