@@ -14,6 +14,7 @@ import { collectFacts } from './node/facts.ts'
 import { openNode } from './node/node.ts'
 import { measure } from './node/pressure.ts'
 import { places } from './places.ts'
+import { findProgram } from './program.ts'
 import { openCgroups } from './runtime/cgroups.ts'
 import { openRuntime } from './runtime/containers.ts'
 import { openWorkload } from './workload.ts'
@@ -63,15 +64,16 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const stack = new AsyncDisposableStack()
   const closing = new AbortController()
   try {
+    const program = await findProgram(options.runtime)
     const [facts, images, cgroups] = await Promise.all([
-      collectFacts({ dataDir, runtime: options.runtime }),
+      collectFacts({ dataDir, runtime: program }),
       openImages({ dir: places(dataDir).images, log, clock, registriesFile: options.registriesFile }),
       openCgroups({ parent: options.cgroupParent }),
     ])
     stack.defer(() => images.close())
     await cgroups.create('', {})
     const dir = places(dataDir).containers
-    const runtime = await openRuntime({ dir, cgroups, mounts, clock, log, programs: { runtime: options.runtime } })
+    const runtime = await openRuntime({ dir, cgroups, mounts, clock, log, programs: { runtime: program } })
     stack.defer(() => runtime.close())
     const events = recorder({ client, component: 'kubelet', host: nodeName, clock, random, log })
     stack.defer(async () => {

@@ -7,6 +7,7 @@ import { systemClock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
 import { cleanupNetwork } from './network/cleanup.ts'
 import { places } from './places.ts'
+import { findProgram } from './program.ts'
 import { openProxy } from './proxy/proxy.ts'
 import { openCgroups } from './runtime/cgroups.ts'
 import { openRuntime } from './runtime/containers.ts'
@@ -34,7 +35,7 @@ export async function cleanupAgent({ dataDir, cgroupParent, runtime, log }: Clea
 
 async function stopContainers(dir: string, parent: string, program: string, log: Log): Promise<void> {
   const cgroups = await openCgroups({ parent })
-  const runtime = await openRuntime({ dir, cgroups, mounts, clock: systemClock, log, programs: { runtime: program } })
+  const runtime = await openRuntime({ dir, cgroups, mounts, clock: systemClock, log, programs: { runtime: await findProgram(program) } })
   try {
     for (const { id } of await runtime.list()) {
       await runtime.stop(id, { graceSeconds: 0 })

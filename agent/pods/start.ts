@@ -1,7 +1,7 @@
 // Starting one container: everything it needs is got side by side, then it takes its turn, so that the
 // containers of a pod start in their order.
 
-import { mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Container, Pod } from '#api/types/core-v1.gen.ts'
 import type { Image } from '../images/images.ts'
@@ -51,7 +51,7 @@ export async function startContainer(start: Start): Promise<{ process: Process; 
   const logPath = join(logFolder(deps, pod), container.name, `${attempt}.log`)
   const [volumes] = await Promise.all([
     volumeMounts(pod, container, mounted, env, deps),
-    mkdir(dirname(terminationLog), { recursive: true }).then(() => writeFile(terminationLog, '', { mode: 0o666 })),
+    writable(terminationLog),
     mkdir(dirname(logPath), { recursive: true, mode: 0o755 }),
   ])
   const own = { ...files, [container.terminationMessagePath || '/dev/termination-log']: terminationLog }
@@ -86,6 +86,13 @@ export async function startContainer(start: Start): Promise<{ process: Process; 
     release()
     throw error
   }
+}
+
+/** An empty file that any user can write to, whatever the umask. */
+async function writable(path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(path, '')
+  await chmod(path, 0o666)
 }
 
 /** Every log of a pod is in here: the node's HTTP server reads them. */
