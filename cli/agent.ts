@@ -1,0 +1,94 @@
+// `coracle agent`: the node agent, after it has joined the cluster.
+
+import { mkdir, readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { startAgent } from '#agent/agent.ts'
+import { cleanupAgent } from '#agent/cleanup.ts'
+import { joinCluster, type NodeCredentials } from '#agent/join/join.ts'
+import type { Backend } from '#agent/network/nodes.ts'
+import { httpsClient } from '#api/client/https.ts'
+import { sleep, systemClock } from '#api/clock.ts'
+import type { Log } from '#api/log.ts'
+import { firstAddress } from './address.ts'
+import { openLog } from './log.ts'
+import { untilSignal } from './signals.ts'
+
+export type AgentOptions = {
+  dataDir: string
+  server?: string
+  token?: string
+  tokenFile?: string
+  nodeName?: string
+  nodeIp?: string
+  cgroupParent: string
+  runtime: string
+  networkMode: string
+  agentPort: number
+  registries?: string
+  cleanup?: boolean
+  clusterCidr: string
+  serviceCidr: string
+  clusterDns: string
+  clusterDomain: string
+  logLevel: string
+}
+
+const backends: readonly string[] = ['auto', 'vxlan', 'host-gw']
+/** How long to wait before the server is asked again to let this node in. */
+const joinAgainMs = { first: 50, most: 5_000 }
+
+export async function runAgent(options: AgentOptions): Promise<void> {
+  const log = openLog('agent', options.logLevel)
+  const { dataDir, cgroupParent, runtime, serviceCidr: serviceCIDR, clusterDns: clusterDNS } = options
+  if (options.cleanup) return await cleanupAgent({ dataDir, cgroupParent, runtime, log })
+  const { server } = options
+  if (!server) throw new Error('--server is missing: the address of the cluster to join, https://host:6443')
+  if (!isBackend(options.networkMode)) throw new Error(`--network-mode must be one of ${backends.join(', ')}, not ${options.networkMode}`)
+  const nodeName = options.nodeName ?? hostname().toLowerCase()
+  const nodeIP = options.nodeIp ?? firstAddress()
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  const token = options.tokenFile ? (await readFile(options.tokenFile, 'utf8')).trim() : options.token
+
+  const stop = new AbortController()
+  const stopped = untilSignal().then(() => stop.abort())
+  const credentials = await joined({ server, token, nodeName, addresses: [nodeIP], dir: join(dataDir, 'pki') }, log, stop.signal)
+  if (!credentials) return
+  const client = httpsClient({ server, credentials: { ca: credentials.ca, ...credentials.client }, userAgent: 'coracle-agent/0.1.0', log })
+  const agent = await startAgent({
+    ...{ client, log, nodeName, nodeIP, dataDir, cgroupParent, clusterDNS, serviceCIDR, runtime },
+    clusterDomain: options.clusterDomain,
+    clusterCIDR: options.clusterCidr,
+    networkMode: options.networkMode,
+    port: options.agentPort,
+    registriesFile: options.registries ?? '/etc/coracle/registries.yaml',
+  })
+  agent.ready.then(
+    () => log.info({ nodeName }, 'the node is Ready'),
+    () => {}, // closed before it was
+  )
+  await stopped
+  await agent.close()
+  client.close()
+}
+
+/** Asks until the server answers; undefined if the process is to end before. A token of the wrong form ends it at once. */
+async function joined(
+  options: Omit<Parameters<typeof joinCluster>[0], 'now' | 'signal'>,
+  log: Log,
+  signal: AbortSignal,
+): Promise<NodeCredentials | undefined> {
+  for (let wait = joinAgainMs.first; !signal.aborted; wait = Math.min(wait * 2, joinAgainMs.most)) {
+    try {
+      return await joinCluster({ ...options, now: Date.now, signal })
+    } catch (error) {
+      if (signal.aborted) return undefined
+      if (error instanceof SyntaxError) throw error
+      log.warn({ err: error, server: options.server }, 'cannot join the cluster yet')
+      await sleep(systemClock, wait, signal)
+    }
+  }
+  return undefined
+}
+
+const isBackend = (mode: string): mode is Backend => backends.includes(mode)
