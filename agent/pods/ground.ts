@@ -9,6 +9,7 @@ import type { Mounted } from '../volumes/volumes.ts'
 import type { PodDeps } from './deps.ts'
 import { hostsFile, kernelHostname, resolvConf } from './files.ts'
 import { cgroupOf, podResources } from './qos.ts'
+import { fullName } from './status.ts'
 
 export type Sandbox = { ips: string[]; namespaces: { net?: string; ipc?: string; uts?: string } }
 
@@ -188,7 +189,7 @@ export class Ground {
   #warn(reason: string, prefix: string, error: unknown): void {
     const message = prefix + (error instanceof Error ? error.message : String(error))
     this.#deps.events.event(this.#pod, 'Warning', reason, message)
-    this.#deps.log.warn({ err: error, pod: this.#pod.metadata.name, namespace: this.#pod.metadata.namespace }, reason)
+    this.#deps.log.warn({ pod: fullName(this.#pod), reason }, message)
   }
 }
 
