@@ -14,6 +14,7 @@ import type { Log } from '#api/log.ts'
 import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
 import { coalesce } from './coalesce.ts'
 import type { ImageStore } from './images/store.ts'
+import { serveNames } from './names.ts'
 import { openPodNetwork } from './network/network.ts'
 import type { Backend } from './network/nodes.ts'
 import type { Facts } from './node/facts.ts'
@@ -96,6 +97,18 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
     stack.defer(follow(slices, () => rules.poke()))
     routes.poke()
     rules.poke()
+
+    const names = await serveNames({
+      address: options.clusterDNS,
+      domain: options.clusterDomain,
+      cidrs: [options.clusterCIDR, options.serviceCIDR],
+      clock,
+      random,
+      log,
+      services,
+      slices,
+    })
+    stack.defer(() => names.close())
 
     const { info, memoryBytes } = options.facts
     const pods = await openPods({
