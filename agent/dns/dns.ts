@@ -1,0 +1,105 @@
+// The cluster's name server, in the agent of every node: answers the cluster's names from memory, however
+// long the control plane is away, and asks the host's servers for all others. It is told of services and
+// endpoint slices as they change; before `synced` it does not claim to know that a name does not exist.
+
+import type { Clock } from '#api/clock.ts'
+import type { Log } from '#api/log.ts'
+import type { Service } from '#api/types/core-v1.gen.ts'
+import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
+import { behindAlias } from './alias.ts'
+import { Forwarder } from './forward.ts'
+import { listen } from './listen.ts'
+import { type Answer, encodeAnswer, failureAnswer, parseQuery, type Query, RCODE, TYPE, udpPayload } from './message.ts'
+import { hostServers, type Servers } from './resolv-conf.ts'
+import type { Stamp } from './service-entry.ts'
+import { type ObjectName, Zone } from './zone.ts'
+
+export type DnsOptions = {
+  /** Must be on an interface already. */
+  address: string
+  /** 0 for any. */
+  port: number
+  /** E.g. `cluster.local`. */
+  domain: string
+  /** Service and pod ranges: their reverse names are never asked of others. */
+  cidrs: readonly string[]
+  /** A resolv.conf to follow, or servers as `address` or `address#port`. */
+  upstream: { file: string } | readonly string[]
+  clock: Clock
+  random: () => number
+  log: Log
+  /** How long one upstream server may take. */
+  timeoutMillis?: number
+}
+
+export interface Dns {
+  readonly port: number
+  /** A service as it is now; undefined once it is gone. */
+  serviceChanged(object: ObjectName, service: Service | undefined): void
+  sliceChanged(object: ObjectName, slice: EndpointSlice | undefined): void
+  /** All services and slices have been told once: what is unknown from now on does not exist. */
+  synced(): void
+  close(): Promise<void>
+}
+
+const mostKept = 10_000
+const classIn = 1
+
+/** Throws when the address and port cannot be had. */
+export async function openDns(options: DnsOptions): Promise<Dns> {
+  const zone = new Zone(options)
+  const { clock, random, log } = options
+  const servers: Servers =
+    'file' in options.upstream
+      ? hostServers({ file: options.upstream.file, own: [options.address], now: () => clock.monotonic(), log })
+      : { list: async () => options.upstream as readonly string[] }
+  const forwarder = new Forwarder({ servers, clock, random, log, timeoutMillis: options.timeoutMillis })
+  const kept = new Map<string, { answer: Answer; stamp: Stamp }>()
+  let complete = false
+
+  const resolve = (query: Query): Answer | Promise<Answer> => {
+    if (query.failure !== undefined) return failureAnswer(query.failure)
+    const known = kept.get(query.key)
+    if (known?.stamp.valid) return known.answer
+    if (query.class !== classIn || query.type === TYPE.AXFR || query.type === TYPE.IXFR || query.type === TYPE.OPT) {
+      return failureAnswer(RCODE.refused)
+    }
+    if (!zone.owns(query.labels)) return forwarder.resolve(query)
+    const found = zone.resolve(query.labels, query.type)
+    if ('outside' in found) return behindAlias(query, found, forwarder)
+    if (!complete && found.answer.counts.answer === 0) return failureAnswer(RCODE.serverFailure)
+    if (found.stamp.valid && complete) {
+      if (kept.size >= mostKept) kept.clear()
+      kept.set(query.key, found)
+    }
+    return found.answer
+  }
+
+  const listening = await listen({
+    address: options.address,
+    port: options.port,
+    onError: (error) => log.error({ error }, 'the name server failed on a message'),
+    answer(message, { datagram }) {
+      const query = parseQuery(message)
+      if (!query) return undefined
+      const limit = datagram ? Math.min(query.edns?.payload ?? 512, udpPayload) : undefined
+      const answer = resolve(query)
+      if (!(answer instanceof Promise)) return encodeAnswer(query, answer, { limit, random })
+      // Forwarding outlives the buffer that the message came in.
+      return answer.then((answer) => encodeAnswer(query, answer, { limit, random }))
+    },
+  })
+
+  return {
+    port: listening.port,
+    serviceChanged: (object, service) => zone.serviceChanged(object, service),
+    sliceChanged: (object, slice) => zone.sliceChanged(object, slice),
+    synced() {
+      complete = true
+    },
+    async close() {
+      forwarder.close()
+      await listening.close()
+    },
+  }
+}
