@@ -102,9 +102,16 @@ async function dispatch(deps: AppDeps, context: Context<Env>, url: URL, note: (i
     if (response) return response
   }
   if (!resource) throw noSuchPath()
-  if (info.subresource !== '' && !(info.subresource === 'status' && resource.spec.status)) throw noSuchPath()
+  if (info.subresource !== '' && !isPartOf(resource, info.subresource)) throw noSuchPath()
   if (!resource.kind.namespaced && info.namespace !== undefined) throw noSuchPath()
   return await deps.handler.handle(resource, exchange)
+}
+
+/** Whether a subresource is the object itself, seen from one side: its status, or another that takes its own kind. */
+function isPartOf({ spec, kind }: Resource, subresource: string): boolean {
+  if (subresource === 'status') return spec.status ?? false
+  const found = spec.subresources?.find((s) => s.name === subresource)
+  return found !== undefined && found.verbs.includes('update') && found.kind.kind === kind.kind && found.kind.group === kind.group
 }
 
 const isApi = (path: string) => path.startsWith('/api/') || path.startsWith('/apis/')

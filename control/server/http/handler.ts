@@ -42,8 +42,7 @@ export class ResourceHandler {
   /** For the object itself and its status; other subresources have handlers of their own. */
   async handle(resource: Resource, exchange: Exchange): Promise<Response> {
     const { info } = exchange
-    if (info.subresource === '' && !resource.verbs.includes(info.verb)) throw notAllowed()
-    if (info.subresource !== '' && !['get', 'update', 'patch'].includes(info.verb)) throw notAllowed()
+    if (!isServed(resource, info)) throw notAllowed()
     switch (info.verb) {
       case 'get': {
         const item = await this.#core.get(targetOf(resource, info), exchange.url.searchParams.get('resourceVersion') ?? undefined)
@@ -166,6 +165,15 @@ export class ResourceHandler {
     const look = this.look(exchange, [])
     return await answerList(resource, await this.#core.deleteCollection(listQueryOf(resource, exchange), exchange.user, options), look)
   }
+}
+
+/** Whether the method makes sense for the path: names for single objects, a namespace to create in. */
+function isServed(resource: Resource, { verb, name, namespace, subresource }: ResourceRequest): boolean {
+  if (subresource !== '') return ['get', 'update', 'patch'].includes(verb)
+  if (!resource.verbs.includes(verb)) return false
+  if (verb === 'create' && name !== undefined) return false
+  if ((verb === 'update' || verb === 'patch') && name === undefined) return false
+  return !((verb === 'create' || verb === 'deletecollection') && resource.kind.namespaced && namespace === undefined)
 }
 
 const notAllowed = () => new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
