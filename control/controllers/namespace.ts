@@ -12,8 +12,8 @@ import { refOf } from './ownership.ts'
 import { canonical } from './template.ts'
 
 const finalizer = 'kubernetes'
-/** Milliseconds between looks at a namespace that still holds something. */
-const lookAgain = 250
+/** Milliseconds between looks at a namespace that still holds something: the longer it takes, the rarer. */
+const lookAgain = { first: 250, longest: 10_000, share: 0.1 }
 
 /** What is left of one kind. `failure`: it could not be listed or deleted. */
 export type Remains = { kind: Pick<ServedKind, 'group' | 'version' | 'plural'>; objects: KubeObject[]; failure?: string }
@@ -66,7 +66,8 @@ export function namespaces({ client, informers, clock, log }: Deps): Reconciler 
       }
       if (left.length) {
         log.debug({ namespace: key, left: left.map(({ kind, objects }) => `${objects.length} ${kind.plural}`) }, 'namespace not empty yet')
-        return after(lookAgain)
+        const elapsed = clock.now() - Date.parse(namespace.metadata.deletionTimestamp)
+        return after(Math.min(Math.max(elapsed * lookAgain.share, lookAgain.first), lookAgain.longest))
       }
       const finalizers = current.spec.finalizers?.filter((name) => name !== finalizer) ?? []
       await client.update(Namespace, { ...current, spec: { ...current.spec, finalizers } }, { subresource: 'finalize', signal })
