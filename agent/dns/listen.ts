@@ -23,7 +23,7 @@ export async function listen(options: {
   answer: Answering
   onError: (error: unknown) => void
 }): Promise<Listening> {
-  const tcp = createServer({ noDelay: true }, (socket) => serve(socket, options.answer))
+  const tcp = createServer({ noDelay: true }, (socket) => serve(socket, options))
   tcp.maxConnections = mostConnections
   tcp.on('error', options.onError)
   tcp.listen(options.port, options.address)
@@ -46,10 +46,14 @@ export async function listen(options: {
   }
   udp.on('error', options.onError)
   udp.on('message', (message, from) => {
-    const answer = options.answer(message, { datagram: true })
-    if (answer === undefined) return
-    if (Buffer.isBuffer(answer)) send(udp, answer, from)
-    else void answer.then((late) => late && send(udp, late, from), options.onError)
+    try {
+      const answer = options.answer(message, { datagram: true })
+      if (answer === undefined) return
+      if (Buffer.isBuffer(answer)) send(udp, answer, from)
+      else void answer.then((late) => late && send(udp, late, from), options.onError)
+    } catch (error) {
+      options.onError(error)
+    }
   })
   const sockets = new Set<Socket>()
   tcp.on('connection', (socket) => {
@@ -60,10 +64,16 @@ export async function listen(options: {
   return {
     port,
     close() {
-      closed ??= Promise.all([once(udp.close(), 'close'), closeTcp(tcp, sockets)]).then(() => {})
+      closed ??= closeAll(udp, tcp, sockets)
       return closed
     },
   }
+}
+
+async function closeAll(udp: UdpSocket, tcp: Server, sockets: Set<Socket>): Promise<void> {
+  const closed = once(udp, 'close')
+  udp.close()
+  await Promise.all([closed, closeTcp(tcp, sockets)])
 }
 
 /** What cannot be sent (no route back, buffers full) is lost, as datagrams are. */
@@ -82,7 +92,7 @@ async function closeTcp(tcp: Server, sockets: Set<Socket>): Promise<void> {
 }
 
 /** Messages with their length in front (RFC 7766); many may be under way, answered as they are ready. */
-function serve(socket: Socket, answer: Answering): void {
+function serve(socket: Socket, { answer, onError }: { answer: Answering; onError: (error: unknown) => void }): void {
   let received: Buffer = Buffer.alloc(0)
   let behind = 0
   socket.setTimeout(idleMillis, () => socket.destroy())
@@ -90,7 +100,10 @@ function serve(socket: Socket, answer: Answering): void {
   const take = () => {
     while (behind < mostBehind && received.length >= 2) {
       const length = received.readUInt16BE(0)
-      if (length > longestQuery) return socket.destroy()
+      if (length > longestQuery) {
+        socket.destroy()
+        return
+      }
       if (received.length < 2 + length) break
       const message = received.subarray(2, 2 + length)
       received = received.subarray(2 + length)
@@ -103,10 +116,15 @@ function serve(socket: Socket, answer: Answering): void {
   const reply = async (message: Buffer) => {
     try {
       const found = await answer(message, { datagram: false })
-      if (!found) return socket.destroy()
-      const head = Buffer.alloc(2)
-      head.writeUInt16BE(found.length)
-      if (socket.writable) socket.write(Buffer.concat([head, found]))
+      if (!found) socket.destroy()
+      else if (socket.writable) {
+        const head = Buffer.alloc(2)
+        head.writeUInt16BE(found.length)
+        socket.write(Buffer.concat([head, found]))
+      }
+    } catch (error) {
+      socket.destroy()
+      onError(error)
     } finally {
       behind--
       if (!socket.destroyed) take()
