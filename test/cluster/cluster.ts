@@ -10,6 +10,7 @@ import { loadKubeconfig } from '#api/client/kubeconfig.ts'
 import { Node } from '#api/kinds/index.ts'
 import { silent } from '#api/log.ts'
 import type { Node as NodeObject } from '#api/types/core-v1.gen.ts'
+import { removeCgroup } from './cgroups.ts'
 import { pidOf, start, stop } from './daemon.ts'
 import { makeHosts, removeHosts, routeThrough } from './links.ts'
 import { type ClusterPlan, type NodePlan, planCluster } from './plan.ts'
@@ -37,14 +38,11 @@ export async function up(options: UpOptions): Promise<ClusterPlan> {
   await writeFile(join(plan.dir, 'cluster.json'), JSON.stringify(plan, null, 2))
   await makeHosts(plan)
   await Promise.all([startServer(plan), importImages(plan, options.images ?? [])])
-  const token = await untilDone(
-    'the server to start',
-    20_000,
-    () => readFile(join(plan.server.dir, 'pki/join-token'), 'utf8'),
-    serverLog(plan),
-  )
-  await Promise.all(plan.nodes.map((node) => startAgent(plan, node, token.trim())))
-  await writeKubeconfig(plan)
+  // The agents wait for the server by themselves; only its certificates must be there.
+  await untilDone('the server to start', 20_000, () => writeKubeconfig(plan), serverLog(plan))
+  const token = await run(coracle, 'token', `--data-dir=${plan.server.dir}`)
+  await writeFile(tokenFile(plan), token, { mode: 0o600 })
+  await Promise.all(plan.nodes.map((node) => startAgent(plan, node)))
   await ready(plan, options.readyWithinMs ?? 60_000)
   return plan
 }
@@ -60,7 +58,7 @@ export async function down(dir: string): Promise<void> {
   await Promise.all(plan.nodes.map((node) => step(stop(join(node.dir, 'agent.pid')))))
   await step(stop(join(plan.server.dir, 'server.pid')))
   await Promise.all(plan.nodes.map((node) => step(cleanup(plan, node))))
-  await step(removeHosts(plan))
+  await Promise.all([step(removeHosts(plan)), step(removeCgroup(plan.cgroup))])
   if (failures.length > 0) throw new AggregateError(failures, 'the cluster could not be removed whole')
   await rm(dir, { recursive: true, force: true })
 }
@@ -95,8 +93,9 @@ export const startServer = (plan: ClusterPlan): Promise<number> =>
     ],
   })
 
-/** `token` may be left out for a node that has joined before. */
-export const startAgent = (plan: ClusterPlan, node: NodePlan, token?: string): Promise<number> =>
+const tokenFile = (plan: ClusterPlan): string => join(plan.dir, 'join-token')
+
+export const startAgent = (plan: ClusterPlan, node: NodePlan): Promise<number> =>
   start({
     pidFile: join(node.dir, 'agent.pid'),
     logFile: agentLog(plan, node),
@@ -108,7 +107,7 @@ export const startAgent = (plan: ClusterPlan, node: NodePlan, token?: string): P
       `--node-name=${node.name}`,
       `--node-ip=${node.address}`,
       ...settings(plan, node),
-      ...(token ? [`--token=${token}`] : []),
+      `--token-file=${tokenFile(plan)}`,
     ],
   })
 

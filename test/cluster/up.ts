@@ -27,6 +27,6 @@ try {
 
 Logs are in .coracle/cluster/logs; 'make down' removes everything.`)
 } catch (error) {
-  console.error(`make up: ${error instanceof Error ? error.message : String(error)}`)
+  for (let at: unknown = error; at instanceof Error; at = at.cause) console.error(`make up: ${at.message}`)
   process.exitCode = 1
 }
