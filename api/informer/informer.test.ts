@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Client, ListOptions } from '../client/client.ts'
 import { fakeClient } from '../client/fake.ts'
 import { fakeClock, settle } from '../clock.fake.ts'
 import { StatusError } from '../errors.ts'
 import { ConfigMap, Pod } from '../kinds/index.ts'
+import type { Kind, KubeObject } from '../kinds/kind.ts'
 import { silent } from '../log.ts'
 import { byLabel, byNamespace, byNode, byOwner } from './indexes.ts'
 import { informers } from './informers.ts'
@@ -246,4 +248,37 @@ test('what we wrote and another deleted while we were cut off does not come back
     ['kept'],
   )
   assert.deepEqual(t.take(), ['+gone', '+kept', '-gone'])
+})
+
+test('what we wrote while a list was on its way stays, though the list does not show it', async () => {
+  const clock = fakeClock()
+  const fake = fakeClient({ clock })
+  const gate = Promise.withResolvers<void>()
+  const slow: Client = {
+    ...fake,
+    async list<T extends KubeObject>(kind: Kind<T>, options?: ListOptions) {
+      const list = await fake.list(kind, options)
+      await gate.promise
+      return list
+    },
+  }
+  fake.put(ConfigMap, { metadata: { name: 'old', namespace }, data: { v: '1' } })
+  const shared = informers({ client: slow, log: silent, clock, random: () => 0.5 })
+  const informer = shared.of(ConfigMap)
+  const heard: string[] = []
+  informer.on({
+    add: (o) => heard.push(`+${o.metadata.name} ${o.data?.v}`),
+    update: (o) => heard.push(`~${o.metadata.name} ${o.data?.v}`),
+    delete: (o) => heard.push(`-${o.metadata.name}`),
+  })
+  await settle()
+  const client = observing(fake, shared)
+  await client.create(ConfigMap, { metadata: { name: 'new', namespace }, data: { v: '1' } })
+  await client.patch(ConfigMap, { name: 'old', namespace }, 'merge', { data: { v: '2' } })
+  assert.equal(informer.get('default/new')?.data?.v, '1')
+  gate.resolve()
+  await informer.synced
+  await settle()
+  assert.deepEqual(heard, ['+new 1', '+old 2'])
+  await shared.close()
 })
