@@ -78,7 +78,7 @@ export async function trial(options: { store?: Store; log?: Log } = {}): Promise
       const response = await assembly.app.request(path, init, { user })
       const text = await response.text()
       const isJson = response.headers.get('content-type')?.startsWith('application/json')
-      return { code: response.status, body: isJson && text ? (JSON.parse(text) as Json) : {}, text, headers: response.headers }
+      return { code: response.status, body: isJson && text ? JSON.parse(text) : {}, text, headers: response.headers }
     },
     async open(path, { headers = {}, signal } = {}) {
       return await assembly.app.request(path, { headers, ...(signal && { signal }) }, { user: admin })
@@ -98,7 +98,7 @@ export async function* eventsOf(response: Response): AsyncGenerator<Json> {
   for await (const chunk of response.body) {
     const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
     rest = lines.pop() ?? ''
-    for (const line of lines) yield JSON.parse(line) as Json
+    for (const line of lines) yield JSON.parse(line)
   }
 }
 

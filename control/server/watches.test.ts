@@ -17,9 +17,9 @@ describe('watches', () => {
       : method === 'PUT'
         ? server.ask('PUT', `${maps}/${name}`, configMap(name, data, labels))
         : server.ask('DELETE', `${maps}/${name}`)
-  const next = async (events: AsyncGenerator<Json>) => {
+  const next = async (events: AsyncGenerator<Json>): Promise<Json> => {
     const { value } = await events.next()
-    return value as Json
+    return value
   }
   const brief = (event: Json) => `${event.type} ${event.object.metadata.name}`
   const version = async () => (await server.ask('GET', maps)).body.metadata.resourceVersion

@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { describe, it } from 'node:test'
+import { fakeClock } from '#api/clock.fake.ts'
+import { isStatus } from '#api/errors.ts'
+import { Pod, ServiceAccount } from '#api/kinds/index.ts'
+import type { KubeObject } from '#api/kinds/kind.ts'
+import { apiAudience, authenticator } from './authenticator.ts'
+import { type Attempt, allowedBy, discoveryAuthorizer, mastersAuthorizer, refusal, selfReviewAuthorizer } from './authorizer.ts'
+import { join } from './join.ts'
+import { nodeAuthorizer } from './node-authorizer.ts'
+import { openTokens } from './tokens.ts'
+import { anonymous, type User } from './user.ts'
+
+const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+const key = newKey()
+const account = { name: 'robot', uid: 'u1' }
+const request = { namespace: 'test', account, audiences: [apiAudience], seconds: 600 }
+const unauthorized = (error: unknown) => isStatus(error, 'Unauthorized')
+
+describe('service account tokens', () => {
+  it('are ours, for their time', () => {
+    const clock = fakeClock()
+    const tokens = openTokens({ key, now: () => clock.now() })
+    const { token, claims } = tokens.issue(request)
+    assert.equal(claims.sub, 'system:serviceaccount:test:robot')
+    assert.deepEqual(tokens.verify(token), claims)
+    clock.jump(601_000)
+    assert.equal(tokens.verify(token), undefined)
+  })
+
+  it('are nobody else’s', () => {
+    const clock = fakeClock()
+    const tokens = openTokens({ key, now: () => clock.now() })
+    const { token } = tokens.issue(request)
+    const [head = '', body = '', signature = ''] = token.split('.')
+    const forged = Buffer.from(
+      JSON.stringify({ ...JSON.parse(Buffer.from(body, 'base64url').toString()), sub: 'system:serviceaccount:test:other' }),
+    )
+    const none = Buffer.from('{"alg":"none"}').toString('base64url')
+    for (const bad of [
+      `${head}.${forged.toString('base64url')}.${signature}`,
+      `${none}.${body}.`,
+      `${none}.${body}.${signature}`,
+      `${head}.${body}.${Buffer.alloc(64).toString('base64url')}`,
+      `${head}.${body}`,
+      `${token}x.y`,
+      'a.b.c',
+      '',
+      openTokens({ key: newKey(), now: () => clock.now() }).issue(request).token,
+    ]) {
+      assert.equal(tokens.verify(bad), undefined, bad)
+    }
+  })
+})
+
+describe('authentication', () => {
+  const clock = fakeClock()
+  const tokens = openTokens({ key, now: () => clock.now() })
+  const objects = new Map<string, KubeObject>()
+  const keep = (kind: string, name: string, uid: string) =>
+    objects.set(`${kind}/${name}`, { apiVersion: 'v1', kind, metadata: { name, uid, resourceVersion: '1' } } as KubeObject)
+  keep('ServiceAccount', 'robot', 'u1')
+  keep('Pod', 'web', 'p1')
+  const auth = authenticator({
+    tokens,
+    staticTokens: [{ token: 'letmein', user: { name: 'static', groups: [] } }],
+    peek: (kind, ref) => objects.get(`${kind.kind}/${ref.name}`),
+  })
+  const bearer = (token: string) => auth.authenticate({ authorization: `Bearer ${token}` })
+
+  it('knows certificates, tokens and nobody', () => {
+    const byCertificate = auth.authenticate({ certificate: { commonName: 'jane', organizations: ['dev'] } })
+    assert.deepEqual([byCertificate.name, byCertificate.groups], ['jane', ['dev', 'system:authenticated']])
+    assert.equal(bearer('letmein').name, 'static')
+    const robot = bearer(tokens.issue(request).token)
+    assert.deepEqual(robot.groups, ['system:serviceaccounts', 'system:serviceaccounts:test', 'system:authenticated'])
+    assert.equal(auth.authenticate({}), anonymous)
+  })
+
+  it('refuses bad credentials instead of taking them for none', () => {
+    assert.throws(() => bearer('nonsense'), unauthorized)
+    assert.throws(() => auth.authenticate({ badCertificate: true }), unauthorized)
+    assert.throws(() => auth.authenticate({ authorization: 'Basic YTpi' }), unauthorized)
+    assert.throws(() => bearer(tokens.issue({ ...request, audiences: ['elsewhere'] }).token), unauthorized)
+  })
+
+  it('ends a token with its account and with its pod', () => {
+    const bound = tokens.issue({ ...request, pod: { name: 'web', uid: 'p1' } }).token
+    assert.equal(bearer(bound).extra?.['authentication.kubernetes.io/pod-name']?.[0], 'web')
+    keep('Pod', 'web', 'p2')
+    assert.throws(() => bearer(bound), unauthorized, 'a pod of the same name is another')
+    const plain = tokens.issue(request).token
+    keep('ServiceAccount', 'robot', 'u2')
+    assert.throws(() => bearer(plain), unauthorized)
+    assert.ok(Pod.kind && ServiceAccount.kind)
+  })
+})
+
+const on = (user: User, verb: string, path: string, name?: string): Attempt => {
+  const [resource = '', subresource = ''] = path.split('/')
+  return { user, verb, resource, subresource, group: '', version: 'v1', namespace: 'test', name }
+}
+
+describe('authorization', () => {
+  const jane: User = { name: 'jane', groups: ['system:authenticated'] }
+  const chain = [mastersAuthorizer, discoveryAuthorizer, selfReviewAuthorizer]
+  const may = async (attempt: Attempt) => (await allowedBy(chain, attempt)) !== undefined
+
+  it('lets the masters do everything, and others find out what there is', async () => {
+    assert.ok(await may(on({ name: 'root', groups: ['system:masters'] }, 'delete', 'nodes', 'n')))
+    assert.equal(await may(on(jane, 'list', 'pods')), false)
+    assert.ok(await may({ user: jane, verb: 'get', path: '/apis/apps/v1' }))
+    assert.ok(await may(on(jane, 'create', 'selfsubjectaccessreviews')))
+    assert.equal(await may({ user: jane, verb: 'get', path: '/metrics' }), false)
+    assert.equal(await may({ user: anonymous, verb: 'get', path: '/apis' }), false)
+    assert.ok(await may({ user: anonymous, verb: 'get', path: '/readyz' }))
+  })
+
+  it('says what was refused as Kubernetes does', () => {
+    assert.equal(
+      refusal({ ...on(jane, 'get', 'pods/log', 'web'), group: '' } as Attempt).message,
+      'pods "web" is forbidden: User "jane" cannot get resource "pods/log" in API group "" in the namespace "test"',
+    )
+    assert.equal(refusal({ user: jane, verb: 'get', path: '/metrics' }).message, 'forbidden: User "jane" cannot get path "/metrics"')
+  })
+
+  it('holds a node to itself and to what its pods use', async () => {
+    const node: User = { name: 'system:node:n1', groups: ['system:nodes', 'system:authenticated'] }
+    const authorizer = nodeAuthorizer({
+      nodeOfPod: (_namespace, name) => (name === 'mine' ? 'n1' : 'n2'),
+      nodeUses: (_node, resource, _namespace, name) => name === `used-${resource}`,
+    })
+    const verdict = async (verb: string, path: string, name?: string) => (await authorizer(on(node, verb, path, name))) !== undefined
+    const allowed: [string, string, string?][] = [
+      ['create', 'nodes'],
+      ['patch', 'nodes/status', 'n1'],
+      ['watch', 'pods'],
+      ['patch', 'pods/status', 'mine'],
+      ['delete', 'pods', 'mine'],
+      ['get', 'secrets', 'used-secrets'],
+      ['watch', 'configmaps', 'used-configmaps'],
+      ['create', 'serviceaccounts/token', 'used-serviceaccounts'],
+      ['create', 'events'],
+      ['list', 'services'],
+    ]
+    const refused: [string, string, string?][] = [
+      ['patch', 'nodes', 'n2'],
+      ['delete', 'nodes', 'n1'],
+      ['create', 'pods'],
+      ['patch', 'pods/status', 'other'],
+      ['delete', 'pods', 'other'],
+      ['list', 'secrets'],
+      ['get', 'secrets', 'other'],
+      ['update', 'secrets', 'used-secrets'],
+      ['create', 'serviceaccounts/token', 'other'],
+      ['get', 'pods/exec', 'mine'],
+      ['create', 'deployments'],
+    ]
+    for (const [verb, path, name] of allowed) assert.equal(await verdict(verb, path, name), true, `${verb} ${path} ${name}`)
+    for (const [verb, path, name] of refused) assert.equal(await verdict(verb, path, name), false, `${verb} ${path} ${name}`)
+    const lease = { ...on(node, 'update', 'leases', 'n1'), namespace: 'kube-node-lease' } as Attempt
+    assert.ok(await authorizer(lease))
+    assert.equal(await authorizer({ ...lease, name: 'n2' } as Attempt), undefined)
+  })
+})
+
+describe('joining', () => {
+  const deps = {
+    sign: async (csr: string, profile: unknown) => {
+      if (csr !== 'csr') throw new SyntaxError('not PEM')
+      return JSON.stringify(profile)
+    },
+    joinToken: 'K10abc::secret',
+    authorityCert: 'authority',
+  }
+  const body = { nodeName: 'n1', addresses: ['192.0.2.1'], clientCsr: 'csr', servingCsr: 'csr' }
+
+  it('gives a node its two certificates', async () => {
+    const { clientCert, servingCert } = await join(deps, 'Bearer K10abc::secret', body)
+    assert.deepEqual(JSON.parse(clientCert), { commonName: 'system:node:n1', organizations: ['system:nodes'], usage: 'client' })
+    assert.deepEqual(JSON.parse(servingCert).hosts, ['n1', '192.0.2.1'])
+  })
+
+  it('gives nothing for a wrong token or a strange request', async () => {
+    await assert.rejects(join(deps, 'Bearer K10abc::other', body), unauthorized)
+    await assert.rejects(join(deps, undefined, body), unauthorized)
+    const odd = [
+      { ...body, nodeName: 'A/../b' },
+      { ...body, addresses: [] },
+      { ...body, addresses: ['evil.example'] },
+      { ...body, clientCsr: 'x' },
+      null,
+    ]
+    for (const each of odd) await assert.rejects(join(deps, 'Bearer K10abc::secret', each), (e) => isStatus(e, 'BadRequest'))
+  })
+})
