@@ -127,7 +127,8 @@ export const layoutOf = (family: ProxyFamily, networks: Networks, mark: number):
     },
     {
       chain: { name: 'filter-output', base: { type: 'filter', hook: 'output', priority: 0, policy: 'accept' } },
-      rules: [commented('no such service', unassigned)],
+      // The cluster's name server has its address of that range on the node itself.
+      rules: [commented('no such service', [...match('fib daddr type', '!=', 'local'), ...unassigned])],
     },
   ]
 

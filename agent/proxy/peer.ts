@@ -1,0 +1,89 @@
+// A process inside a network namespace for tests: it answers on ports and asks others, as told over
+// its IPC channel. Run by `startPeer` in network.fixture.ts.
+
+import { createSocket } from 'node:dgram'
+import { connect, createServer, type Socket } from 'node:net'
+
+export type PeerRequest =
+  /** Answers every line or datagram with `<name> <address that asked>`. */
+  | { do: 'listen'; protocol: 'tcp' | 'udp'; port: number; name: string }
+  /** Asks once, over a connection or from a port of its own; over `keep` the connection stays for the next. */
+  | { do: 'ask'; protocol: 'tcp' | 'udp'; host: string; port: number; localPort?: number; keep?: string }
+
+/** The answer's text, or an error's code. */
+export type PeerReply = { id: number; text?: string; code?: string }
+
+const kept = new Map<string, Socket>()
+/** No answer at all: something was dropped. */
+const patience = 2000
+const noAnswer = () => Object.assign(new Error('no answer'), { code: 'TIMEOUT' })
+
+const listen = (protocol: 'tcp' | 'udp', port: number, name: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    if (protocol === 'udp') {
+      const socket = createSocket('udp4', (_, from) => socket.send(`${name} ${from.address}`, from.port, from.address))
+      socket.once('error', reject).bind(port, '0.0.0.0', () => resolve(''))
+      return
+    }
+    const server = createServer((socket) => {
+      const from = socket.remoteAddress
+      socket.on('error', () => {}).on('data', () => socket.write(`${name} ${from}`))
+    })
+    server.once('error', reject).listen(port, '0.0.0.0', () => resolve(''))
+  })
+
+const askTcp = (host: string, port: number, keep: string | undefined): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const socket = (keep !== undefined && kept.get(keep)) || connect(port, host)
+    if (keep !== undefined) kept.set(keep, socket)
+    const finish = (then: () => void) => {
+      clearTimeout(timer)
+      socket
+        .removeAllListeners('error')
+        .removeAllListeners('data')
+        .on('error', () => {})
+      then()
+    }
+    const fail = (error: unknown) =>
+      finish(() => {
+        socket.destroy()
+        reject(error)
+      })
+    const timer = setTimeout(fail, patience, noAnswer())
+    socket.once('error', fail).once('data', (data) =>
+      finish(() => {
+        if (keep === undefined) socket.destroy()
+        resolve(String(data))
+      }),
+    )
+    socket.write('?')
+  })
+
+const askUdp = (host: string, port: number, localPort: number | undefined): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const socket = createSocket('udp4')
+    const timer = setTimeout(() => finish(() => reject(noAnswer())), patience)
+    const finish = (then: () => void) => {
+      clearTimeout(timer)
+      socket.close(then)
+    }
+    socket.once('error', (error) => finish(() => reject(error))).once('message', (data) => finish(() => resolve(String(data))))
+    // Connected, so that the kernel tells of ICMP errors.
+    socket.bind(localPort ?? 0, () => socket.connect(port, host, () => socket.send('?')))
+  })
+
+const perform = (request: PeerRequest): Promise<string> => {
+  if (request.do === 'listen') return listen(request.protocol, request.port, request.name)
+  return request.protocol === 'tcp'
+    ? askTcp(request.host, request.port, request.keep)
+    : askUdp(request.host, request.port, request.localPort)
+}
+
+process.on('message', ({ id, ...request }: PeerRequest & { id: number }) => {
+  const reply = (reply: Omit<PeerReply, 'id'>) => process.send?.({ id, ...reply })
+  perform(request).then(
+    (text) => reply({ text }),
+    (error: unknown) => reply({ code: (error as { code?: string }).code ?? String(error) }),
+  )
+})
+process.on('disconnect', () => process.exit())
