@@ -174,7 +174,10 @@ test('an image that is not found: the pod waits with ErrImagePull, then ImagePul
   await kubectl('run', 'nowhere', '--image=127.0.0.1:1/nothing:1', '--restart=Never')
   await eventually(async () => assert.match(await kubectl('get', 'pod', 'nowhere'), /ErrImagePull|ImagePullBackOff/))
   await eventually(async () => assert.match(await kubectl('describe', 'pod', 'nowhere'), /Failed to pull image "127.0.0.1:1\/nothing:1"/))
-  await kubectl.attempt(['apply', '-f', '-'], 'apiVersion: v1\nkind: Pod\nmetadata: {name: badname}\nspec: {containers: [{name: a, image: "Not//A:Name"}]}\n')
+  await kubectl.attempt(
+    ['apply', '-f', '-'],
+    'apiVersion: v1\nkind: Pod\nmetadata: {name: badname}\nspec: {containers: [{name: a, image: "Not//A:Name"}]}\n',
+  )
   await eventually(async () => assert.match(await kubectl('get', 'pod', 'badname'), /InvalidImageName/))
   await kubectl('delete', 'pod', 'nowhere', 'badname')
 })

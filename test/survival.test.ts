@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { agentPid, serverPid, startAgent, startServer } from './cluster/cluster.ts'
+import { killAgent, killServer, startAgent, startServer } from './cluster/cluster.ts'
 import { eventually } from './cluster/eventually.ts'
 import { testCluster } from './cluster/fixture.ts'
 import type { NodePlan } from './cluster/plan.ts'
@@ -47,10 +47,6 @@ const containers = async (app: string) =>
       .filter(Boolean)
       .map((line) => [line.split(' ')[0] as string, line.split(' ').slice(1).join(' ')]),
   )
-const kill = async (pid: number | undefined) => {
-  assert.ok(pid, 'it runs')
-  process.kill(pid, 'SIGKILL')
-}
 const node1 = plan.nodes[0] as NodePlan
 
 test('the server and an agent are killed in the middle of a rollout; it completes and a bystander is untouched', async () => {
@@ -66,7 +62,7 @@ test('the server and an agent are killed in the middle of a rollout; it complete
     async () => assert.match(await kubectl('get', 'pods', '-l', 'app=moving'), /ContainerCreating|Terminating|Pending|6\/6/),
     { everyMs: 5 },
   )
-  await Promise.all([serverPid(plan).then(kill), agentPid(node1).then(kill)])
+  await Promise.all([killServer(plan), killAgent(node1)])
   await startServer(plan)
   await startAgent(plan, node1)
 
@@ -83,7 +79,7 @@ test('an object that was acknowledged before the kill is there after it', async 
   for (let i = 0; i < 30; i += 1) {
     await kubectl('create', 'configmap', `kept-${i}`, `--from-literal=n=${i}`)
     created.push(`kept-${i}`)
-    if (i === 29) await serverPid(plan).then(kill)
+    if (i === 29) await killServer(plan)
   }
   await startServer(plan)
   const names = await eventually(() => kubectl('get', 'configmaps', '-o', 'name'))
@@ -100,7 +96,7 @@ test('containers that exit while the agent is away are seen and restarted when i
   assert.ok(onNode1, 'one of them is on node-1')
   // The container's own main process ends while nobody watches.
   await kubectl('exec', onNode1, '--', 'sh', '-c', '(sleep 1; kill -TERM 1) >/dev/null 2>&1 &')
-  await agentPid(node1).then(kill)
+  await killAgent(node1)
   await new Promise((resolve) => setTimeout(resolve, 1500))
   await startAgent(plan, node1)
   await eventually(async () => assert.match((await containers('away')).get(onNode1) ?? '', / 1$/))

@@ -11,7 +11,7 @@ import { Node } from '#api/kinds/index.ts'
 import { silent } from '#api/log.ts'
 import type { Node as NodeObject } from '#api/types/core-v1.gen.ts'
 import { removeCgroup } from './cgroups.ts'
-import { pidOf, start, stop } from './daemon.ts'
+import { kill, pidOf, start, stop } from './daemon.ts'
 import { makeHosts, removeHosts, routeThrough } from './links.ts'
 import { type ClusterPlan, type NodePlan, planCluster } from './plan.ts'
 import { attempt, run } from './shell.ts'
@@ -76,6 +76,9 @@ export const serverLog = (plan: ClusterPlan): string => join(plan.dir, 'logs/ser
 export const agentLog = (plan: ClusterPlan, node: NodePlan): string => join(plan.dir, `logs/${node.name}.log`)
 export const serverPid = (plan: ClusterPlan): Promise<number | undefined> => pidOf(join(plan.server.dir, 'server.pid'))
 export const agentPid = (node: NodePlan): Promise<number | undefined> => pidOf(join(node.dir, 'agent.pid'))
+
+export const killServer = (plan: ClusterPlan): Promise<void> => kill(join(plan.server.dir, 'server.pid'))
+export const killAgent = (node: NodePlan): Promise<void> => kill(join(node.dir, 'agent.pid'))
 
 export const startServer = (plan: ClusterPlan): Promise<number> =>
   start({

@@ -41,6 +41,14 @@ export async function start({ pidFile, logFile, command }: Daemon): Promise<numb
   return pid
 }
 
+/** As a power cut: KILL, at once; resolves once it is gone. Throws if it does not run. */
+export async function kill(pidFile: string): Promise<void> {
+  const pid = await pidOf(pidFile)
+  if (!pid) throw new Error(`${pidFile} names no running process`)
+  process.kill(pid, 'SIGKILL')
+  while (await pidOf(pidFile)) await sleep(1)
+}
+
 /** TERM, then KILL after `graceMs`; resolves once it is gone. Idempotent. */
 export async function stop(pidFile: string, graceMs = 10_000): Promise<void> {
   const pid = await pidOf(pidFile)
