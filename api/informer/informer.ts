@@ -112,7 +112,7 @@ export class Informer<T extends KubeObject> {
       } catch (error) {
         if (signal.aborted) return
         if (outOfReach(error)) this.#position = undefined
-        log.debug({ kind: this.kind.kind, error }, 'watch interrupted')
+        log.debug({ kind: this.kind.kind, err: error }, 'watch interrupted')
       }
       const fruitful = this.#position !== undefined && this.#position !== from
       failures = fruitful || clock.monotonic() - began > goodWatch ? 0 : failures + 1
@@ -190,7 +190,7 @@ export class Informer<T extends KubeObject> {
     try {
       tell()
     } catch (error) {
-      this.#deps.log.error({ kind: this.kind.kind, error }, 'an informer handler failed')
+      this.#deps.log.error({ kind: this.kind.kind, err: error }, 'an informer handler failed')
     }
   }
 }

@@ -57,13 +57,13 @@ async function runOne(reconciler: Reconciler, { informers, clock, log, signal }:
       if (signal.aborted) return
       if (error instanceof TerminalError) {
         queue.forget(key)
-        log.error({ controller: reconciler.name, key, error }, 'gave up until something changes')
+        log.error({ controller: reconciler.name, key, err: error }, 'gave up until something changes')
         return
       }
       const ms = queue.retry(key)
       // Somebody else wrote first, or the server is away: part of normal life.
       const level = isStatus(error, 'Conflict', 'ServiceUnavailable') || ms < 100 ? 'debug' : 'warn'
-      log[level]({ controller: reconciler.name, key, error, retryInMs: ms }, 'reconcile failed')
+      log[level]({ controller: reconciler.name, key, err: error, retryInMs: ms }, 'reconcile failed')
     }
   }
 

@@ -140,9 +140,9 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
     } catch (error) {
       cluster.forget(uid)
       if (signal.aborted) return
-      log.debug({ pod: `${namespace}/${name}`, node: nodeName, error }, 'binding failed')
+      log.debug({ pod: `${namespace}/${name}`, node: nodeName, err: error }, 'binding failed')
       // Gone or bound by another: what the informer brings next says which.
-      if (!isStatus(error, 'NotFound', 'Conflict')) log.warn({ pod: `${namespace}/${name}`, node: nodeName, error }, 'cannot bind')
+      if (!isStatus(error, 'NotFound', 'Conflict')) log.warn({ pod: `${namespace}/${name}`, node: nodeName, err: error }, 'cannot bind')
       pending.park(uid, true)
     }
   }
@@ -159,7 +159,7 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
       await client.update(Pod, { ...pod, status }, { subresource: 'status', signal })
     } catch (error) {
       if (!signal.aborted && !isStatus(error, 'NotFound', 'Conflict'))
-        log.debug({ pod: pod.metadata.name, error }, 'cannot report why a pod waits')
+        log.debug({ pod: pod.metadata.name, err: error }, 'cannot report why a pod waits')
     }
   }
 

@@ -137,7 +137,7 @@ export async function collectGarbage({ client, informers, clock, log }: Deps, si
       } catch (error) {
         if (signal.aborted) return
         if (isStatus(error, 'NotFound')) queue.forget(uid)
-        else if (queue.retry(uid) > 1000) log.warn({ uid, error }, 'cannot collect')
+        else if (queue.retry(uid) > 1000) log.warn({ uid, err: error }, 'cannot collect')
       }
       queue.done(uid)
     }
@@ -145,7 +145,7 @@ export async function collectGarbage({ client, informers, clock, log }: Deps, si
 
   const working = Array.from({ length: workers }, work)
   while (!signal.aborted) {
-    await discover().catch((error: unknown) => log.debug({ error }, 'cannot tell which kinds are served'))
+    await discover().catch((error: unknown) => log.debug({ err: error }, 'cannot tell which kinds are served'))
     await sleep(clock, rediscover, signal)
   }
   await Promise.all(working)

@@ -13,7 +13,7 @@ export const revisionKey = 'deployment.kubernetes.io/revision'
 const historyKey = 'deployment.kubernetes.io/revision-history'
 export const desiredKey = 'deployment.kubernetes.io/desired-replicas'
 export const maxKey = 'deployment.kubernetes.io/max-replicas'
-export const hashLabel = 'pod-template-hash'
+const hashLabel = 'pod-template-hash'
 /** Past revision numbers kept on a set that came back, in characters. */
 const historyMax = 2000
 /** Of the deployment alone. */

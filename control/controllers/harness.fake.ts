@@ -32,8 +32,8 @@ export async function harness(): Promise<Harness> {
   const stop = new AbortController()
   const { signal } = stop
   const complaints: string[] = []
-  const complain = ({ error, ...fields }: { error?: unknown }, message: string) =>
-    void complaints.push(`${message} ${JSON.stringify(fields)} ${error instanceof Error ? error.message : ''}`)
+  const complain = ({ err, ...fields }: { err?: unknown }, message: string) =>
+    void complaints.push(`${message} ${JSON.stringify(fields)} ${err instanceof Error ? err.message : ''}`)
   const log: Log = { debug() {}, info() {}, warn: complain, error: complain }
   const shared = informers({ client, log, clock, random: () => 0.5 })
   const common = { client, log, signal, clock, random: () => 0.5, informers: shared }
