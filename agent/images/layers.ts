@@ -129,6 +129,10 @@ export class Layers {
     }
   }
 
+  async has(chainId: string): Promise<boolean> {
+    return (await this.#read(chainId)) !== undefined
+  }
+
   async #read(chainId: string): Promise<Known | undefined> {
     const text = await readFile(join(this.folder(chainId), 'layer.json'), 'utf8').catch((error: unknown) => {
       if (codeOf(error) !== 'ENOENT') throw error

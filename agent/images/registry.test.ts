@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { type AddressInfo, createServer as createTcp } from 'node:net'
@@ -27,7 +27,7 @@ const image = buildImage({
 })
 
 async function storeFor(t: TestContext, options: Partial<ImagesOptions> = {}, registries = '') {
-  const dir = mkdtempSync(join(tmpdir(), 'coracle-registry-'))
+  const dir = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'coracle-registry-'))
   const registriesFile = join(dir, 'registries.yaml')
   writeFileSync(registriesFile, registries)
   const images = await openImages({

@@ -63,6 +63,9 @@ export async function openImages(options: ImagesOptions): Promise<ImageStore> {
   await claims.sweep()
   const catalog = new Catalog({ dir: folder('names'), claims, log })
   const holds = new Holds(() => clock.now())
+  const blobs = new Blobs({ dir: folder('blobs/sha256'), claims })
+  const layers = new Layers({ dir: folder('layers'), claims, limits })
+  await forgetDamaged({ catalog, blobs, layers, log })
   return new Store({
     dir: options.dir,
     log,
@@ -74,12 +77,24 @@ export async function openImages(options: ImagesOptions): Promise<ImageStore> {
     claims,
     catalog,
     holds,
-    blobs: new Blobs({ dir: folder('blobs/sha256'), claims }),
-    layers: new Layers({ dir: folder('layers'), claims, limits }),
+    blobs,
+    layers,
     collector: new Collector({ blobsDir: folder('blobs/sha256'), layersDir: folder('layers'), catalog, claims, holds }),
     registries: await readRegistries(options.registriesFile),
     http: openHttp({ silenceMillis: options.silenceMillis ?? 30_000 }),
   })
+}
+
+/** An image that lost a part (a damaged disk, a helping hand) is as good as absent: it is to be fetched again. */
+async function forgetDamaged({ catalog, blobs, layers, log }: Pick<Parts, 'catalog' | 'blobs' | 'layers' | 'log'>): Promise<void> {
+  const damaged: string[] = []
+  for (const record of (await catalog.read()).values()) {
+    const whole = await Promise.all([...record.layers.map((id) => layers.has(id)), ...record.blobs.map((digest) => blobs.read(digest))])
+    if (whole.every(Boolean)) continue
+    log.warn({ image: record.name }, 'an image has lost a part and is forgotten')
+    damaged.push(record.name)
+  }
+  if (damaged.length > 0) await catalog.remove(damaged)
 }
 
 type Parts = Required<Pick<ImagesOptions, 'dir' | 'log' | 'clock' | 'limits' | 'platform' | 'retry' | 'disk'>> & {
