@@ -112,7 +112,8 @@ export class Informer<T extends KubeObject> {
       } catch (error) {
         if (signal.aborted) return
         if (outOfReach(error)) this.#position = undefined
-        log.debug({ kind: this.kind.kind, err: error }, 'watch interrupted')
+        // Once in a row, when it is more than a restart of the server.
+        log[failures === 5 ? 'warn' : 'debug']({ kind: this.kind.kind, err: error }, 'watch interrupted')
       }
       const fruitful = this.#position !== undefined && this.#position !== from
       failures = fruitful || clock.monotonic() - began > goodWatch ? 0 : failures + 1
