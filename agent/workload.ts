@@ -84,7 +84,9 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
 
     const routes = coalesce(() => network.applyNodes([...nodes.list()]), { name: 'routes to nodes', clock, log })
     stack.defer(() => routes.close())
-    const rules = coalesce(() => proxy.apply([...services.list()], [...slices.list()]), { name: 'services', clock, log, gather: GATHER_MS })
+    // The name server's address is the node's own, on its bridge: as a service without endpoints it would be refused.
+    const proxied = () => [...services.list()].filter(({ spec }) => spec.clusterIP !== options.clusterDNS)
+    const rules = coalesce(() => proxy.apply(proxied(), [...slices.list()]), { name: 'services', clock, log, gather: GATHER_MS })
     stack.defer(() => rules.close())
 
     const objects = openObjects({ client, clock, random, log })

@@ -69,7 +69,7 @@ export const layoutOf = (family: ProxyFamily, networks: Networks, mark: number):
   // Loopback addresses are local too, but what is sent to them cannot leave for a pod.
   const toThisNode = [...match('fib daddr type', 'local'), ...match(daddr, '!=', family === 'ip' ? '127.0.0.0/8' : '::1')]
   const outbound = masquerade('fully-random')
-  const unassigned = rule(match(daddr, networks.services), match('ct state', 'new'), goto('reject-chain'))
+  const unassigned = [match(daddr, networks.services), match('ct state', 'new'), goto('reject-chain')]
 
   const chains: Layout['chains'] = [
     { chain: { name: 'reject-chain' }, rules: [rule(match('meta l4proto', 'tcp'), reject(family, 'tcp reset')), rule(reject(family))] },
@@ -122,13 +122,13 @@ export const layoutOf = (family: ProxyFamily, networks: Networks, mark: number):
       rules: [
         // Out of its connection's window it would go out untranslated, and the client would reset the connection.
         commented('an answer that would not be translated', rule(match(saddr, networks.cluster), match('ct state', 'invalid'), drop)),
-        commented('no such service', unassigned),
+        commented('no such service', rule(...unassigned)),
       ],
     },
     {
       chain: { name: 'filter-output', base: { type: 'filter', hook: 'output', priority: 0, policy: 'accept' } },
       // The cluster's name server has its address of that range on the node itself.
-      rules: [commented('no such service', [...match('fib daddr type', '!=', 'local'), ...unassigned])],
+      rules: [commented('no such service', rule(match('fib daddr type', '!=', 'local'), ...unassigned))],
     },
   ]
 
