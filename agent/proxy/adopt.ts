@@ -86,7 +86,7 @@ const repair = (layout: Layout, found: Table): NftCommand[] | undefined => {
   for (const chain of found.chains) {
     const constant = layout.chains.find(({ chain: { name } }) => name === chain.name)
     if (!constant && !isBalancer(chain.name)) return undefined
-    if (constant && JSON.stringify(constant.chain.base) !== JSON.stringify(chain.base)) return undefined
+    if (constant && base(constant.chain) !== base(chain)) return undefined
     missing.delete(chain.name)
     const rules = constant?.rules ?? layout.balancer(chain.name)
     if (ruleKeys(rules) !== ruleKeys(chain.rules))
@@ -96,6 +96,8 @@ const repair = (layout: Layout, found: Table): NftCommand[] | undefined => {
 }
 
 const shape = (spec: SetSpec): string => JSON.stringify([spec.key, spec.data, spec.flags, spec.size, spec.timeoutMs])
+
+const base = ({ base }: ChainSpec): string => (base ? `${base.type} ${base.hook} ${base.priority} ${base.policy ?? 'accept'}` : '')
 
 const ruleKeys = (rules: readonly RuleSpec[]): string =>
   rules.map((rule) => [...rule.expressions.map(describeExpression), rule.comment ?? ''].join('\n')).join('\n\n')

@@ -40,7 +40,7 @@ export const frontendsOf = (
   const errors: ServiceError[] = []
   const { spec } = service
   const fail = (reason: string) => errors.push({ service, reason })
-  const clusterIPs = spec?.clusterIPs?.length ? spec.clusterIPs : spec?.clusterIP ? [spec.clusterIP] : []
+  const clusterIPs = (spec?.clusterIPs?.length ? spec.clusterIPs : [spec?.clusterIP ?? '']).filter((address) => address !== '')
   if (!spec || spec.type === 'ExternalName' || clusterIPs.length === 0 || clusterIPs[0] === 'None') return { frontends, errors }
 
   const internal = addressesOf(clusterIPs, fail)

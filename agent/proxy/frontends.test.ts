@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Service } from '#api/types/core-v1.gen.ts'
+import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
+import { desiredFrontends } from './desired.ts'
+import { service, slice } from './fixtures.ts'
+
+/** Each frontend in a line: its key, where its chain leads, its backends or the refusal. Then the errors. */
+const lines = (services: Service[], slices: EndpointSlice[]): string[] => {
+  const { frontends, errors } = desiredFrontends({ nodeName: 'here', families: ['ip', 'ip6'] })(services, slices)
+  return [
+    ...[...frontends.values()].flatMap((family) =>
+      [...family.values()].map(
+        ({ key, balancer, refusal, backends }) =>
+          `${key} ${balancer}: ${backends.map(({ address, port }) => `${address}:${port}`).join(' ') || refusal}`,
+      ),
+    ),
+    ...errors.map(({ service, reason }) => `${service.metadata.name}: ${reason}`),
+  ]
+}
+
+const here = { nodeName: 'here' }
+const dead = { ready: false, serving: false, terminating: true }
+const draining = { ready: false, serving: true, terminating: true }
+const notReady = { ready: false, serving: false, terminating: false }
+
+test('services that have no address of their own are left alone', () => {
+  const services = [
+    service('headless', 'None'),
+    service('pending', ''),
+    service('elsewhere', '', { type: 'ExternalName', externalName: 'example.org' }),
+  ]
+  assert.deepEqual(lines(services, [slice('headless', ['10.42.0.2'])]), [])
+})
+
+test('ready endpoints serve, terminating ones only if none is ready', () => {
+  const web = [service('web', '10.43.0.1')]
+  const drained = { addresses: ['10.42.0.3'], conditions: draining }
+  const gone = { addresses: ['10.42.0.4'], conditions: dead }
+  const starting = { addresses: ['10.42.0.5'], conditions: notReady }
+  assert.deepEqual(lines(web, [slice('web', ['10.42.0.2', drained, gone, starting])]), ['10.43.0.1 tcp 80 lb: 10.42.0.2:8080'])
+  assert.deepEqual(lines(web, [slice('web', [drained, gone, starting])]), ['10.43.0.1 tcp 80 lb: 10.42.0.3:8080'])
+  assert.deepEqual(lines(web, [slice('web', [gone, starting])]), ['10.43.0.1 tcp 80 lb: goto reject-chain'])
+})
+
+test('an endpoint in several slices is one, in the state that serves', () => {
+  const moved = [slice('web', [{ addresses: ['10.42.0.2'], conditions: notReady }]), slice('web', ['10.42.0.9', '10.42.0.2'])]
+  assert.deepEqual(lines([service('web', '10.43.0.1')], moved), ['10.43.0.1 tcp 80 lb: 10.42.0.2:8080 10.42.0.9:8080'])
+})
+
+test("ports are found by name and protocol; the endpoint's own number counts", () => {
+  const dns = service('dns', '10.43.0.10', {
+    ports: [
+      { name: 'dns', port: 53, protocol: 'UDP' },
+      { name: 'dns-tcp', port: 53, protocol: 'TCP' },
+      { name: 'metrics', port: 9153 },
+    ],
+  })
+  const ports = [
+    { name: 'dns', protocol: 'UDP' as const, port: 5353 },
+    { name: 'dns-tcp', protocol: 'TCP' as const, port: 5353 },
+  ]
+  assert.deepEqual(lines([dns], [slice('dns', ['10.42.0.2'], ports)]), [
+    '10.43.0.10 udp 53 lb: 10.42.0.2:5353',
+    '10.43.0.10 tcp 53 lb: 10.42.0.2:5353',
+    '10.43.0.10 tcp 9153 lb: goto reject-chain',
+  ])
+})
+
+test('traffic policy Local: endpoints here only, dropped if they are elsewhere, rejected if there are none', () => {
+  const outside = {
+    type: 'LoadBalancer' as const,
+    ports: [{ port: 80, nodePort: 30080 }],
+    externalIPs: ['192.0.2.1'],
+    externalTrafficPolicy: 'Local' as const,
+  }
+  const mixed = [slice('web', ['10.42.0.2', { addresses: ['10.42.1.2'], ...here }])]
+  assert.deepEqual(lines([service('web', '10.43.0.1', outside)], mixed), [
+    '10.43.0.1 tcp 80 lb: 10.42.0.2:8080 10.42.1.2:8080',
+    '192.0.2.1 tcp 80 local: 10.42.1.2:8080',
+    '* tcp 30080 node-local: 10.42.1.2:8080',
+  ])
+  assert.deepEqual(lines([service('web', '10.43.0.1', { ...outside, internalTrafficPolicy: 'Local' })], [slice('web', ['10.42.0.2'])]), [
+    '10.43.0.1 tcp 80 lb: drop',
+    '192.0.2.1 tcp 80 local: drop',
+    '* tcp 30080 node-local: drop',
+  ])
+  assert.deepEqual(lines([service('web', '10.43.0.1', { internalTrafficPolicy: 'Local' })], []), ['10.43.0.1 tcp 80 lb: goto reject-chain'])
+})
+
+test('each family has its own addresses and endpoints', () => {
+  const dual = service('web', '10.43.0.1', { clusterIPs: ['10.43.0.1', 'FD00::0001'] })
+  assert.deepEqual(lines([dual], [slice('web', ['10.42.0.2']), slice('web', ['fd00:42:0::2'])]), [
+    '10.43.0.1 tcp 80 lb: 10.42.0.2:8080',
+    'fd00::1 tcp 80 lb: fd00:42::2:8080',
+  ])
+})
+
+test('load balancer addresses, except where source ranges would have to be enforced or the balancer proxies', () => {
+  const balanced = service('web', '10.43.0.1', { type: 'LoadBalancer' })
+  const status = { loadBalancer: { ingress: [{ ip: '192.0.2.9' }, { ip: '192.0.2.10', ipMode: 'Proxy' as const }] } }
+  const slices = [slice('web', ['10.42.0.2'])]
+  assert.deepEqual(lines([{ ...balanced, status }], slices), ['10.43.0.1 tcp 80 lb: 10.42.0.2:8080', '192.0.2.9 tcp 80 lb: 10.42.0.2:8080'])
+  const guarded = { ...balanced, status, spec: { ...balanced.spec, loadBalancerSourceRanges: ['198.51.100.0/24'] } }
+  assert.deepEqual(lines([guarded], slices), [
+    '10.43.0.1 tcp 80 lb: 10.42.0.2:8080',
+    'web: loadBalancerSourceRanges are not enforced yet: its load balancer addresses are left out',
+  ])
+})
+
+test('what one service gets wrong does not touch the others', () => {
+  const services = [
+    service('late', '10.43.0.1', {}, '2026-02-01T00:00:00Z'),
+    service('early', '10.43.0.1', { externalIPs: ['not an address'] }),
+    service('odd', '10.43.0.2', { ports: [{ port: 1, protocol: 'ICMP' as never }, { port: 2 }] }),
+  ]
+  assert.deepEqual(lines(services, [slice('early', ['10.42.0.2', 'bad'])]), [
+    '10.43.0.1 tcp 80 lb: 10.42.0.2:8080',
+    '10.43.0.2 tcp 2 lb: goto reject-chain',
+    'early: not an address is not an IP address',
+    'early: endpoint address bad is not IPv4',
+    'late: 10.43.0.1 tcp 80 is taken by service default/early',
+    'odd: port 1: protocol ICMP cannot be balanced',
+  ])
+})
+
+test('the meaning of a service is worked out once for the same objects', () => {
+  const desired = desiredFrontends({ nodeName: 'here', families: ['ip'] })
+  const web = service('web', '10.43.0.1')
+  const endpoints = slice('web', ['10.42.0.2'])
+  const frontend = () => desired([web], [endpoints]).frontends.get('ip')?.get('10.43.0.1 tcp 80')
+  const first = frontend()
+  assert(first)
+  assert.equal(frontend(), first)
+  assert.notEqual(
+    desired([web], [slice('web', ['10.42.0.2'])])
+      .frontends.get('ip')
+      ?.get('10.43.0.1 tcp 80'),
+    first,
+  )
+})
