@@ -92,7 +92,8 @@ export class Container {
       mountLayers(mounts, this.dir, spec.layers),
       mkdir(dirname(spec.logPath), { recursive: true, mode: 0o755 }),
     ])
-    const user = await resolveUser(files.rootfs, spec.user)
+    const found = await resolveUser(files.rootfs, spec.user)
+    const user = { ...found, groups: [...new Set([...found.groups, ...(spec.groups ?? [])])] }
     const config = ociConfig(spec, { user, host, devices, cgroupsPath: cgroups.path(spec.cgroup) })
     await writeFile(files.config, JSON.stringify(config), { mode: 0o600 })
     const pid = await createUnderConmon(programs, this.dir, exits.path, spec)
