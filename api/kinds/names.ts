@@ -43,12 +43,6 @@ export const isDns1035Label: Rule = (value) => [
       ]),
 ]
 
-/** A name that only has to fit into one segment of a URL (rbac roles and the like). */
-export const isPathSegment: Rule = (value) => {
-  if (value === '.' || value === '..') return [`may not be '${value}'`]
-  return ['/', '%'].filter((c) => value.includes(c)).map((c) => `may not contain '${c}'`)
-}
-
 export const isQualifiedName: Rule = (value) => {
   const parts = value.split('/')
   const faults: string[] = []

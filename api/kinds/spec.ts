@@ -2,7 +2,7 @@
 // exports one KindSpec; registry.ts lists them. Everything here is pure: no store, no clock but the one given.
 
 import type { Faults } from './faults.ts'
-import { apiVersionOf, type Kind, type KubeObject } from './kind.ts'
+import type { Kind, KubeObject } from './kind.ts'
 import type { Rule } from './names.ts'
 
 /** A printer column; `kubectl get -o wide` adds those with `wide`. */
@@ -21,7 +21,13 @@ export type Column<T extends KubeObject = KubeObject> = {
 export type GroupVersionKind = { group: string; version: string; kind: string }
 
 /** A subresource that takes or answers another kind than its parent, or none at all (`log`, `exec`). */
-export type Subresource = { name: string; kind: GroupVersionKind; verbs: string[] }
+export type Subresource = {
+  name: string
+  kind: GroupVersionKind
+  verbs: string[]
+  /** An update through it may change the status, too; prepareUpdate limits it to what it is for. */
+  status?: true
+}
 
 /** Where `spec.replicas`, `status.replicas` and the selector are, for the scale subresource. */
 export type Scale<T extends KubeObject = KubeObject> = {
@@ -30,6 +36,14 @@ export type Scale<T extends KubeObject = KubeObject> = {
   statusReplicas(object: T): number
   /** In text form, as `status.selector` of autoscaling/v1 Scale. */
   selector(object: T): string
+}
+
+/** How a version that is not the one kept becomes that one, and comes back: without loss. Neither way changes what it is given. */
+export type Conversion<T extends KubeObject = KubeObject> = {
+  stored: Kind
+  /** `object` may be a part only, as in server-side apply. */
+  toStored(object: T): KubeObject
+  fromStored(stored: KubeObject): T
 }
 
 export const allVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'] as const
@@ -43,6 +57,11 @@ export type KindSpec<T extends KubeObject = KubeObject> = {
   singular: string
   shortNames?: readonly string[]
   categories?: readonly string[]
+  /**
+   * For one more version of objects that are kept in another. The stored version's rules hold; `validate`
+   * and `fields` add to them, and `fields` read the stored object.
+   */
+  converts?: Conversion<T>
   /** All of them unless told. */
   verbs?: readonly Verb[]
   /** Has a status subresource: `status` is written only through it, everything else never through it. */
@@ -72,5 +91,3 @@ export type KindSpec<T extends KubeObject = KubeObject> = {
 
 /** `deployments.apps`, `pods`: as Kubernetes names a resource in messages. */
 export const resourceName = (kind: Kind): string => (kind.group ? `${kind.plural}.${kind.group}` : kind.plural)
-export const isOf = (spec: KindSpec, object: Pick<KubeObject, 'apiVersion' | 'kind'>): boolean =>
-  object.kind === spec.kind.kind && object.apiVersion === apiVersionOf(spec.kind)

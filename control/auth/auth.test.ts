@@ -59,7 +59,7 @@ describe('authentication', () => {
   const tokens = openTokens({ key, now: () => clock.now() })
   const objects = new Map<string, KubeObject>()
   const keep = (kind: string, name: string, uid: string) =>
-    objects.set(`${kind}/${name}`, { apiVersion: 'v1', kind, metadata: { name, uid, resourceVersion: '1' } } as KubeObject)
+    objects.set(`${kind}/${name}`, { apiVersion: 'v1', kind, metadata: { name, uid, resourceVersion: '1' } })
   keep('ServiceAccount', 'robot', 'u1')
   keep('Pod', 'web', 'p1')
   const auth = authenticator({

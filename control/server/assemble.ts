@@ -38,6 +38,7 @@ import type { AgentTls } from './routes/agent.ts'
 import { type Creators, creatorRoute } from './routes/creators.ts'
 import { logRoute } from './routes/log.ts'
 import { podCreators } from './routes/pod-writes.ts'
+import { proxyRoute } from './routes/proxy.ts'
 import { reviewResources, reviewRoute } from './routes/reviews.ts'
 import { scaleRoute } from './routes/scale.ts'
 import { tokenCreators } from './routes/token.ts'
@@ -111,6 +112,7 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
       creatorRoute(creators),
       scaleRoute(core),
       logRoute({ core, tls: agentTls }),
+      proxyRoute({ core, tls: agentTls }),
     ],
     authorizers,
     authenticate: async (_request, env) => {

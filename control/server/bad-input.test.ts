@@ -223,6 +223,11 @@ describe('bad input', () => {
     )
     assert.equal((await server.ask('GET', '/version', undefined, { user: anonymous })).code, 200)
     assert.equal((await server.ask('GET', '/apis', undefined, { user: anonymous })).code, 403)
+    const headers = { 'impersonate-user': 'jane', 'impersonate-group': 'dev' }
+    const jane = await server.ask('GET', maps, undefined, { headers })
+    assert.deepEqual([jane.code, /User "jane" cannot list/.test(jane.body.message)], [403, true])
+    const thief = await server.ask('GET', maps, undefined, { headers, user: { name: 'thief', groups: [] } })
+    assert.match(thief.body.message, /User "thief" cannot impersonate resource "users"/)
     const bad = await server.app.request(maps, {}, { credentials: () => ({ authorization: 'Bearer nonsense' }) })
     assert.deepEqual([bad.status, ((await bad.json()) as { reason: string }).reason], [401, 'Unauthorized'])
   })

@@ -105,16 +105,17 @@ describe('kubectl', { skip: found.length === 0 && 'there is none on this machine
       }
       const watch = spawn(kubectl, ['-n', namespace, 'get', 'deploy', '--watch', '--no-headers'], { env })
       const lines = createInterface(watch.stdout)[Symbol.asyncIterator]()
+      const line = async () => (await lines.next()).value ?? ''
 
       assert.match(await run('apply', '-f', 'web.yaml'), /deployment.apps\/web created\nservice\/web created/)
-      assert.match((await lines.next()).value, /^web +0\/3 +0 +0 +\S+$/)
+      assert.match(await line(), /^web +0\/3 +0 +0 +\S+$/)
       assert.match(await run('apply', '-f', 'web.yaml'), /deployment.apps\/web unchanged\nservice\/web unchanged/)
       assert.match(
         await run('get', 'deploy', '-o', 'wide'),
         /^NAME +READY +UP-TO-DATE +AVAILABLE +AGE +CONTAINERS +IMAGES +SELECTOR *\nweb +0\/3/,
       )
       assert.match(await run('scale', 'deploy', 'web', '--replicas=5'), /scaled/)
-      assert.match((await lines.next()).value, /^web +0\/5/)
+      assert.match(await line(), /^web +0\/5/)
       watch.kill()
       await once(watch, 'close')
 

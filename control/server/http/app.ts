@@ -6,6 +6,7 @@ import { StatusError } from '#api/errors.ts'
 import type { Log } from '#api/log.ts'
 import type { Credentials } from '#control/auth/authenticator.ts'
 import { type Authorizer, authorize } from '#control/auth/authorizer.ts'
+import { impersonated } from '#control/auth/impersonation.ts'
 import type { User } from '#control/auth/user.ts'
 import type { Core } from '../core.ts'
 import type { Resource } from '../resource.ts'
@@ -78,7 +79,8 @@ async function dispatch(deps: AppDeps, context: Context<Env>, url: URL, note: (i
   const open = deps.open[path]
   if (open) return await open(request)
   const env = context.env ?? {}
-  const user = env.user ?? (await deps.authenticate(request, env))
+  const caller = env.user ?? (await deps.authenticate(request, env))
+  const user = await impersonated(deps.authorizers, caller, request.headers)
   const info = isApi(path) ? parseResourceRequest(request.method, path, url.searchParams) : undefined
   if (!info) {
     await authorize(deps.authorizers, { user, verb: request.method === 'HEAD' ? 'get' : request.method.toLowerCase(), path })

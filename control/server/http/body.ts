@@ -8,6 +8,8 @@ import { decodeProtobuf } from '#api/schema/protobuf.ts'
 
 /** Kubernetes' own limit. */
 const mostBytes = 3 * 1024 * 1024
+/** Whoever sends slower holds a request open for nothing. */
+const bodyWithinMs = 60_000
 
 export type Body = {
   value: unknown
@@ -41,12 +43,23 @@ export async function readBytes(request: Request): Promise<Uint8Array> {
   if (!request.body) return new Uint8Array(0)
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of request.body) {
-    size += chunk.length
-    if (size > mostBytes) throw tooLarge()
-    chunks.push(chunk)
+  const reader = request.body.getReader()
+  const late = AbortSignal.timeout(bodyWithinMs)
+  const giveUp = () => void reader.cancel().catch(() => {})
+  late.addEventListener('abort', giveUp, { once: true })
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (late.aborted) throw new StatusError('Timeout', `the request body did not arrive within ${bodyWithinMs / 1000} seconds`)
+      if (done) return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)
+      size += value.length
+      if (size > mostBytes) throw tooLarge()
+      chunks.push(value)
+    }
+  } finally {
+    late.removeEventListener('abort', giveUp)
+    giveUp()
   }
-  return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)
 }
 
 const tooLarge = () => new StatusError('RequestEntityTooLarge', `Request entity too large: limit is ${mostBytes}`)

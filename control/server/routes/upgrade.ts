@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 import { StatusError } from '#api/errors.ts'
 import { proxyUpgrade } from '#api/streaming/proxy.ts'
 import { type Authorizer, authorize } from '#control/auth/authorizer.ts'
+import { impersonated } from '#control/auth/impersonation.ts'
 import type { User } from '#control/auth/user.ts'
 import type { Core } from '../core.ts'
 import { isTrue, noSuchPath, parseResourceRequest } from '../http/request.ts'
@@ -24,7 +25,8 @@ export type UpgradeDeps = {
 export async function handleUpgrade(deps: UpgradeDeps, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
   socket.on('error', () => socket.destroy())
   try {
-    const user = await deps.authenticate(request)
+    const caller = await deps.authenticate(request)
+    const user = await impersonated(deps.authorizers, caller, impersonationIn(request))
     const { agent, path } = await destination(deps, user, request)
     await proxyUpgrade(request, socket, head, { ...agent, path, tls: deps.tls, signal: deps.signal })
   } catch (error) {
@@ -34,6 +36,11 @@ export async function handleUpgrade(deps: UpgradeDeps, request: IncomingMessage,
       `HTTP/1.1 ${status.code} ${status.reason}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
     )
   }
+}
+
+function impersonationIn({ headers }: IncomingMessage): Headers {
+  const asked = Object.entries(headers).filter(([name]) => name.startsWith('impersonate-'))
+  return new Headers(asked.map(([name, value]) => [name, String(value)]))
 }
 
 async function destination({ core, authorizers }: UpgradeDeps, user: User, request: IncomingMessage) {
