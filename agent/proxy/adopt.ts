@@ -1,6 +1,7 @@
 // Finds in the kernel what an earlier run of the agent programmed, so that a restart changes nothing.
 
 import {
+  type ChainSpec,
   chainOfVerdict,
   describeExpression,
   type Elements,

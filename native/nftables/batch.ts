@@ -3,7 +3,7 @@
 import { headerSize, MessageWriter, NLM_F } from '../netlink/message.ts'
 import type { Command } from './command.ts'
 import { writeElements } from './elements-codec.ts'
-import { writeExpressions } from './expression-codec.ts'
+import { type SetId, writeExpressions } from './expression-codec.ts'
 import { writeSet } from './set-codec.ts'
 import type { ChainSpec, Family, RuleSpec, TableRef } from './table.ts'
 
@@ -80,7 +80,7 @@ export const encodeBatch = (commands: readonly Command[], first: number, generat
     }
     switch (command.does) {
       case 'add table':
-        one(MSG.NEWTABLE, NLM_F.CREATE)
+        one(MSG.NEWTABLE, 0)
         w.attrU32be(TABLE.FLAGS, 0)
         break
       case 'delete table':
@@ -100,7 +100,7 @@ export const encodeBatch = (commands: readonly Command[], first: number, generat
         break
       case 'add rule':
         one(MSG.NEWRULE, NLM_F.CREATE | NLM_F.APPEND)
-        writeRule(w, command.chain, command.rule)
+        writeRule(w, command.chain, command.rule, (set) => setIds.get(setKey(table, set)))
         break
       case 'delete rule':
         one(MSG.DELRULE, 0)
@@ -183,9 +183,9 @@ const writeChain = (w: MessageWriter, chain: ChainSpec): void => {
   w.unnest(hook)
 }
 
-const writeRule = (w: MessageWriter, chain: string, rule: RuleSpec): void => {
+const writeRule = (w: MessageWriter, chain: string, rule: RuleSpec, setId: SetId): void => {
   w.attrString(RULE.CHAIN, chain)
-  writeExpressions(w, RULE.EXPRESSIONS, rule.expressions)
+  writeExpressions(w, RULE.EXPRESSIONS, rule.expressions, setId)
   if (rule.comment === undefined) return
   // NFTNL_UDATA_RULE_COMMENT: type, length, text with its NUL
   const text = new TextEncoder().encode(`${rule.comment}\0`)

@@ -3,6 +3,8 @@
 // order (or host order where the type says so), read as little-endian words, which is what every
 // platform that Coracle runs on uses.
 
+import { addressBytes, addressText } from '../netlink/address.ts'
+
 /** `id` as in nft's include/datatype.h, which the kernel keeps for it; `bytes` the value's length; `host`: kept in host byte order. */
 type Datatype = { id: number; bytes: number; host?: boolean }
 
@@ -38,15 +40,15 @@ const protocolNames = new Map(Object.entries(protocols).map(([name, number]) => 
 
 const invalid = (type: string, value: Value) => new TypeError(`not of type ${type}: ${value}`)
 
-/** Writes a value's words at `at`. Throws TypeError for text or a number that the type has no place for. */
+/** Writes a value's words at `at`. Throws for what the type has no place for. */
 export const writeValue = (type: DatatypeName, value: Value, words: Uint32Array, at: number): void => {
   switch (type) {
     case 'ipv4_addr':
       words[at] = typeof value === 'number' ? swap32(value) : parseIPv4(value)
       return
     case 'ipv6_addr':
-      if (typeof value === 'number') throw invalid(type, value)
-      words.set(parseIPv6(value), at)
+      if (typeof value === 'number' || !value.includes(':')) throw invalid(type, value)
+      words.set(new Uint32Array(addressBytes(value).buffer), at)
       return
     case 'inet_proto': {
       const number = typeof value === 'number' ? value : (protocols[value] ?? Number(value))
@@ -83,7 +85,7 @@ export const formatValue = (type: DatatypeName, words: Uint32Array, at: number):
     case 'ipv4_addr':
       return `${word & 255}.${(word >>> 8) & 255}.${(word >>> 16) & 255}.${word >>> 24}`
     case 'ipv6_addr':
-      return formatIPv6(words.subarray(at, at + 4))
+      return addressText(new Uint8Array(words.buffer, words.byteOffset + at * 4, 16))
     case 'inet_proto':
       return protocolNames.get(word) ?? String(word)
     case 'inet_service':
@@ -100,12 +102,12 @@ export const formatValue = (type: DatatypeName, words: Uint32Array, at: number):
   }
 }
 
-export const swap16 = (value: number): number => ((value & 255) << 8) | ((value >>> 8) & 255)
-export const swap32 = (value: number): number =>
+const swap16 = (value: number): number => ((value & 255) << 8) | ((value >>> 8) & 255)
+const swap32 = (value: number): number =>
   (((value & 255) << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)) >>> 0
 
 /** The word of a dotted address. Allocates nothing. */
-export const parseIPv4 = (text: string): number => {
+const parseIPv4 = (text: string): number => {
   let word = 0
   let part = -1
   let shift = 0
@@ -124,45 +126,4 @@ export const parseIPv4 = (text: string): number => {
   }
   if (shift !== 32) throw invalid('ipv4_addr', text)
   return word >>> 0
-}
-
-export const parseIPv6 = (text: string): Uint32Array => {
-  const words = new Uint32Array(4)
-  const bytes = new Uint8Array(words.buffer)
-  let address = text
-  const dotted = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text)
-  if (dotted) {
-    const low = swap32(parseIPv4(dotted[2] as string))
-    address = `${dotted[1]}${(low >>> 16).toString(16)}:${(low & 0xffff).toString(16)}`
-  }
-  const halves = address.split('::')
-  if (halves.length > 2) throw invalid('ipv6_addr', text)
-  const groups = (half: string | undefined) => (half ? half.split(':') : [])
-  const head = groups(halves[0])
-  const tail = groups(halves[1])
-  const missing = 8 - head.length - tail.length
-  if (halves.length === 2 ? missing < 1 : missing !== 0) throw invalid('ipv6_addr', text)
-  const all = [...head, ...Array.from({ length: missing }, () => '0'), ...tail]
-  for (const [i, group] of all.entries()) {
-    if (!/^[0-9a-f]{1,4}$/i.test(group)) throw invalid('ipv6_addr', text)
-    const number = Number.parseInt(group, 16)
-    bytes[i * 2] = number >>> 8
-    bytes[i * 2 + 1] = number & 255
-  }
-  return words
-}
-
-/** As RFC 5952 wants it: the longest run of zero groups shortened. */
-const formatIPv6 = (words: Uint32Array): string => {
-  const groups: number[] = []
-  for (const word of words) groups.push(swap16(word & 0xffff), swap16(word >>> 16))
-  let best = { at: -1, length: 1 }
-  for (let at = 0; at < 8; at++) {
-    let length = 0
-    while (at + length < 8 && groups[at + length] === 0) length++
-    if (length > best.length) best = { at, length }
-  }
-  const hex = (list: number[]) => list.map((group) => group.toString(16)).join(':')
-  if (best.at < 0) return hex(groups)
-  return `${hex(groups.slice(0, best.at))}::${hex(groups.slice(best.at + best.length))}`
 }

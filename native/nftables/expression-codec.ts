@@ -45,14 +45,17 @@ export const readData = (data: AttributeReader): { bytes?: Uint8Array; verdict?:
   return {}
 }
 
-export const writeExpressions = (w: MessageWriter, type: number, expressions: readonly Expression[]): void => {
+/** The number that a set was given in the same transaction. */
+export type SetId = (set: string) => number | undefined
+
+export const writeExpressions = (w: MessageWriter, type: number, expressions: readonly Expression[], setId: SetId): void => {
   const list = w.nest(type)
   for (const e of expressions) {
     const element = w.nest(1)
     w.attrString(1, kernelName(e))
     const data = w.nest(2)
     if (e.name === 'other') w.raw(e.bytes)
-    else writeFields(w, e)
+    else writeFields(w, e, setId)
     w.unnest(data)
     w.unnest(element)
   }
@@ -65,9 +68,13 @@ const kernelName = (e: Expression): string => {
   return e.name === 'other' ? e.kind : e.name
 }
 
-const writeFields = (w: MessageWriter, e: Exclude<Expression, { name: 'other' }>): void => {
+const writeFields = (w: MessageWriter, e: Exclude<Expression, { name: 'other' }>, setId: SetId): void => {
   const u32 = (type: number, value: number) => w.attrU32be(type, value)
   const register = (type: number, word: number | undefined) => word !== undefined && u32(type, registerNumber(word))
+  const id = (type: number, set: string) => {
+    const number = setId(set)
+    if (number !== undefined) u32(type, number)
+  }
   const value = (type: number, bytes: Uint8Array) => {
     const data = w.nest(type)
     w.attrBytes(DATA.VALUE, bytes)
@@ -114,7 +121,6 @@ const writeFields = (w: MessageWriter, e: Exclude<Expression, { name: 'other' }>
     case 'bitwise':
       register(1, e.sreg)
       register(2, e.dreg)
-      u32(6, 0)
       u32(3, e.mask.length)
       value(4, e.mask)
       value(5, e.xor)
@@ -129,6 +135,7 @@ const writeFields = (w: MessageWriter, e: Exclude<Expression, { name: 'other' }>
       if (e.dreg === 'verdict') u32(3, 0)
       else register(3, e.dreg)
       w.attrString(1, e.set)
+      id(4, e.set)
       if (e.inverted) u32(5, 1)
       return
     case 'immediate':
@@ -140,8 +147,8 @@ const writeFields = (w: MessageWriter, e: Exclude<Expression, { name: 'other' }>
       writeVerdict(w, 2, e.verdict)
       return
     case 'counter':
-      w.attrU64be(1, e.bytes)
-      w.attrU64be(2, e.packets)
+      if (e.bytes) w.attrU64be(1, e.bytes)
+      if (e.packets) w.attrU64be(2, e.packets)
       return
     case 'nat':
       u32(1, e.type === 'snat' ? 0 : 1)
@@ -167,6 +174,7 @@ const writeFields = (w: MessageWriter, e: Exclude<Expression, { name: 'other' }>
       u32(3, dynsetOps.indexOf(e.op))
       if (e.timeoutMs) w.attrU64be(6, BigInt(e.timeoutMs))
       w.attrString(1, e.set)
+      id(2, e.set)
       return
     case 'notrack':
       return
