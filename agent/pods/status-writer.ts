@@ -11,7 +11,7 @@ import type { PodStatus, Pod as PodType } from '#api/types/core-v1.gen.ts'
 
 const CALM_MS = 100
 const RETRY_MIN_MS = 200
-const RETRY_MAX_MS = 30_000
+const RETRY_MAX_MS = 5_000
 
 export type StatusWriterDeps = { client: Client; clock: Clock; random: () => number; log: Log }
 
@@ -89,7 +89,11 @@ export class StatusWriter {
           this.#closing.abort()
           return
         }
-        log.warn({ err: error, pod: this.#ref.name, namespace: this.#ref.namespace }, 'could not write the status of a pod')
+        const first = pause === RETRY_MIN_MS
+        log[first ? 'warn' : 'debug'](
+          { err: error, pod: this.#ref.name, namespace: this.#ref.namespace },
+          'could not write the status of a pod',
+        )
         await sleep(clock, pause * (0.5 + random()), signal)
         pause = Math.min(pause * 2, RETRY_MAX_MS)
       }
