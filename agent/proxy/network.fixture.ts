@@ -15,6 +15,8 @@ export const podAddresses = ['10.42.1.2', '10.42.1.3'] as const
 const gateway = '10.42.1.1'
 
 const exec = promisify(execFile)
+/** Of util-linux: runs a program in a namespace. */
+const enter = 'nsenter'
 
 /** Something that answers and asks in a namespace. `ask` resolves with the answer's text, or with an errno's name. */
 export type Peer = {
@@ -25,7 +27,7 @@ export type Peer = {
 export const nodeNetwork = async (t: TestContext): Promise<{ node: string; peers: { node: Peer; client: Peer; pods: [Peer, Peer] } }> => {
   const [node, client, one, two] = await Promise.all([freshNetns(t), freshNetns(t), freshNetns(t), freshNetns(t)])
   const ip = (netns: string, batch: string) =>
-    exec('nsenter', [
+    exec(enter, [
       `--net=${netns}`,
       'sh',
       '-ec',
@@ -73,7 +75,7 @@ export const nodeNetwork = async (t: TestContext): Promise<{ node: string; peers
 }
 
 const startPeer = async (t: TestContext, netns: string): Promise<Peer> => {
-  const child = spawn('nsenter', [`--net=${netns}`, process.execPath, join(import.meta.dirname, 'peer.ts')], {
+  const child = spawn(enter, [`--net=${netns}`, process.execPath, join(import.meta.dirname, 'peer.ts')], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   const waiting = new Map<number, (reply: PeerReply) => void>()

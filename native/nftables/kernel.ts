@@ -7,6 +7,7 @@ import { isSysError, SysError } from '../sys-error.ts'
 import type { NetlinkSocket } from '../types.ts'
 import { type Batch, encodeBatch, families, MSG, rowAt, SUBSYSTEM, writeFamily } from './batch.ts'
 import type { Command } from './command.ts'
+import type { Elements } from './elements.ts'
 import { elementReader } from './elements-codec.ts'
 import { type Nft, NftError } from './nft.ts'
 import { chainReader } from './read.ts'
@@ -159,6 +160,8 @@ class KernelNft implements Nft {
         },
       )
       reader.finish()
+      // A dump of many datagrams goes on by count: if the set's hash table grows meanwhile, some elements come twice and as many are left out.
+      if (hasTwins(elements)) throw new Interrupted()
     }
     return { family, name, chains: reader.chains(), sets }
   }
@@ -201,6 +204,12 @@ class KernelNft implements Nft {
       }
     }
   }
+}
+
+const hasTwins = (elements: Elements): boolean => {
+  const keys = new Set<string>()
+  for (let row = 0; row < elements.count; row++) keys.add(elements.keyOf(row))
+  return keys.size < elements.count
 }
 
 const tableOf = (attrs: AttributeReader): string => {

@@ -151,7 +151,6 @@ export const setMark = (bits: { set?: number; clear?: number }): Statement => {
 export const counter = (): Statement => [{ name: 'counter', packets: 0n, bytes: 0n }]
 
 export const verdict = (verdict: Verdict): Statement => [{ name: 'verdict', verdict }]
-export const accept = verdict('accept')
 export const drop = verdict('drop')
 export const leave = verdict('return')
 export const jump = (chain: string): Statement => verdict(`jump ${chain}`)
