@@ -7,6 +7,7 @@ import type { Client } from '#api/client/client.ts'
 import { type Clock, sleep, systemClock } from '#api/clock.ts'
 import { recorder } from '#api/events/recorder.ts'
 import { informers } from '#api/informer/informers.ts'
+import { Pod } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
 import { type ImageStore, openImages } from './images/store.ts'
 import type { Backend } from './network/nodes.ts'
@@ -17,7 +18,8 @@ import { places } from './places.ts'
 import { findProgram } from './program.ts'
 import { openCgroups } from './runtime/cgroups.ts'
 import { openRuntime } from './runtime/containers.ts'
-import { openWorkload } from './workload.ts'
+import { openAgentServer, type Tls } from './server/server.ts'
+import { assignedTo, openWorkload } from './workload.ts'
 
 export type AgentOptions = {
   client: Client
@@ -35,8 +37,9 @@ export type AgentOptions = {
   /** runc or crun, as a name in PATH or an absolute path. */
   runtime: string
   networkMode: Backend
-  /** Of the agent's own endpoint. */
+  /** The agent's own endpoint, for the API server alone: its port and what it shows of itself. */
   port: number
+  serving: Tls
   registriesFile?: string
   nodeLabels?: Record<string, string>
   clock?: Clock
@@ -57,6 +60,8 @@ const PRUNE_MS = 300_000
 const RETRY_MS = 2_000
 
 const LAST_EVENTS_MS = 500
+/** The common name of the certificate with which the API server calls agents. */
+const SERVER_NAME = 'system:coracle-server'
 
 /** Throws where this machine cannot run containers at all; a server that is away is waited for. */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
@@ -97,6 +102,18 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       measure: () => measure(dataDir),
     })
     stack.defer(() => node.close())
+    const assigned = watched.of(Pod, assignedTo(nodeName))
+    const server = await openAgentServer({
+      runtime,
+      pods: () => [...assigned.list()],
+      nodeName,
+      tls: options.serving,
+      callers: [SERVER_NAME],
+      log,
+      clock,
+      port: options.port,
+    })
+    stack.defer(() => server.close())
     const pruning = prune(images, clock, log, closing.signal)
     stack.defer(() => pruning)
 

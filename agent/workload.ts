@@ -51,6 +51,9 @@ export type WorkloadOptions = {
   signal: AbortSignal
 }
 
+/** The pods of this node. */
+export const assignedTo = (nodeName: string) => ({ fieldSelector: `spec.nodeName=${nodeName}` })
+
 /** Bursts of changes to services become one transaction, milliseconds. */
 const GATHER_MS = 10
 
@@ -62,7 +65,7 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
     const services = watched.of(Service)
     const slices = watched.of(EndpointSlice)
     const nodes = watched.of(Node)
-    const assigned = watched.of(Pod, { fieldSelector: `spec.nodeName=${nodeName}` })
+    const assigned = watched.of(Pod, assignedTo(nodeName))
 
     const network = await openPodNetwork({
       dataDir: options.dataDir,

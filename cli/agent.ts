@@ -56,11 +56,20 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   if (!credentials) return
   const client = httpsClient({ server, credentials: { ca: credentials.ca, ...credentials.client }, userAgent: 'coracle-agent/0.1.0', log })
   const agent = await startAgent({
-    ...{ client, log, nodeName, nodeIP, dataDir, cgroupParent, clusterDNS, serviceCIDR, runtime },
+    client,
+    log,
+    nodeName,
+    nodeIP,
+    dataDir,
+    cgroupParent,
+    clusterDNS,
+    serviceCIDR,
+    runtime,
     clusterDomain: options.clusterDomain,
     clusterCIDR: options.clusterCidr,
     networkMode: options.networkMode,
     port: options.agentPort,
+    serving: { ca: credentials.ca, ...credentials.serving },
     registriesFile: options.registries ?? '/etc/coracle/registries.yaml',
   })
   agent.ready.then(
