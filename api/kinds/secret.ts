@@ -7,12 +7,12 @@ import { isDns1123Subdomain } from './names.ts'
 import type { KindSpec } from './spec.ts'
 
 /** Keys that a secret of a type must hold. */
-const requiredKeys: Record<string, string[]> = {
-  'kubernetes.io/dockercfg': ['.dockercfg'],
-  'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
-  'kubernetes.io/ssh-auth': ['ssh-privatekey'],
-  'kubernetes.io/tls': ['tls.crt', 'tls.key'],
-}
+const requiredKeys = new Map([
+  ['kubernetes.io/dockercfg', ['.dockercfg']],
+  ['kubernetes.io/dockerconfigjson', ['.dockerconfigjson']],
+  ['kubernetes.io/ssh-auth', ['ssh-privatekey']],
+  ['kubernetes.io/tls', ['tls.crt', 'tls.key']],
+])
 const serviceAccountName = 'kubernetes.io/service-account.name'
 
 export const secret: KindSpec<SecretType> = {
@@ -36,7 +36,7 @@ export const secret: KindSpec<SecretType> = {
   },
   validate(s, faults) {
     validateKeys('data', s.data, (value) => (value.length / 4) * 3, faults)
-    for (const key of requiredKeys[s.type ?? ''] ?? []) {
+    for (const key of requiredKeys.get(s.type ?? '') ?? []) {
       if (s.data?.[key] === undefined) faults.required(`data[${key}]`)
     }
     const config = s.type === 'kubernetes.io/dockerconfigjson' ? s.data?.['.dockerconfigjson'] : undefined

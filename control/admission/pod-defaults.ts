@@ -4,7 +4,11 @@ import type { Pod } from '#api/types/core-v1.gen.ts'
 import { type Admission, forbidden, isKind } from './admission.ts'
 
 /** Built in; others are PriorityClass objects. */
-const priorities: Record<string, number> = { '': 0, 'system-cluster-critical': 2_000_000_000, 'system-node-critical': 2_000_001_000 }
+const priorities = new Map([
+  ['', 0],
+  ['system-cluster-critical', 2_000_000_000],
+  ['system-node-critical', 2_000_001_000],
+])
 
 export const podPriority: Admission = {
   name: 'Priority',
@@ -12,7 +16,7 @@ export const podPriority: Admission = {
     if (review.operation !== 'CREATE' || review.subresource !== '' || !isKind(review, '', 'Pod')) return
     const { spec } = review.object as Pod
     if (!spec) return
-    const priority = priorities[spec.priorityClassName ?? '']
+    const priority = priorities.get(spec.priorityClassName ?? '')
     if (priority === undefined) throw forbidden(review, `no PriorityClass with name ${spec.priorityClassName} was found`)
     if (spec.priority !== undefined && spec.priority !== priority) {
       throw forbidden(

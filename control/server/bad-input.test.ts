@@ -173,6 +173,24 @@ describe('bad input', () => {
     await refused('POST', maps, configMap(''), 422, 'Invalid', /metadata.name: Required value: name or generateName is required/)
   })
 
+  it('uses names that every JavaScript object has', async () => {
+    const secret = { metadata: { name: 'proto' }, type: '__proto__' }
+    assert.equal((await server.ask('POST', '/api/v1/namespaces/test/secrets', secret)).code, 201)
+    await refused(
+      'POST',
+      pods,
+      pod('proto', { priorityClassName: 'constructor' }),
+      403,
+      'Forbidden',
+      /no PriorityClass with name constructor/,
+    )
+    await refused('GET', `${maps}?fieldSelector=constructor%3Dx`, undefined, 400, 'BadRequest', /field label not supported: constructor/)
+    await refused('PATCH', `${maps}/a`, '{}', 415, 'UnsupportedMediaType', /./, { 'content-type': 'constructor' })
+    const data = { metadata: { name: 'own' }, data: JSON.parse('{"__proto__": "x", "a": "b"}') }
+    const { text } = await server.ask('POST', maps, JSON.stringify(data))
+    assert.match(text, /"data":\{"__proto__":"x","a":"b"\}/)
+  })
+
   it('changes what may not change', async () => {
     await server.ask('POST', pods, pod('fixed'))
     const patch = { spec: { containers: [{ name: 'c', command: ['other'] }] } }

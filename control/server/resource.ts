@@ -88,7 +88,7 @@ export function checkKind(resource: Resource, { kind, apiVersion }: Record<strin
   const wrongKind = kind !== undefined && kind !== '' && kind !== resource.kind.kind
   const wrongVersion = apiVersion !== undefined && apiVersion !== '' && apiVersion !== resource.apiVersion
   if (!wrongKind && !wrongVersion) return
-  const given = typeof apiVersion === 'string' ? apiVersion : resource.apiVersion
+  const given = wrongVersion ? (typeof apiVersion === 'string' ? apiVersion : JSON.stringify(apiVersion)) : resource.apiVersion
   if (wrongVersion) {
     throw new StatusError(
       'BadRequest',
@@ -98,6 +98,6 @@ export function checkKind(resource: Resource, { kind, apiVersion }: Record<strin
   const version = given.slice(given.indexOf('/') + 1)
   throw new StatusError(
     'BadRequest',
-    `${String(kind)} in version ${JSON.stringify(version)} cannot be handled as a ${resource.kind.kind}: no kind ${JSON.stringify(kind)} is accepted here`,
+    `${typeof kind === 'string' ? kind : JSON.stringify(kind)} in version ${JSON.stringify(version)} cannot be handled as a ${resource.kind.kind}: no kind ${JSON.stringify(kind)} is accepted here`,
   )
 }

@@ -28,7 +28,7 @@ export function selectionOf(spec: KindSpec, labelSelector: string | undefined, f
 }
 
 const isOffered = (spec: KindSpec, field: string): boolean =>
-  field === 'metadata.name' || (field === 'metadata.namespace' && spec.kind.namespaced) || spec.fields?.[field] !== undefined
+  field === 'metadata.name' || (field === 'metadata.namespace' && spec.kind.namespaced) || Object.hasOwn(spec.fields ?? {}, field)
 
 function valueOf(spec: KindSpec, object: KubeObject, field: string): string {
   if (field === 'metadata.name') return object.metadata.name

@@ -3,28 +3,19 @@
 import type { Clock } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
-import { decode, type FieldValidation, isObject } from '#api/schema/decode.ts'
-import type { User } from '#control/auth/user.ts'
+import { decode } from '#api/schema/decode.ts'
 import type { Target, WriteOptions } from '../call.ts'
 import type { Core } from '../core.ts'
-import type { DeleteOptions } from '../delete.ts'
 import type { Item } from '../item.ts'
 import type { ListQuery } from '../read.ts'
 import { checkKind, type Resource } from '../resource.ts'
 import { type View, viewOf } from './accept.ts'
 import { answerItem, answerJson, answerList, answerWatch, type Look } from './answer.ts'
 import { mediaType, objectIn, parseYaml, readBody, readBytes } from './body.ts'
-import { isTrue, noSuchPath, type ResourceRequest } from './request.ts'
+import { deleteOptionsOf, writeOptionsOf } from './options.ts'
+import { type Exchange, isTrue, noSuchPath, type ResourceRequest } from './request.ts'
 import { statusOf } from './status.ts'
 import type { IncludeObject } from './table.ts'
-
-export type Exchange = {
-  request: Request
-  url: URL
-  user: User
-  info: ResourceRequest
-  signal: AbortSignal
-}
 
 type Deps = { core: Core; clock: Clock; randomTimeout: () => number }
 
@@ -205,36 +196,6 @@ function positive(params: URLSearchParams, name: string): number {
   return Math.max(Number(text), 0)
 }
 
-export function writeOptionsOf({ url, user, info, request }: Exchange): WriteOptions {
-  const { searchParams } = url
-  const manager = searchParams.get('fieldManager') || (request.headers.get('user-agent') ?? '').split('/')[0] || 'unknown'
-  if (manager.length > 128) throw invalidOption('fieldManager', 'Too long: may not be more than 128 bytes')
-  return {
-    user,
-    subresource: info.subresource,
-    dryRun: dryRunOf(searchParams.getAll('dryRun')),
-    fieldManager: manager,
-    fieldValidation: fieldValidationOf(searchParams.get('fieldValidation')),
-    warnings: [],
-  }
-}
-
-const invalidOption = (field: string, why: string) =>
-  new StatusError('Invalid', `CreateOptions.meta.k8s.io "" is invalid: ${field}: ${why}`)
-
-function dryRunOf(values: readonly unknown[]): boolean {
-  for (const value of values) {
-    if (value !== 'All') throw invalidOption('dryRun', `Unsupported value: ${JSON.stringify(value)}: supported values: "All"`)
-  }
-  return values.length > 0
-}
-
-function fieldValidationOf(value: string | null): FieldValidation {
-  if (!value) return 'Warn'
-  if (value === 'Ignore' || value === 'Warn' || value === 'Strict') return value
-  throw invalidOption('fieldValidation', `Unsupported value: ${JSON.stringify(value)}: supported values: "Ignore", "Strict", "Warn"`)
-}
-
 /** The object of a create or update, decoded as this resource. */
 async function readObject(resource: Resource, { request }: Exchange, options: WriteOptions): Promise<KubeObject> {
   const body = await readBody(request, { duplicates: options.fieldValidation !== 'Ignore' })
@@ -248,19 +209,19 @@ async function readObject(resource: Resource, { request }: Exchange, options: Wr
   return { ...object, kind: resource.kind.kind, apiVersion: resource.apiVersion } as KubeObject
 }
 
-const patchTypes = {
-  'application/json-patch+json': 'json',
-  'application/merge-patch+json': 'merge',
-  'application/strategic-merge-patch+json': 'strategic',
-  'application/apply-patch+yaml': 'apply',
-} as const
+const patchTypes = new Map([
+  ['application/json-patch+json', 'json'],
+  ['application/merge-patch+json', 'merge'],
+  ['application/strategic-merge-patch+json', 'strategic'],
+  ['application/apply-patch+yaml', 'apply'],
+] as const)
 
 export async function readPatch(request: Request): Promise<{ type: 'json' | 'merge' | 'strategic' | 'apply'; body: unknown }> {
-  const type = patchTypes[mediaType(request.headers.get('content-type')) as keyof typeof patchTypes]
+  const type = patchTypes.get(mediaType(request.headers.get('content-type')) as never)
   if (!type) {
     throw new StatusError(
       'UnsupportedMediaType',
-      `the body of the request was in an unknown format - accepted media types include: ${Object.keys(patchTypes).join(', ')}`,
+      `the body of the request was in an unknown format - accepted media types include: ${[...patchTypes.keys()].join(', ')}`,
     )
   }
   const bytes = await readBytes(request)
@@ -275,36 +236,6 @@ function parseJsonPatch(text: string): unknown {
     return JSON.parse(text)
   } catch (error) {
     throw new StatusError('BadRequest', `error decoding patch: ${(error as Error).message}`, undefined, { cause: error })
-  }
-}
-
-const policies = ['Foreground', 'Background', 'Orphan'] as const
-const isPolicy = (value: unknown): value is (typeof policies)[number] => policies.includes(value as never)
-
-async function deleteOptionsOf({ request, url }: Exchange): Promise<DeleteOptions> {
-  const { value } = request.body ? await readBody(request) : { value: undefined }
-  if (value !== undefined && !isObject(value)) throw new StatusError('BadRequest', 'the body of a delete must be DeleteOptions')
-  const given = (name: string): unknown => value?.[name] ?? url.searchParams.get(name) ?? undefined
-  const grace = given('gracePeriodSeconds')
-  const seconds = grace === undefined || grace === '' ? undefined : Number(grace)
-  if (seconds !== undefined && !Number.isSafeInteger(seconds))
-    throw new StatusError('BadRequest', `gracePeriodSeconds: ${String(grace)} is not a whole number`)
-  const orphan = given('orphanDependents')
-  const policy =
-    given('propagationPolicy') ?? (orphan === undefined ? undefined : orphan === true || orphan === 'true' ? 'Orphan' : 'Background')
-  if (policy !== undefined && !isPolicy(policy)) {
-    throw new StatusError(
-      'Invalid',
-      `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
-    )
-  }
-  const dryRun = value?.dryRun ?? url.searchParams.getAll('dryRun')
-  const preconditions = isObject(value?.preconditions) ? (value.preconditions as NonNullable<DeleteOptions['preconditions']>) : undefined
-  return {
-    ...(seconds !== undefined && { gracePeriodSeconds: Math.max(seconds, 0) }),
-    ...(policy && { propagationPolicy: policy }),
-    ...(preconditions && { preconditions }),
-    dryRun: dryRunOf(Array.isArray(dryRun) ? dryRun : [dryRun]),
   }
 }
 

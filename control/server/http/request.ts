@@ -1,6 +1,7 @@
 // What a request asks for, read from its method and path (apiserver pkg/endpoints/request RequestInfo).
 
 import { StatusError } from '#api/errors.ts'
+import type { User } from '#control/auth/user.ts'
 
 export type ResourceRequest = {
   /** As in objects: `v1`, `apps/v1`. */
@@ -18,6 +19,9 @@ export type ResourceRequest = {
   /** What is asked for by name: a list or watch of one object by field selector counts, too. */
   authorizedName: string | undefined
 }
+
+/** A request on its way: who asks for what. */
+export type Exchange = { request: Request; url: URL; user: User; info: ResourceRequest; signal: AbortSignal }
 
 const namespaceSubresources = ['status', 'finalize']
 

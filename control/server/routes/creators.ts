@@ -7,7 +7,8 @@ import { viewOf } from '../http/accept.ts'
 import { answerJson } from '../http/answer.ts'
 import type { Route } from '../http/app.ts'
 import { objectIn, readBody } from '../http/body.ts'
-import { targetOf, writeOptionsOf } from '../http/handler.ts'
+import { targetOf } from '../http/handler.ts'
+import { writeOptionsOf } from '../http/options.ts'
 
 /** Returns the answer. */
 export type Creator = (target: Target, body: Record<string, unknown>, options: WriteOptions) => Promise<object>

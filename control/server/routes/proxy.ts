@@ -9,7 +9,7 @@ import type { Endpoints as EndpointsType, Pod as PodType, Service as ServiceType
 import type { Core } from '../core.ts'
 import type { Route } from '../http/app.ts'
 import { readBytes } from '../http/body.ts'
-import type { Exchange } from '../http/handler.ts'
+import type { Exchange } from '../http/request.ts'
 import { type AgentTls, agentOf, callAgent } from './agent.ts'
 
 const answerWithinMs = 30_000

@@ -11,7 +11,8 @@ import { viewOf } from '../http/accept.ts'
 import { answerJson } from '../http/answer.ts'
 import type { Route } from '../http/app.ts'
 import { objectIn, readBody } from '../http/body.ts'
-import { readPatch, targetOf, writeOptionsOf } from '../http/handler.ts'
+import { readPatch, targetOf } from '../http/handler.ts'
+import { writeOptionsOf } from '../http/options.ts'
 import { merge } from '../patch.ts'
 
 const schema = schemaOf({ group: 'autoscaling', version: 'v1', kind: 'Scale' })

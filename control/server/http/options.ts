@@ -1,0 +1,68 @@
+// What clients say beside the object: options in the query or in a body of their own.
+
+import { StatusError } from '#api/errors.ts'
+import { type FieldValidation, isObject } from '#api/schema/decode.ts'
+import type { WriteOptions } from '../call.ts'
+import type { DeleteOptions } from '../delete.ts'
+import { readBody } from './body.ts'
+import type { Exchange } from './request.ts'
+
+export function writeOptionsOf({ url, user, info, request }: Exchange): WriteOptions {
+  const { searchParams } = url
+  const manager = searchParams.get('fieldManager') || (request.headers.get('user-agent') ?? '').split('/')[0] || 'unknown'
+  if (manager.length > 128) throw invalidOption('fieldManager', 'Too long: may not be more than 128 bytes')
+  return {
+    user,
+    subresource: info.subresource,
+    dryRun: dryRunOf(searchParams.getAll('dryRun')),
+    fieldManager: manager,
+    fieldValidation: fieldValidationOf(searchParams.get('fieldValidation')),
+    warnings: [],
+  }
+}
+
+const invalidOption = (field: string, why: string) =>
+  new StatusError('Invalid', `CreateOptions.meta.k8s.io "" is invalid: ${field}: ${why}`)
+
+function dryRunOf(values: readonly unknown[]): boolean {
+  for (const value of values) {
+    if (value !== 'All') throw invalidOption('dryRun', `Unsupported value: ${JSON.stringify(value)}: supported values: "All"`)
+  }
+  return values.length > 0
+}
+
+function fieldValidationOf(value: string | null): FieldValidation {
+  if (!value) return 'Warn'
+  if (value === 'Ignore' || value === 'Warn' || value === 'Strict') return value
+  throw invalidOption('fieldValidation', `Unsupported value: ${JSON.stringify(value)}: supported values: "Ignore", "Strict", "Warn"`)
+}
+
+const policies = ['Foreground', 'Background', 'Orphan'] as const
+const isPolicy = (value: unknown): value is (typeof policies)[number] => policies.includes(value as never)
+
+export async function deleteOptionsOf({ request, url }: Exchange): Promise<DeleteOptions> {
+  const { value } = request.body ? await readBody(request) : { value: undefined }
+  if (value !== undefined && !isObject(value)) throw new StatusError('BadRequest', 'the body of a delete must be DeleteOptions')
+  const given = (name: string): unknown => value?.[name] ?? url.searchParams.get(name) ?? undefined
+  const grace = given('gracePeriodSeconds')
+  const seconds = grace === undefined || grace === '' ? undefined : Number(grace)
+  if (seconds !== undefined && !Number.isSafeInteger(seconds))
+    throw new StatusError('BadRequest', `gracePeriodSeconds: ${String(grace)} is not a whole number`)
+  const orphan = given('orphanDependents')
+  const policy =
+    given('propagationPolicy') ?? (orphan === undefined ? undefined : orphan === true || orphan === 'true' ? 'Orphan' : 'Background')
+  if (policy !== undefined && !isPolicy(policy)) {
+    throw new StatusError(
+      'Invalid',
+      `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
+    )
+  }
+  const dryRun = value?.dryRun ?? url.searchParams.getAll('dryRun')
+  const preconditions = isObject(value?.preconditions) ? (value.preconditions as NonNullable<DeleteOptions['preconditions']>) : undefined
+  return {
+    ...(seconds !== undefined && { gracePeriodSeconds: Math.max(seconds, 0) }),
+    ...(policy && { propagationPolicy: policy }),
+    ...(preconditions && { preconditions }),
+    dryRun: dryRunOf(Array.isArray(dryRun) ? dryRun : [dryRun]),
+  }
+}
