@@ -34,6 +34,7 @@ const applets = [
   'ls',
   'yes',
   'head',
+  'nc',
 ]
 
 /** Why such tests cannot run here, or false. */
