@@ -6,7 +6,7 @@ import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import { type Frontend, frontendsOf, type ServiceError, serviceNameLabel } from './frontends.ts'
 import type { ProxyFamily } from './layout.ts'
 
-type Meaning = ReturnType<typeof frontendsOf> & { service: Service; slices: readonly EndpointSlice[] }
+type Meaning = ReturnType<typeof frontendsOf> & { slices: readonly EndpointSlice[] }
 
 /** By family and the frontend's key. Of two services that claim the same, the older has it. */
 type Wanted = { frontends: Map<string, Map<string, Frontend>>; errors: ServiceError[] }
@@ -15,20 +15,20 @@ export type Desired = (services: readonly Service[], slices: readonly EndpointSl
 
 export const desiredFrontends = (options: { nodeName: string; families: readonly ProxyFamily[] }): Desired => {
   const families = new Set(options.families)
-  let known = new Map<string, Meaning>()
+  let known = new Map<Service, Meaning>()
   return (services, slices) => {
     const byService = groupByService(slices)
-    const meanings = new Map<string, Meaning>()
+    const meanings = new Map<Service, Meaning>()
     const frontends = new Map(options.families.map((family) => [family as string, new Map<string, Frontend>()]))
     const errors: ServiceError[] = []
     for (const service of services) {
-      const key = `${service.metadata.namespace}/${service.metadata.name}`
-      const own = byService.get(key) ?? none
-      let meaning = known.get(key)
-      if (meaning?.service !== service || !sameObjects(meaning.slices, own))
-        meaning = { service, slices: own, ...frontendsOf(service, own, { nodeName: options.nodeName, families }) }
-      meanings.set(key, meaning)
-      errors.push(...meaning.errors)
+      const { namespace = '', name } = service.metadata
+      const own = byService.get(namespace)?.get(name) ?? none
+      let meaning = known.get(service)
+      if (!meaning || !sameObjects(meaning.slices, own))
+        meaning = { slices: own, ...frontendsOf(service, own, { nodeName: options.nodeName, families }) }
+      meanings.set(service, meaning)
+      for (const error of meaning.errors) errors.push(error)
       for (const frontend of meaning.frontends) claim(frontends.get(frontend.family) as Map<string, Frontend>, frontend, errors)
     }
     known = meanings
@@ -40,9 +40,12 @@ const none: readonly EndpointSlice[] = []
 
 const claim = (frontends: Map<string, Frontend>, frontend: Frontend, errors: ServiceError[]): void => {
   const other = frontends.get(frontend.key)
-  const [first, second] = other && precedes(other.service, frontend.service) ? [other, frontend] : [frontend, other]
+  if (!other) {
+    frontends.set(frontend.key, frontend)
+    return
+  }
+  const [first, second] = precedes(other.service, frontend.service) ? [other, frontend] : [frontend, other]
   frontends.set(frontend.key, first)
-  if (!second) return
   const { namespace, name } = first.service.metadata
   errors.push({ service: second.service, reason: `${second.key} is taken by service ${namespace}/${name}` })
 }
@@ -52,15 +55,18 @@ const precedes = (a: Service, b: Service): boolean => {
   return order(a) <= order(b)
 }
 
-const groupByService = (slices: readonly EndpointSlice[]): Map<string, EndpointSlice[]> => {
-  const groups = new Map<string, EndpointSlice[]>()
+/** By namespace and name: strings that exist, so that none is made for each of thousands. */
+const groupByService = (slices: readonly EndpointSlice[]): Map<string, Map<string, EndpointSlice[]>> => {
+  const groups = new Map<string, Map<string, EndpointSlice[]>>()
   for (const slice of slices) {
-    const name = slice.metadata.labels?.[serviceNameLabel]
+    const { namespace = '', labels } = slice.metadata
+    const name = labels?.[serviceNameLabel]
     if (name === undefined) continue
-    const key = `${slice.metadata.namespace}/${name}`
-    const group = groups.get(key)
-    if (group) group.push(slice)
-    else groups.set(key, [slice])
+    let group = groups.get(namespace)
+    if (!group) groups.set(namespace, (group = new Map()))
+    const own = group.get(name)
+    if (own) own.push(slice)
+    else group.set(name, [slice])
   }
   return groups
 }

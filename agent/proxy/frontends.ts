@@ -2,7 +2,7 @@
 // a protocol, a port), each with the backends that serve it from here.
 
 import type { Service, ServicePort } from '#api/types/core-v1.gen.ts'
-import type { Endpoint, EndpointSlice } from '#api/types/discovery-v1.gen.ts'
+import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import { canonicalAddress } from './address.ts'
 import type { ProxyFamily } from './layout.ts'
 
@@ -60,7 +60,7 @@ export const frontendsOf = (
       if (!options.families.has(family)) continue
       const all = endpointsOf(slices, port, family, service, options.nodeName, fail)
       const anywhere = usable(all)
-      const here = internalLocal || externalLocal ? usable(all.filter(({ backend }) => backend.local)) : []
+      const here = internalLocal || externalLocal ? usable(all.filter(({ local }) => local)) : []
       const add = (address: string | undefined, number: number, isLocal: boolean, reach: 'lb' | 'local') => {
         const backends = isLocal ? here : anywhere
         frontends.push({
@@ -108,12 +108,14 @@ const loadBalancerIPs = (service: Service, fail: (reason: string) => void): stri
   return []
 }
 
-type Candidate = { backend: Backend; ready: boolean; fallback: boolean }
+/** `fallback`: still serves while it terminates. */
+type Candidate = Backend & { ready: boolean; readonly fallback: boolean }
 
 /** Ready endpoints; if there are none, those that still serve while they terminate. */
-const usable = (candidates: readonly Candidate[]): Backend[] => {
+const usable = (candidates: readonly Candidate[]): readonly Backend[] => {
+  if (candidates.every(({ ready }) => ready)) return candidates
   const ready = candidates.filter((candidate) => candidate.ready)
-  return (ready.length > 0 ? ready : candidates.filter((candidate) => candidate.fallback)).map(({ backend }) => backend)
+  return ready.length > 0 ? ready : candidates.filter(({ fallback }) => fallback)
 }
 
 /** Each once, in the order of their addresses, whatever the order of the slices. */
@@ -125,37 +127,38 @@ const endpointsOf = (
   nodeName: string,
   fail: (reason: string) => void,
 ): Candidate[] => {
-  const found = new Map<string, Candidate>()
+  const found: Candidate[] = []
+  const type = family === 'ip' ? 'IPv4' : 'IPv6'
   for (const slice of slices) {
-    if (slice.addressType !== (family === 'ip' ? 'IPv4' : 'IPv6')) continue
+    if (slice.addressType !== type) continue
     for (const { name = '', protocol = 'TCP', port } of slice.ports ?? []) {
       if (port === undefined || name !== (servicePort.name ?? '') || protocol !== (servicePort.protocol ?? 'TCP')) continue
-      for (const endpoint of slice.endpoints ?? []) {
-        const [address] = endpoint.addresses
-        const canonical = address === undefined ? undefined : canonicalAddress(address)
+      for (const { addresses, conditions, nodeName: runsOn } of slice.endpoints ?? []) {
+        const address = addresses[0] ?? ''
+        const canonical = canonicalAddress(address)
         if (canonical?.family !== family) {
-          fail(`endpoint address ${address} is not ${slice.addressType}`)
+          fail(`endpoint address ${address} is not ${type}`)
           continue
         }
-        const candidate = {
-          backend: { address: canonical.text, port, local: endpoint.nodeName === nodeName },
-          ...stateOf(endpoint, service),
-        }
-        const key = `${canonical.text} ${port}`
-        const other = found.get(key)
-        // Of an endpoint that moves between slices, the state that serves counts.
-        if (!other || (!other.ready && candidate.ready)) found.set(key, candidate)
+        const ready = conditions?.ready ?? service.spec?.publishNotReadyAddresses ?? true
+        const fallback = conditions?.terminating === true && (conditions.serving ?? ready)
+        found.push({ address: canonical.text, port, local: runsOn === nodeName, ready, fallback })
       }
     }
   }
-  if (found.size < 2) return [...found.values()]
-  return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, candidate]) => candidate)
+  return withoutTwins(found.sort(byAddress))
 }
 
-const stateOf = ({ conditions }: Endpoint, service: Service): { ready: boolean; fallback: boolean } => {
-  const serving = conditions?.serving ?? conditions?.ready ?? true
-  return {
-    ready: conditions?.ready ?? service.spec?.publishNotReadyAddresses ?? true,
-    fallback: serving && conditions?.terminating === true,
+const byAddress = (a: Backend, b: Backend): number => (a.address < b.address ? -1 : a.address > b.address ? 1 : a.port - b.port)
+
+/** Of an endpoint that is in two slices while it moves, the state that serves counts. */
+const withoutTwins = (sorted: Candidate[]): Candidate[] => {
+  let kept = 0
+  for (const candidate of sorted) {
+    const last = sorted[kept - 1]
+    if (kept > 0 && last && byAddress(last, candidate) === 0) last.ready ||= candidate.ready
+    else sorted[kept++] = candidate
   }
+  sorted.length = kept
+  return sorted
 }
