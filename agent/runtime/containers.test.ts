@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fakeClock } from '#api/clock.fake.ts'
 import { readLogs } from './logs/read.ts'
+import { runsWith } from './process.ts'
 import { exitOf, needsContainers, run, testRuntime } from './testing.ts'
 
 const options = { skip: needsContainers }
@@ -215,7 +216,9 @@ test('a container whose monitor dies is ended and told', options, async (t) => {
   const { runtime, spec, dir } = await testRuntime(t, { clock })
   const { id } = await runtime.start(spec())
   const exit = exitOf(runtime, id)
-  process.kill(Number(readFileSync(join(dir, 'containers/by-id', id, 'conmon.pid'), 'utf8')), 'SIGKILL')
+  const monitor = Number(readFileSync(join(dir, 'containers/by-id', id, 'conmon.pid'), 'utf8'))
+  process.kill(monitor, 'SIGKILL')
+  while (runsWith(monitor, id)) await new Promise((resolve) => setImmediate(resolve))
   await clock.advance(10_000)
   assert.equal((await exit).exitCode, 137)
 })

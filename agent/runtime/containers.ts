@@ -1,6 +1,5 @@
 // The runtime of a node: all containers in one folder, and what happens to them.
 
-import { existsSync } from 'node:fs'
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Mounts } from 'nft-js'
@@ -25,7 +24,7 @@ export type RuntimeOptions = {
   mounts: Mounts
   clock: Clock
   log: Log
-  /** Names in PATH or absolute paths. */
+  /** The OCI runtime by its absolute path: conmon takes no other. */
   programs?: { conmon?: string; runtime?: string }
   /** When a log file is set aside, and how many are kept with the current one. */
   logs?: { maxBytes: number; maxFiles: number }
@@ -45,7 +44,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const exits = new ExitDir(join(dir, 'exits'))
   const closing = new AbortController()
   const env: Environment = {
-    programs: { conmon: options.programs?.conmon ?? 'conmon', runtime: findProgram(options.programs?.runtime ?? 'runc'), runtimeRoot },
+    programs: { conmon: options.programs?.conmon ?? 'conmon', runtime: options.programs?.runtime ?? '/usr/sbin/runc', runtimeRoot },
     host: await readHost(cgroups),
     cgroups,
     mounts,
@@ -155,12 +154,6 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
       exits.close()
     },
   }
-}
-
-/** conmon wants an absolute path. */
-function findProgram(name: string): string {
-  const dirs = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/usr/bin'].filter(Boolean)
-  return name.includes('/') ? name : (dirs.map((dir) => join(dir, name)).find((path) => existsSync(path)) ?? `/usr/sbin/${name}`)
 }
 
 const until = (closing: AbortSignal, signal?: AbortSignal) => (signal ? AbortSignal.any([closing, signal]) : closing)

@@ -93,8 +93,8 @@ async function overChannels(req: IncomingMessage, socket: Duplex, head: Buffer, 
     Duplex,
     Duplex,
   ]
-  // An empty first message tells that the connection stands.
-  ;(request.stdout ? stdout : request.stderr ? stderr : error).write(Buffer.alloc(0))
+  // An empty first message tells old clients that the connection stands; kubectl's v5 is not ready for one so early.
+  if (!protocol.halfClose) (request.stdout ? stdout : request.stderr ? stderr : error).write(Buffer.alloc(0))
   return {
     ...(request.stdin && { stdin }),
     ...(request.stdout && { stdout }),

@@ -10,6 +10,7 @@ export type Headers = Record<string, string>
 const longestBlock = 64 << 10
 /** A deflate block is stored with at most this many bytes (RFC 1951, 3.2.4). */
 const longestStored = 0xffff
+const emptyBlock = Buffer.from([0, 0, 0, 0xff, 0xff])
 
 /**
  * Writes blocks that any inflater reads, without deflating: the few bytes of a stream's headers are not
@@ -32,6 +33,8 @@ export class HeaderWriter {
       head.writeUInt16LE(~stored.length & 0xffff, 3)
       pieces.push(head, stored)
     }
+    // As a deflater's sync flush ends: Go's inflater hands out what it has only when it meets this.
+    pieces.push(emptyBlock)
     return Buffer.concat(pieces)
   }
 }

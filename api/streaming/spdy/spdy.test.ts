@@ -108,6 +108,12 @@ test('headers: several blocks of one compressor, ours and a real one', async () 
     assert.deepEqual({ ...(await reader.read(writer.write(headers))) }, expected)
   }
   reader.close()
+  // Each ends in a sync flush, and the zlib header comes once.
+  const golden = new HeaderWriter()
+  assert.deepEqual(
+    [golden.write({}).toString('hex'), golden.write({}).toString('hex')],
+    ['7801000400fbff00000000000000ffff', '000400fbff00000000000000ffff'],
+  )
 
   const deflate = createDeflate({ dictionary })
   const compressed = async (raw: Buffer) => {
