@@ -2,6 +2,7 @@
 // where the controllers are mounted one by one. Paths are relative to the parent, e.g.
 // `kubepods/burstable/pod<uid>`; '' is the parent itself. Everything is idempotent.
 
+import { constants } from 'node:fs'
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join, normalize } from 'node:path'
 import type { Resources } from './runtime.ts'
@@ -64,8 +65,8 @@ function v2(parent: string, root: string): Cgroups {
   const at = (relative: string, file = '') => join(root, below(parent, relative), file)
   const limit = async (relative: string, resources: Resources) => {
     const { cpuShares, cpuQuotaMicros, cpuPeriodMicros = defaultPeriod, memoryBytes, pids } = resources
-    await set(at(relative, 'cpu.weight'), cpuShares === undefined ? 100 : cpuWeight(cpuShares))
-    await set(at(relative, 'cpu.max'), `${cpuQuotaMicros ?? 'max'} ${cpuPeriodMicros}`)
+    await set(at(relative, 'cpu.weight'), cpuShares === undefined ? 100 : cpuWeight(cpuShares), cpuShares !== undefined)
+    await set(at(relative, 'cpu.max'), `${cpuQuotaMicros ?? 'max'} ${cpuPeriodMicros}`, cpuQuotaMicros !== undefined)
     await set(at(relative, 'memory.max'), memoryBytes ?? 'max', memoryBytes !== undefined)
     await set(at(relative, 'pids.max'), pids ?? 'max', pids !== undefined)
   }
@@ -85,8 +86,8 @@ function v2(parent: string, root: string): Cgroups {
       await limit(relative, resources)
     },
     limit,
-    remove: (relative) => removeTree(at(relative)),
-    processes: (relative) => processesOf(at(relative)),
+    remove: async (relative) => removeTree(at(relative)),
+    processes: async (relative) => processesOf(at(relative)),
     async stats(relative) {
       const [cpu, usage, memory] = await Promise.all(['cpu.stat', 'memory.current', 'memory.stat'].map((f) => readText(at(relative, f))))
       if (!cpu && !usage) return undefined
@@ -104,10 +105,10 @@ function v1(parent: string, hierarchies: Hierarchy[]): Cgroups {
   }
   const limited = ['cpu', 'memory', 'pids']
   const limit = async (relative: string, resources: Resources) => {
-    const { cpuShares = 1024, cpuQuotaMicros = -1, cpuPeriodMicros = defaultPeriod, memoryBytes, pids } = resources
+    const { cpuShares, cpuQuotaMicros = -1, cpuPeriodMicros = defaultPeriod, memoryBytes, pids } = resources
     const [cpu, memory, tasks] = limited.map((controller) => dirOf(controller, relative))
     if (cpu) {
-      await set(join(cpu, 'cpu.shares'), cpuShares)
+      await set(join(cpu, 'cpu.shares'), cpuShares ?? 1024, cpuShares !== undefined)
       // Absent where the kernel has no CFS bandwidth control.
       await set(join(cpu, 'cpu.cfs_period_us'), cpuPeriodMicros, cpuQuotaMicros > 0)
       await set(join(cpu, 'cpu.cfs_quota_us'), cpuQuotaMicros, cpuQuotaMicros > 0)
@@ -159,7 +160,7 @@ function below(parent: string, relative: string): string {
 /** Writes a control file; unless `required`, a host that lacks the file or the controller does without. */
 async function set(file: string, value: string | number, required = true): Promise<void> {
   try {
-    await writeFile(file, String(value), { flag: 'r+' })
+    await writeFile(file, String(value), { flag: constants.O_WRONLY | constants.O_TRUNC })
   } catch (error) {
     if (required) throw error
   }

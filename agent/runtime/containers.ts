@@ -71,6 +71,8 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     })
     if (!keep) containers.delete(name)
   }
+  // Of a container that was removed while its monitor was still writing.
+  for (const name of await exits.list()) if (!containers.has(name)) await exits.forget(name)
 
   const lookAround = async () => {
     for (const name of await exits.list()) notice(name)
