@@ -33,7 +33,7 @@ export {
 } from './nftables/index.ts'
 export { connectPackets, type PacketSocket } from './packets.ts'
 export { addAddress, deleteAddress, type InterfaceAddress } from './rtnetlink/address.ts'
-export { addBridge, addVeth, addVxlan, deleteLink, type Link, setLink } from './rtnetlink/link.ts'
+export { addBridge, addVeth, addVxlan, deleteLink, type Link, setBridgePort, setLink } from './rtnetlink/link.ts'
 export {
   deleteForwardingEntry,
   deleteNeighbour,

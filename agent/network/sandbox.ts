@@ -4,7 +4,19 @@
 
 import { mkdir, open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { addAddress, addRoute, addVeth, deleteLink, type Link, namespaces, openRtnetlink, type Rtnetlink, SysError, setLink } from 'nft-js'
+import {
+  addAddress,
+  addRoute,
+  addVeth,
+  deleteLink,
+  type Link,
+  namespaces,
+  openRtnetlink,
+  type Rtnetlink,
+  SysError,
+  setBridgePort,
+  setLink,
+} from 'nft-js'
 import { macOf, vethName } from './names.ts'
 import type { PodSandbox } from './network.ts'
 
@@ -46,6 +58,9 @@ export const connect = async (wiring: Wiring, pod: { uid: string; net: string; a
   try {
     const make = [
       addVeth({ name, mtu, master: bridge, peer: { name: podLink, netnsFd: netns.fd, mtu, address: macOf(pod.address) } }),
+      // Where br_netfilter is on, a pod's packet to itself through a Service is translated before it is
+      // routed, and goes back out of the port it came from.
+      setBridgePort(name, { hairpin: true }),
       setLink(name, { alias: `pod ${pod.uid}`, ipv6LinkLocal: false, up: true }),
     ]
     if (await rt.link(name)) await rt.run([deleteLink(name)], { tolerate: ['ENODEV'] })

@@ -22,6 +22,9 @@ const IFLA = {
 }
 const IFLA_INFO_KIND = 1
 const IFLA_INFO_DATA = 2
+const IFLA_INFO_SLAVE_KIND = 4
+const IFLA_INFO_SLAVE_DATA = 5
+const IFLA_BRPORT_MODE = 4
 const VETH_INFO_PEER = 1
 const IFLA_INET6_ADDR_GEN_MODE = 8
 const IFLA_VXLAN = { ID: 1, LOCAL: 4, LEARNING: 7, PORT: 15, LOCAL6: 17 }
@@ -143,6 +146,23 @@ export const setLink = (
     w.attrU8(IFLA_INET6_ADDR_GEN_MODE, settings.ipv6LinkLocal ? 0 : 1)
     w.unnest(inet6)
     w.unnest(spec)
+  },
+})
+
+/** Settings of a bridge's port, once the link is one. `hairpin`: frames may leave by the port they came in. */
+export const setBridgePort = (which: Which, { hairpin }: { hairpin: boolean }): Command => ({
+  type: RTM_NEWLINK, // RTM_SETLINK leaves a port's settings alone
+  flags: 0,
+  detail: `set bridge port ${which}`,
+  write(w) {
+    writeInfo(w, { index: typeof which === 'number' ? which : 0 })
+    if (typeof which === 'string') w.attrString(IFLA.IFNAME, which)
+    const info = w.nest(IFLA.LINKINFO)
+    w.attrString(IFLA_INFO_SLAVE_KIND, 'bridge')
+    const data = w.nest(IFLA_INFO_SLAVE_DATA)
+    w.attrU8(IFLA_BRPORT_MODE, hairpin ? 1 : 0)
+    w.unnest(data)
+    w.unnest(info)
   },
 })
 
