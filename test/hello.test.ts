@@ -100,7 +100,12 @@ for (const k of kubectls) {
     await eventually(async () => assert.equal((await names(k)).length, 2))
     await k('set', 'env', 'deployment/hello', 'COLOUR=blue')
     await k('rollout', 'status', 'deployment/hello', '--timeout=60s')
-    const [pod = ''] = await names(k)
+    // The old ones are still on their way out.
+    const [pod = ''] = await eventually(async () => {
+      const left = await names(k)
+      assert.equal(left.length, 2)
+      return left
+    })
     assert.equal((await k('exec', pod, '--', 'sh', '-c', 'echo $COLOUR')).trim(), 'blue')
     assert.match(await k('rollout', 'history', 'deployment/hello'), /\n1 .*\n2 /)
     await k('rollout', 'undo', 'deployment/hello')
