@@ -14,6 +14,7 @@ const key = ['ip daddr', 'meta l4proto', 'th dport'] as const
 const services: SetSpec = { name: 'services', key: ['ipv4_addr', 'inet_proto', 'inet_service'], data: 'verdict' }
 const backends: SetSpec = { name: 'backends', key: [...key, 'numgen random mod 1'], data: ['ip daddr', 'th dport'] }
 const networks: SetSpec = { name: 'networks', key: ['ipv4_addr'], flags: ['interval'] }
+const ranges: SetSpec = { name: 'ranges', key: ['ipv4_addr', 'inet_proto', 'inet_service'], flags: ['interval'] }
 const seen: SetSpec = { name: 'seen', key: ['ipv4_addr'], flags: ['dynamic', 'timeout'], timeoutMs: 90_000, size: 2 }
 const one = (address: string, verdict: 'accept' | 'drop' | `goto ${string}` = 'drop') =>
   new Elements(services).add([address, 'tcp', 80], verdict)
@@ -192,6 +193,41 @@ export const nftConformance = (name: string, open: (t: TestContext) => Promise<N
     assert.deepEqual(
       Array.from({ length: elements?.count ?? 0 }, (_, row) => elements?.text(row)),
       ['10.0.0.0/8', '12.0.0.1'],
+    )
+  })
+
+  check('fields of a concatenation are intervals each', async (nft) => {
+    const all = new Elements(ranges)
+      .add(['10.0.0.0/8', 'tcp', '80-90'])
+      .add(['10.0.0.0/8', 'udp', 53])
+      .add(['11.0.0.1-11.0.0.6', 'tcp', 80])
+    await nft.run([
+      t.add(),
+      t.addSet(ranges),
+      t.addElements(all),
+      t.addChain({ name: 'c' }),
+      t.addRule('c', s.rule(s.match('ct direction', 'reply'), s.contained(['ip daddr', 'meta l4proto', 'th sport'], 'ranges'), s.leave)),
+    ])
+    await nft.run([
+      t.deleteElements(new Elements(ranges).add(['10.0.0.0/8', 'tcp', '80-90'])),
+      t.addElements(new Elements(ranges).add(['10.0.0.0/9', 'tcp', '80-90'])),
+    ])
+    assert.equal(
+      await dump(nft),
+      `table ip conformance {
+\tset ranges {
+\t\ttype ipv4_addr . inet_proto . inet_service
+\t\tflags interval
+\t\telements = { 10.0.0.0/9 . tcp . 80-90,
+\t\t\t     10.0.0.0/8 . udp . 53,
+\t\t\t     11.0.0.1-11.0.0.6 . tcp . 80 }
+\t}
+
+\tchain c {
+\t\tct direction reply ip daddr . meta l4proto . th sport @ranges return
+\t}
+}
+`,
     )
   })
 

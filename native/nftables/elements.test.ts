@@ -79,6 +79,12 @@ test('statements are the expressions that nft makes of them', () => {
     'payload load 2b @ transport header + 2 => reg 9',
     'dynset update reg_key 1 set seen timeout 3600000ms',
   ])
+  assert.deepEqual(of(s.match('ct direction', 'reply'), s.goto('replies')), [
+    'ct load direction => reg 1',
+    'cmp eq reg 1 0x00000001',
+    'immediate reg 0 goto -> replies',
+  ])
   assert.throws(() => s.match('ct state', 'newish'), TypeError)
+  assert.throws(() => s.match('ct direction', 'sideways'), TypeError)
   assert.throws(() => s.match('ip saddr', '10.0.0.0/33'), TypeError)
 })

@@ -4,8 +4,8 @@
 import { type DatatypeName, datatypes } from './datatype.ts'
 import type { Expression } from './expression.ts'
 
-/** Types that only rules know: bit sets and the kind of an address. */
-export type SelectorType = DatatypeName | 'ct_state' | 'ct_status' | 'fib_addrtype'
+/** Types that only rules know: bit sets, a packet's direction in its connection, and the kind of an address. */
+export type SelectorType = DatatypeName | 'ct_state' | 'ct_status' | 'ct_dir' | 'fib_addrtype'
 
 type Source = {
   type: SelectorType
@@ -39,6 +39,7 @@ const sources = {
   'meta l4proto': meta('inet_proto', 'l4proto', 16),
   'ct state': { type: 'ct_state', load: { name: 'ct', key: 'state' } },
   'ct status': { type: 'ct_status', load: { name: 'ct', key: 'status' } },
+  'ct direction': { type: 'ct_dir', load: { name: 'ct', key: 'direction' } },
   'fib daddr type': { type: 'fib_addrtype', load: { name: 'fib', result: 'type', flags: 2 } },
 } satisfies Record<string, Source>
 

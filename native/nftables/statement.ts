@@ -16,10 +16,11 @@ export const rule = (...statements: readonly Statement[]): RuleSpec => ({ expres
 /** The same rule with a comment (at most 127 bytes), which nft shows. */
 export const commented = (comment: string, spec: RuleSpec): RuleSpec => ({ ...spec, comment })
 
-/** Constants that nft has names for: IP_CT_*, IPS_*, RTN_*. */
+/** Constants that nft has names for: IP_CT_*, IPS_*, IP_CT_DIR_*, RTN_*. */
 export const named: Partial<Record<SelectorType, Record<string, number>>> = {
   ct_state: { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 },
   ct_status: { expected: 1, 'seen-reply': 2, assured: 4, confirmed: 8, snat: 16, dnat: 32, dying: 512 },
+  ct_dir: { original: 0, reply: 1 },
   fib_addrtype: { unspec: 0, unicast: 1, local: 2, broadcast: 3, anycast: 4, multicast: 5, blackhole: 6, unreachable: 7, prohibit: 8 },
 }
 
@@ -39,6 +40,7 @@ export const match = (selector: Selector, ...test: readonly [Value] | readonly [
   const text = String(value)
   if (text.startsWith('@')) return [into, { name: 'lookup', set: text.slice(1), sreg: 0, ...(op === '!=' && { inverted: true }) }]
   if (type === 'ct_state' || type === 'ct_status') return [into, ...matchBits(type, op, text)]
+  if (type === 'ct_dir') return [into, { name: 'cmp', op, sreg: 0, data: Uint8Array.of(constant(type, text)) }]
   if (type === 'fib_addrtype') return [into, { name: 'cmp', op, sreg: 0, data: u32(constant(type, text)) }]
   if (type === 'ifname' && text.endsWith('*'))
     return [into, { name: 'cmp', op, sreg: 0, data: bytes(type, text.slice(0, -1), text.length - 1) }]
