@@ -14,6 +14,16 @@ export class Faults {
     this.#add(field, 'FieldValueInvalid', `Invalid value: ${spell(value)}`, detail)
   }
 
+  /** `value` is of another type than `detail` wants. */
+  mistyped(field: string, value: unknown, detail: string): void {
+    this.#add(field, 'FieldValueTypeInvalid', `Invalid value: ${spell(value)}`, detail)
+  }
+
+  /** Wrong as a whole, where no one value is to blame. */
+  wrong(field: string, detail: string): void {
+    this.#add(field, 'FieldValueInvalid', 'Invalid value', detail)
+  }
+
   notSupported(field: string, value: unknown, supported: readonly string[]): void {
     const list = supported.map((s) => JSON.stringify(s)).join(', ')
     this.#add(field, 'FieldValueNotSupported', `Unsupported value: ${spell(value)}`, `supported values: ${list}`)

@@ -71,7 +71,7 @@ export type Assembly = {
 export async function assemble({ store, pki, clock, log, serviceCidr, staticTokens = [] }: AssemblyOptions): Promise<Assembly> {
   const resources = new Resources(builtinKinds)
   const cache = new WatchCache({ store, log, clock })
-  await cache.start(resources.all())
+  await cache.start(resources.kept())
   const admission: Admission[] = []
   const core = new Core({ store, cache, resources, admission, clock })
   const peek = (kind: Kind, ref: { namespace?: string; name: string }) => {

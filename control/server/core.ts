@@ -16,6 +16,7 @@ import { clone, type Item } from './item.ts'
 import { type Patch, patched } from './patch.ts'
 import { type Listed, type ListQuery, Reader } from './read.ts'
 import { checkKind, type Resource, type Resources } from './resource.ts'
+import { inward, kept, keptAt, outward, shown, shownFeed, shownList } from './versions.ts'
 import type { WatchCache } from './watch-cache.ts'
 import { type Stored, Writer } from './write.ts'
 
@@ -45,33 +46,40 @@ export class Core {
     return this.#deps.cache.revision
   }
 
-  get(target: Target, resourceVersion?: string): Promise<Item> {
-    return this.#reader.get(target, resourceVersion)
+  async get(target: Target, resourceVersion?: string): Promise<Item> {
+    return shown(target.resource, await this.#reader.get(keptAt(target), resourceVersion))
   }
 
   /** From the cache as it is; a moment old at worst. */
   cached(target: Target): Item | undefined {
-    return this.#reader.cached(target)
+    const item = this.#reader.cached(keptAt(target))
+    return item && shown(target.resource, item)
   }
 
-  list(query: ListQuery): Promise<Listed> {
-    return this.#reader.list(query)
+  async list(query: ListQuery): Promise<Listed> {
+    return shownList(query.resource, await this.#reader.list({ ...query, resource: kept(query.resource) }))
   }
 
-  watch(query: WatchQuery): Promise<AsyncGenerator<Sent[]>> {
-    return openFeed(this.#deps, query)
+  async watch(query: WatchQuery): Promise<AsyncGenerator<Sent[]>> {
+    const feed = await openFeed(this.#deps, { ...query, resource: kept(query.resource) })
+    return query.resource.stored ? shownFeed(query.resource, feed) : feed
   }
 
-  create(resource: Resource, namespace: string | undefined, object: KubeObject, options: WriteOptions): Promise<Item> {
-    return this.#writer.create(resource, namespace, object, options)
+  async create(resource: Resource, namespace: string | undefined, object: KubeObject, options: WriteOptions): Promise<Item> {
+    return shown(resource, await this.#writer.create(kept(resource), namespace, inward(resource, object), options))
   }
 
-  update(target: Target, options: WriteOptions, change: (current: Stored) => Stored | Promise<Stored>): Promise<Item> {
-    return this.#writer.update(target, options, change)
+  async update(target: Target, options: WriteOptions, change: (current: Stored) => Stored | Promise<Stored>): Promise<Item> {
+    const { resource } = target
+    if (!resource.stored) return await this.#writer.update(target, options, change)
+    const item = await this.#writer.update(keptAt(target), options, async (current) =>
+      inward(resource, await change(outward(resource, current))),
+    )
+    return shown(resource, item)
   }
 
   patch(target: Target, patch: Patch, options: WriteOptions): Promise<Item> {
-    return this.#writer.update(target, options, (current) => {
+    return this.update(target, options, (current) => {
       const pinned = current.metadata.resourceVersion
       const result = patched(target.resource, current, patch, options)
       // Only a patch that names a version is meant for that one alone.
@@ -82,8 +90,11 @@ export class Core {
 
   /** Server-side apply; makes the object where there is none. */
   async apply(target: Target, body: unknown, options: WriteOptions & { force?: boolean }): Promise<{ item: Item; created: boolean }> {
-    const { resource, namespace } = target
-    const configuration = configurationOf(target, body, options)
+    const { namespace } = target
+    const resource = kept(target.resource)
+    const { converts } = target.resource.spec
+    const given = configurationOf(target, body, options)
+    const configuration = converts ? (converts.toStored(given as KubeObject & JsonObject) as KubeObject & JsonObject) : given
     const { fieldManager: manager = '', force = false, subresource } = options
     const managed = { ...options, managed: true }
     const apply = (live: Stored | undefined) => {
@@ -104,31 +115,34 @@ export class Core {
     }
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return { item: await this.#writer.update(target, managed, apply), created: false }
+        return { item: shown(target.resource, await this.#writer.update(keptAt(target), managed, apply)), created: false }
       } catch (error) {
         if (!isStatus(error, 'NotFound') || subresource) throw error
       }
       try {
-        return { item: await this.#writer.create(resource, namespace, clone(apply(undefined)), managed), created: true }
+        const item = await this.#writer.create(resource, namespace, clone(apply(undefined)), managed)
+        return { item: shown(target.resource, item), created: true }
       } catch (error) {
         if (!isStatus(error, 'AlreadyExists') || attempt === mostAttempts) throw error
       }
     }
   }
 
-  delete(target: Target, user: User, options: DeleteOptions = {}): Promise<Deleted> {
-    return this.#deleter.delete(target, user, options)
+  async delete(target: Target, user: User, options: DeleteOptions = {}): Promise<Deleted> {
+    const { gone, item } = await this.#deleter.delete(keptAt(target), user, options)
+    return { gone, item: shown(target.resource, item) }
   }
 
   /** What was selected, as it was. */
   async deleteCollection(query: ListQuery, user: User, options: DeleteOptions = {}): Promise<Listed> {
-    const listed = await this.#reader.list(query)
+    const resource = kept(query.resource)
+    const listed = await this.#reader.list({ ...query, resource })
     const queue = listed.items.values()
     const worker = async () => {
       for (const { object } of queue) {
         const { namespace, name } = object.metadata
         try {
-          await this.#deleter.delete({ resource: query.resource, namespace, name }, user, options)
+          await this.#deleter.delete({ resource, namespace, name }, user, options)
         } catch (error) {
           // Somebody else was faster.
           if (!(error instanceof StatusError && error.reason === 'NotFound')) throw error
@@ -136,7 +150,7 @@ export class Core {
       }
     }
     await Promise.all(Array.from({ length: Math.min(deletionsAtOnce, listed.items.length) }, worker))
-    return listed
+    return shownList(query.resource, listed)
   }
 }
 

@@ -44,7 +44,7 @@ export function inProcessClient({ core, user, creators }: InProcessDeps): Client
   })
   return {
     async kinds() {
-      return core.resources.all().map(({ kind, verbs }): ServedKind => ({ ...kind, verbs }))
+      return core.resources.kept().map(({ kind, verbs }): ServedKind => ({ ...kind, verbs }))
     },
     async get<T extends KubeObject>(kind: Kind<T>, ref: Ref, { signal }: { signal?: AbortSignal } = {}): Promise<T> {
       signal?.throwIfAborted()

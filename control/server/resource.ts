@@ -17,23 +17,28 @@ export type Resource = {
   /** Keys of its objects in the store start with this. */
   readonly prefix: string
   readonly verbs: readonly string[]
+  /** Where these objects are kept in another version: that one, under this one's name. See versions.ts. */
+  readonly stored?: Resource
 }
 
 /** The root of everything that objects are kept under. */
 export const registryPrefix = '/registry/'
 
-function resourceOf(spec: KindSpec): Resource {
+function resourceOf(spec: KindSpec, kept: (kind: Kind) => Resource): Resource {
   const { kind } = spec
   const schema = schemaOf(kind)
   if (!schema) throw new Error(`the schema table has no ${kind.kind} in ${apiVersionOf(kind)}`)
+  const name = resourceName(kind)
+  const stored = spec.converts && kept(spec.converts.stored)
   return {
     spec,
     kind,
     schema,
     apiVersion: apiVersionOf(kind),
-    name: resourceName(kind),
-    prefix: `${registryPrefix}${kind.group || 'core'}/${kind.plural}/`,
+    name,
+    prefix: stored?.prefix ?? `${registryPrefix}${kind.group || 'core'}/${kind.plural}/`,
     verbs: spec.verbs ?? allVerbs,
+    ...(stored && { stored: { ...stored, spec: { ...stored.spec, fields: { ...stored.spec.fields, ...spec.fields } }, kind, name } }),
   }
 }
 
@@ -59,7 +64,7 @@ export class Resources {
   readonly #byKind = new Map<string, Resource>()
 
   constructor(specs: readonly KindSpec[]) {
-    for (const spec of specs) this.#add(resourceOf(spec))
+    for (const spec of specs) this.#add(resourceOf(spec, (kind) => this.of(kind)))
   }
 
   #add(resource: Resource): void {
@@ -80,6 +85,11 @@ export class Resources {
 
   all(): Resource[] {
     return [...this.#byPath.values()]
+  }
+
+  /** All objects once: without the versions that are not the one kept. */
+  kept(): Resource[] {
+    return this.all().filter((resource) => !resource.stored)
   }
 }
 

@@ -7,6 +7,7 @@ import { invalid, isStatus, StatusError } from '#api/errors.ts'
 import { Faults, same } from '#api/kinds/faults.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import { validateMeta, validateMetaUpdate } from '#api/kinds/meta.ts'
+import type { KindSpec } from '#api/kinds/spec.ts'
 import { trackUpdate } from '#api/patch/apply/track.ts'
 import { setDefaults } from '#api/schema/defaults.ts'
 import { type Admission, mutateAll, type Review, validateAll } from '#control/admission/admission.ts'
@@ -125,7 +126,7 @@ export class Writer {
     const pinned = settleMeta(target, object, previous)
     if (subresource === 'status') keepAllBut(object, previous, 'status')
     // A binding tells in the status, too, that the pod has its node.
-    else if (spec.status && subresource !== 'binding') keepStatus(object, previous)
+    else if (spec.status && !writesStatus(spec, subresource)) keepStatus(object, previous)
     applyDefaults(resource, object)
     spec.prepareUpdate?.(object, previous, subresource)
     try {
@@ -253,6 +254,9 @@ function settleMeta({ resource, name, namespace }: Target, object: Stored, previ
   delete meta.selfLink
   return pinned
 }
+
+const writesStatus = ({ subresources }: KindSpec, subresource: string): boolean =>
+  subresource === 'binding' || (subresources?.find((s) => s.name === subresource)?.status ?? false)
 
 function keepStatus(object: Stored, previous: Stored): void {
   if (previous.status === undefined) delete object.status

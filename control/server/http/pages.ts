@@ -73,7 +73,7 @@ export function serverMetrics({ cache, resources }: { cache: WatchCache; resourc
       if (verb !== 'watch') durations.observe({ verb, resource: label }, seconds)
     },
     async page() {
-      for (const resource of resources.all()) {
+      for (const resource of resources.kept()) {
         objects.set({ resource: resource.name }, cache.of(resource).size)
         watchers.set({ resource: resource.name }, cache.of(resource).watchers)
       }

@@ -1,0 +1,17 @@
+import type { ClusterRoleBinding as ClusterRoleBindingType } from '../types/rbac-v1.gen.ts'
+import { isPathSegment } from './forms.ts'
+import { ClusterRoleBinding } from './index.ts'
+import { bindingColumns, defaultBinding, validateBinding, validateRoleRef } from './rbac-rules.ts'
+import type { KindSpec } from './spec.ts'
+
+export const clusterRoleBinding: KindSpec<ClusterRoleBindingType> = {
+  kind: ClusterRoleBinding,
+  singular: 'clusterrolebinding',
+  nameRule: isPathSegment,
+  columns: bindingColumns,
+  defaults: defaultBinding,
+  validate(binding, faults) {
+    validateBinding(binding, false, faults)
+  },
+  validateUpdate: validateRoleRef,
+}

@@ -1,0 +1,31 @@
+import type { ControllerRevision as ControllerRevisionType } from '../types/apps-v1.gen.ts'
+import { ageColumn, nameColumn, none } from './columns.ts'
+import { ControllerRevision } from './index.ts'
+import { isDns1123Subdomain } from './names.ts'
+import type { KindSpec } from './spec.ts'
+
+function controllerOf({ metadata }: ControllerRevisionType): string {
+  const owner = metadata.ownerReferences?.find((o) => o.controller)
+  if (!owner) return none
+  const group = owner.apiVersion.includes('/') ? `.${owner.apiVersion.split('/')[0]}` : ''
+  return `${owner.kind}${group}`.toLowerCase() + `/${owner.name}`
+}
+
+export const controllerRevision: KindSpec<ControllerRevisionType> = {
+  kind: ControllerRevision,
+  singular: 'controllerrevision',
+  nameRule: isDns1123Subdomain,
+  columns: [
+    nameColumn,
+    { name: 'Controller', cell: controllerOf },
+    { name: 'Revision', type: 'integer', cell: (r) => r.revision },
+    ageColumn,
+  ],
+  validate(r, faults) {
+    if (r.data === undefined || r.data === null) faults.required('data', 'data is mandatory')
+    faults.notNegative('revision', r.revision)
+  },
+  validateUpdate(next, previous, faults) {
+    faults.immutable('data', next.data, previous.data)
+  },
+}

@@ -1,0 +1,30 @@
+import { compareQuantity } from '../quantity.ts'
+import type { CSIStorageCapacity as CapacityType } from '../types/storage-v1.gen.ts'
+import { nameColumn } from './columns.ts'
+import { CSIStorageCapacity } from './index.ts'
+import { isDns1123Subdomain } from './names.ts'
+import type { KindSpec } from './spec.ts'
+import { validateLabelSelector } from './workload.ts'
+
+export const csiStorageCapacity: KindSpec<CapacityType> = {
+  kind: CSIStorageCapacity,
+  singular: 'csistoragecapacity',
+  nameRule: isDns1123Subdomain,
+  columns: [
+    nameColumn,
+    { name: 'StorageClassName', cell: (c) => c.storageClassName },
+    { name: 'Capacity', cell: (c) => c.capacity ?? '<unset>' },
+  ],
+  validate(c, faults) {
+    if (c.nodeTopology) validateLabelSelector('nodeTopology', c.nodeTopology, faults)
+    faults.each('storageClassName', c.storageClassName, isDns1123Subdomain(c.storageClassName))
+    for (const field of ['capacity', 'maximumVolumeSize'] as const) {
+      const amount = c[field]
+      if (amount !== undefined && compareQuantity(amount, '0') < 0) faults.invalid(field, amount, 'must be greater than or equal to 0')
+    }
+  },
+  validateUpdate(next, previous, faults) {
+    faults.immutable('nodeTopology', next.nodeTopology, previous.nodeTopology)
+    faults.immutable('storageClassName', next.storageClassName, previous.storageClassName)
+  },
+}

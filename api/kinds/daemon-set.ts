@@ -1,0 +1,77 @@
+import type { DaemonSet as DaemonSetType } from '../types/apps-v1.gen.ts'
+import { ageColumn, labelsText, nameColumn, templateColumns } from './columns.ts'
+import type { Faults } from './faults.ts'
+import { DaemonSet } from './index.ts'
+import { isDns1123Subdomain } from './names.ts'
+import { defaultPodSpec } from './pod-template.ts'
+import type { KindSpec } from './spec.ts'
+import { validatePodTemplate, validateRunsForever, validateTemplateSelector } from './template-validation.ts'
+import { isZero, validateIntOrPercent } from './workload.ts'
+
+export const daemonSet: KindSpec<DaemonSetType> = {
+  kind: DaemonSet,
+  singular: 'daemonset',
+  shortNames: ['ds'],
+  categories: ['all'],
+  status: true,
+  generation: true,
+  nameRule: isDns1123Subdomain,
+  columns: [
+    nameColumn,
+    { name: 'Desired', type: 'integer', cell: (d) => d.status?.desiredNumberScheduled ?? 0 },
+    { name: 'Current', type: 'integer', cell: (d) => d.status?.currentNumberScheduled ?? 0 },
+    { name: 'Ready', type: 'integer', cell: (d) => d.status?.numberReady ?? 0 },
+    { name: 'Up-to-date', type: 'integer', cell: (d) => d.status?.updatedNumberScheduled ?? 0 },
+    { name: 'Available', type: 'integer', cell: (d) => d.status?.numberAvailable ?? 0 },
+    { name: 'Node Selector', cell: (d) => labelsText(d.spec.template.spec?.nodeSelector) },
+    ageColumn,
+    ...templateColumns<DaemonSetType>(
+      (d) => d.spec.template.spec?.containers ?? [],
+      (d) => d.spec.selector,
+    ),
+  ],
+  defaults({ spec }) {
+    if (!spec) return
+    spec.revisionHistoryLimit ??= 10
+    spec.updateStrategy ??= {}
+    spec.updateStrategy.type ??= 'RollingUpdate'
+    if (spec.updateStrategy.type === 'RollingUpdate') {
+      spec.updateStrategy.rollingUpdate ??= {}
+      spec.updateStrategy.rollingUpdate.maxUnavailable ??= 1
+      spec.updateStrategy.rollingUpdate.maxSurge ??= 0
+    }
+    if (spec.template?.spec) defaultPodSpec(spec.template.spec)
+  },
+  prepareCreate(d) {
+    d.status = { currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 }
+  },
+  validate(d, faults) {
+    const { spec } = d
+    if (!spec) return faults.required('spec')
+    validateTemplateSelector(spec, 'empty selector is invalid for daemonset', faults)
+    validatePodTemplate('spec.template', spec.template, faults)
+    validateRunsForever(spec.template, 'DaemonSet', faults)
+    faults.notNegative('spec.minReadySeconds', spec.minReadySeconds)
+    validateStrategy(spec.updateStrategy, faults)
+    faults.notNegative('spec.revisionHistoryLimit', spec.revisionHistoryLimit)
+  },
+  validateUpdate(next, previous, faults) {
+    faults.immutable('spec.selector', next.spec.selector, previous.spec.selector)
+  },
+}
+
+function validateStrategy({ type, rollingUpdate }: DaemonSetType['spec']['updateStrategy'], faults: Faults): void {
+  const at = 'spec.updateStrategy'
+  if (type === 'OnDelete') return
+  if (type !== 'RollingUpdate') return faults.notSupported(`${at}.type`, type, ['RollingUpdate', 'OnDelete'])
+  if (!rollingUpdate) return faults.required(`${at}.rollingUpdate`)
+  const { maxUnavailable, maxSurge } = rollingUpdate
+  for (const [name, value] of Object.entries({ maxUnavailable, maxSurge })) {
+    validateIntOrPercent(`${at}.rollingUpdate.${name}`, value, faults)
+    if (typeof value === 'string' && Number.parseInt(value, 10) > 100)
+      faults.invalid(`${at}.rollingUpdate.${name}`, value, 'must not be greater than 100%')
+  }
+  if (!isZero(maxUnavailable) && !isZero(maxSurge))
+    faults.invalid(`${at}.rollingUpdate.maxSurge`, maxSurge, 'may not be set when maxUnavailable is non-zero')
+  if (isZero(maxUnavailable) && isZero(maxSurge)) faults.required(`${at}.rollingUpdate.maxUnavailable`, 'cannot be 0 when maxSurge is 0')
+}

@@ -1,0 +1,34 @@
+import type { IPAddress as IPAddressType } from '../types/networking-v1.gen.ts'
+import { nameColumn, none } from './columns.ts'
+import { isPathSegment } from './forms.ts'
+import { IPAddress } from './index.ts'
+import { isDns1123Subdomain, isIP } from './names.ts'
+import type { KindSpec } from './spec.ts'
+
+function parentText({ spec }: IPAddressType): string {
+  const ref = spec.parentRef
+  if (!ref) return none
+  const resource = `${ref.resource ?? ''}${ref.group ? `.${ref.group}` : ''}`.toLowerCase()
+  return [resource, ...(ref.namespace ? [ref.namespace] : []), ref.name ?? ''].join('/')
+}
+
+export const ipAddress: KindSpec<IPAddressType> = {
+  kind: IPAddress,
+  singular: 'ipaddress',
+  shortNames: ['ip'],
+  nameRule: isIP,
+  columns: [nameColumn, { name: 'ParentRef', cell: parentText }],
+  validate({ spec }, faults) {
+    const ref = spec?.parentRef
+    if (!ref) return faults.required('spec.parentRef')
+    if (ref.group) faults.each('spec.parentRef.group', ref.group, isDns1123Subdomain(ref.group))
+    for (const field of ['resource', 'name', 'namespace'] as const) {
+      const value = ref[field]
+      if (value) faults.each(`spec.parentRef.${field}`, value, isPathSegment(value))
+      else if (field !== 'namespace') faults.required(`spec.parentRef.${field}`)
+    }
+  },
+  validateUpdate(next, previous, faults) {
+    faults.immutable('spec.parentRef', next.spec.parentRef, previous.spec.parentRef)
+  },
+}

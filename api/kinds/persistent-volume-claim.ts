@@ -1,0 +1,110 @@
+import { compareQuantity } from '../quantity.ts'
+import type { PersistentVolumeClaim as ClaimType } from '../types/core-v1.gen.ts'
+import { accessModesText, storageClassOf, validateAccessModes, validateVolumeMode } from './access-modes.ts'
+import { ageColumn, nameColumn } from './columns.ts'
+import { type Faults, same } from './faults.ts'
+import { PersistentVolumeClaim } from './index.ts'
+import { isDns1123Subdomain } from './names.ts'
+import type { KindSpec } from './spec.ts'
+import { validateLabelSelector } from './workload.ts'
+
+/** For a claim of its own, and for those in the templates of a stateful set. */
+export function defaultClaim(claim: ClaimType): void {
+  if (!claim.spec) return
+  claim.spec.volumeMode ??= 'Filesystem'
+  claim.status ??= {}
+  claim.status.phase ??= 'Pending'
+}
+
+export const persistentVolumeClaim: KindSpec<ClaimType> = {
+  kind: PersistentVolumeClaim,
+  singular: 'persistentvolumeclaim',
+  shortNames: ['pvc'],
+  status: true,
+  nameRule: isDns1123Subdomain,
+  columns: [
+    nameColumn,
+    { name: 'Status', cell: (c) => (c.metadata.deletionTimestamp ? 'Terminating' : (c.status?.phase ?? '')) },
+    { name: 'Volume', cell: (c) => c.spec.volumeName ?? '' },
+    { name: 'Capacity', cell: (c) => (c.spec.volumeName ? (c.status?.capacity?.storage ?? '0') : '') },
+    { name: 'Access Modes', cell: (c) => (c.spec.volumeName ? accessModesText(c.status?.accessModes) : '') },
+    { name: 'StorageClass', cell: storageClassOf },
+    { name: 'VolumeAttributesClass', cell: (c) => c.spec.volumeAttributesClassName ?? '<unset>' },
+    ageColumn,
+    { name: 'VolumeMode', wide: true, cell: (c) => c.spec.volumeMode ?? '<unset>' },
+  ],
+  defaults(claim) {
+    defaultClaim(claim)
+    // The two ways to name a source of data say the same, unless the newer one reaches into another namespace.
+    const { spec } = claim
+    if (!spec) return
+    if (spec.dataSource && !spec.dataSourceRef) spec.dataSourceRef = { ...spec.dataSource }
+    else if (spec.dataSourceRef && !spec.dataSource && spec.dataSourceRef.namespace === undefined)
+      spec.dataSource = { ...spec.dataSourceRef }
+  },
+  prepareCreate(claim) {
+    claim.status = { phase: 'Pending' }
+  },
+  validate({ spec }, faults) {
+    if (!spec) return faults.required('spec')
+    validateAccessModes('spec.accessModes', spec.accessModes, 'at least 1 access mode is required', faults)
+    if (spec.selector) validateLabelSelector('spec.selector', spec.selector, faults)
+    const storage = spec.resources?.requests?.storage
+    if (storage === undefined) faults.required('spec.resources[storage]')
+    else if (compareQuantity(storage, '0') <= 0) faults.invalid('spec.resources[storage]', storage, 'must be greater than zero')
+    if (spec.storageClassName) faults.each('spec.storageClassName', spec.storageClassName, isDns1123Subdomain(spec.storageClassName))
+    validateVolumeMode(spec.volumeMode, faults)
+    validateSources(spec, faults)
+    if (spec.volumeAttributesClassName)
+      faults.each('spec.volumeAttributesClassName', spec.volumeAttributesClassName, isDns1123Subdomain(spec.volumeAttributesClassName))
+  },
+  validateUpdate(next, previous, faults, subresource) {
+    if (subresource === 'status') return
+    const bound = previous.status?.phase === 'Bound'
+    if (!same(fixedPart(next, previous, bound), fixedPart(previous, previous, bound)))
+      faults.forbidden('spec', 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims')
+    const [before, after] = [previous.spec.resources?.requests?.storage, next.spec.resources?.requests?.storage]
+    if (
+      bound &&
+      before &&
+      after &&
+      compareQuantity(after, before) < 0 &&
+      compareQuantity(after, previous.status.capacity?.storage ?? before) <= 0
+    )
+      faults.forbidden('spec.resources.requests.storage', 'field can not be less than status.capacity')
+  },
+}
+
+/** All of a claim's spec that an update may not change. The binder sets the volume once, and a bound claim may grow. */
+function fixedPart({ spec }: ClaimType, previous: ClaimType, bound: boolean): unknown {
+  return {
+    ...spec,
+    volumeName: previous.spec.volumeName ? spec.volumeName : undefined,
+    storageClassName: previous.spec.storageClassName === undefined ? undefined : spec.storageClassName,
+    ...(bound && {
+      volumeAttributesClassName: undefined,
+      resources: { ...spec.resources, requests: { ...spec.resources?.requests, storage: '' } },
+    }),
+  }
+}
+
+function validateSources({ dataSource, dataSourceRef }: ClaimType['spec'], faults: Faults): void {
+  for (const [name, source] of Object.entries({ dataSource, dataSourceRef })) {
+    if (!source) continue
+    const at = `spec.${name}`
+    if (!source.name) faults.required(`${at}.name`)
+    if (!source.kind) faults.required(`${at}.kind`)
+    if (!source.apiGroup && source.kind !== 'PersistentVolumeClaim')
+      faults.invalid(at, source.kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup")
+  }
+  if (!dataSource || !dataSourceRef) return
+  if (dataSourceRef.namespace !== undefined)
+    faults.invalid('spec', 'dataSource', 'may not be specified when dataSourceRef.namespace is specified')
+  else if (
+    !same(
+      { ...dataSource, apiGroup: dataSource.apiGroup || undefined },
+      { ...dataSourceRef, apiGroup: dataSourceRef.apiGroup || undefined },
+    )
+  )
+    faults.invalid('spec', 'dataSource', 'must match dataSourceRef')
+}

@@ -1,0 +1,38 @@
+import type { PodDisruptionBudget as BudgetType } from '../types/policy-v1.gen.ts'
+import { ageColumn, nameColumn } from './columns.ts'
+import { PodDisruptionBudget } from './index.ts'
+import { isDns1123Subdomain } from './names.ts'
+import type { KindSpec } from './spec.ts'
+import { validateIntOrPercent, validateLabelSelector } from './workload.ts'
+
+export const podDisruptionBudget: KindSpec<BudgetType> = {
+  kind: PodDisruptionBudget,
+  singular: 'poddisruptionbudget',
+  shortNames: ['pdb'],
+  status: true,
+  generation: true,
+  nameRule: isDns1123Subdomain,
+  columns: [
+    nameColumn,
+    { name: 'Min Available', cell: (b) => String(b.spec.minAvailable ?? 'N/A') },
+    { name: 'Max Unavailable', cell: (b) => String(b.spec.maxUnavailable ?? 'N/A') },
+    { name: 'Allowed Disruptions', type: 'integer', cell: (b) => b.status?.disruptionsAllowed ?? 0 },
+    ageColumn,
+  ],
+  prepareCreate(b) {
+    b.status = { disruptionsAllowed: 0, currentHealthy: 0, desiredHealthy: 0, expectedPods: 0 }
+  },
+  validate({ spec }, faults) {
+    const { minAvailable, maxUnavailable, selector, unhealthyPodEvictionPolicy: policy } = spec ?? {}
+    if (minAvailable !== undefined && maxUnavailable !== undefined)
+      faults.invalid('spec', spec, 'minAvailable and maxUnavailable cannot be both set')
+    for (const [name, value] of Object.entries({ minAvailable, maxUnavailable })) {
+      if (value === undefined) continue
+      validateIntOrPercent(`spec.${name}`, value, faults)
+      if (typeof value === 'string' && Number.parseInt(value, 10) > 100)
+        faults.invalid(`spec.${name}`, value, 'must not be greater than 100%')
+    }
+    if (selector) validateLabelSelector('spec.selector', selector, faults)
+    if (policy !== undefined) faults.oneOf('spec.unhealthyPodEvictionPolicy', policy, ['AlwaysAllow', 'IfHealthyBudget'])
+  },
+}

@@ -1,0 +1,69 @@
+import { matchesLabels } from '../selector/label.ts'
+import type { ReplicationController as ReplicationControllerType } from '../types/core-v1.gen.ts'
+import { ageColumn, labelsText, nameColumn, templateColumns } from './columns.ts'
+import { ReplicationController } from './index.ts'
+import { isDns1123Subdomain } from './names.ts'
+import { defaultPodSpec } from './pod-template.ts'
+import type { KindSpec } from './spec.ts'
+import { validatePodTemplate, validateRunsForever } from './template-validation.ts'
+import { replicas } from './workload.ts'
+
+const matches = (selector: Record<string, string>, labels: Record<string, string>) =>
+  matchesLabels(
+    Object.entries(selector).map(([key, value]) => ({ key, operator: 'in' as const, values: [value] })),
+    labels,
+  )
+
+export const replicationController: KindSpec<ReplicationControllerType> = {
+  kind: ReplicationController,
+  singular: 'replicationcontroller',
+  shortNames: ['rc'],
+  categories: ['all'],
+  status: true,
+  generation: true,
+  scale: {
+    replicas: (r) => r.spec.replicas ?? 0,
+    setReplicas: replicas.setReplicas as (r: ReplicationControllerType, count: number) => void,
+    statusReplicas: (r) => r.status?.replicas ?? 0,
+    selector: (r) => labelsText(r.spec.selector),
+  },
+  nameRule: isDns1123Subdomain,
+  columns: [
+    nameColumn,
+    { name: 'Desired', type: 'integer', cell: (r) => r.spec.replicas ?? 0 },
+    { name: 'Current', type: 'integer', cell: (r) => r.status?.replicas ?? 0 },
+    { name: 'Ready', type: 'integer', cell: (r) => r.status?.readyReplicas ?? 0 },
+    ageColumn,
+    ...templateColumns<ReplicationControllerType>(
+      (r) => r.spec.template?.spec?.containers ?? [],
+      (r) => (r.spec.selector ? { matchLabels: r.spec.selector } : undefined),
+    ),
+  ],
+  fields: { 'status.replicas': (r) => String(r.status?.replicas ?? 0) },
+  defaults(r) {
+    const { spec } = r
+    if (!spec) return
+    const labels = spec.template?.metadata?.labels
+    if (labels) {
+      if (Object.keys(spec.selector ?? {}).length === 0) spec.selector = { ...labels }
+      if (Object.keys(r.metadata.labels ?? {}).length === 0) r.metadata.labels = { ...labels }
+    }
+    spec.replicas ??= 1
+    if (spec.template?.spec) defaultPodSpec(spec.template.spec)
+  },
+  prepareCreate(r) {
+    r.status = { replicas: 0 }
+  },
+  validate({ spec }, faults) {
+    if (!spec) return faults.required('spec')
+    faults.notNegative('spec.minReadySeconds', spec.minReadySeconds)
+    if (Object.keys(spec.selector ?? {}).length === 0) faults.required('spec.selector')
+    faults.notNegative('spec.replicas', spec.replicas)
+    if (!spec.template) return faults.required('spec.template')
+    const labels = spec.template.metadata?.labels ?? {}
+    if (spec.selector && !matches(spec.selector, labels))
+      faults.invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')
+    validatePodTemplate('spec.template', spec.template, faults)
+    validateRunsForever(spec.template, 'ReplicationController', faults)
+  },
+}

@@ -1,0 +1,32 @@
+import type { ResourceClaim as ClaimType } from '../types/resource-v1.gen.ts'
+import { ageColumn, nameColumn } from './columns.ts'
+import { defaultDevices, validateDevices } from './device-request.ts'
+import { ResourceClaim } from './index.ts'
+import { isDns1123Subdomain } from './names.ts'
+import type { KindSpec } from './spec.ts'
+
+function stateText({ metadata, status }: ClaimType): string {
+  const deleted = metadata.deletionTimestamp ? ['deleted'] : []
+  if (!status?.allocation) return deleted[0] ?? 'pending'
+  return [...deleted, 'allocated', ...(status.reservedFor?.length ? ['reserved'] : [])].join(',')
+}
+
+export const resourceClaim: KindSpec<ClaimType> = {
+  kind: ResourceClaim,
+  singular: 'resourceclaim',
+  status: true,
+  nameRule: isDns1123Subdomain,
+  columns: [nameColumn, { name: 'State', cell: stateText }, ageColumn],
+  defaults({ spec }) {
+    defaultDevices(spec?.devices)
+  },
+  prepareCreate(claim) {
+    claim.status = {}
+  },
+  validate({ spec }, faults) {
+    if (spec?.devices) validateDevices('spec.devices', spec.devices, faults)
+  },
+  validateUpdate(next, previous, faults) {
+    faults.immutable('spec', next.spec, previous.spec)
+  },
+}

@@ -1,0 +1,33 @@
+import { compareQuantity } from '../quantity.ts'
+import type { RuntimeClass as RuntimeClassType } from '../types/node-v1.gen.ts'
+import { ageColumn, nameColumn } from './columns.ts'
+import { same } from './faults.ts'
+import { RuntimeClass } from './index.ts'
+import { validateLabels } from './meta.ts'
+import { isDns1123Label, isDns1123Subdomain, isQualifiedName } from './names.ts'
+import type { KindSpec } from './spec.ts'
+import { validateTolerations } from './taints.ts'
+
+export const runtimeClass: KindSpec<RuntimeClassType> = {
+  kind: RuntimeClass,
+  singular: 'runtimeclass',
+  nameRule: isDns1123Subdomain,
+  columns: [nameColumn, { name: 'Handler', cell: (c) => c.handler }, ageColumn],
+  validate({ handler, overhead, scheduling }, faults) {
+    faults.each('handler', handler, isDns1123Label(handler))
+    for (const [name, amount] of Object.entries(overhead?.podFixed ?? {})) {
+      faults.each('overhead.podFixed', name, isQualifiedName(name))
+      if (compareQuantity(amount, '0') < 0) faults.invalid(`overhead.podFixed[${name}]`, amount, 'must be greater than or equal to 0')
+    }
+    if (!scheduling) return
+    validateLabels('scheduling.nodeSelector', scheduling.nodeSelector, faults)
+    const { tolerations = [] } = scheduling
+    validateTolerations('scheduling.tolerations', tolerations, faults)
+    for (const [i, toleration] of tolerations.entries()) {
+      if (tolerations.findIndex((t) => same(t, toleration)) < i) faults.duplicate(`scheduling.tolerations[${i}]`, toleration)
+    }
+  },
+  validateUpdate(next, previous, faults) {
+    faults.immutable('handler', next.handler, previous.handler)
+  },
+}

@@ -1,0 +1,117 @@
+import type { StatefulSet as StatefulSetType } from '../types/apps-v1.gen.ts'
+import { ageColumn, nameColumn, templateColumns } from './columns.ts'
+import { type Faults, same } from './faults.ts'
+import { StatefulSet } from './index.ts'
+import { isDns1123Subdomain } from './names.ts'
+import { defaultClaim } from './persistent-volume-claim.ts'
+import { defaultPodSpec } from './pod-template.ts'
+import type { KindSpec } from './spec.ts'
+import { validatePodTemplate, validateTemplateSelector } from './template-validation.ts'
+import { replicas, validateIntOrPercent } from './workload.ts'
+
+/** Fields of the spec that an update may change. */
+const open = [
+  'replicas',
+  'ordinals',
+  'template',
+  'updateStrategy',
+  'revisionHistoryLimit',
+  'persistentVolumeClaimRetentionPolicy',
+  'minReadySeconds',
+]
+
+export const statefulSet: KindSpec<StatefulSetType> = {
+  kind: StatefulSet,
+  singular: 'statefulset',
+  shortNames: ['sts'],
+  categories: ['all'],
+  status: true,
+  generation: true,
+  scale: replicas,
+  nameRule: isDns1123Subdomain,
+  columns: [
+    nameColumn,
+    { name: 'Ready', cell: (s) => `${s.status?.readyReplicas ?? 0}/${s.spec.replicas ?? 0}` },
+    ageColumn,
+    ...templateColumns<StatefulSetType>(
+      (s) => s.spec.template.spec?.containers ?? [],
+      (s) => s.spec.selector,
+    ).slice(0, 2),
+  ],
+  defaults({ spec }) {
+    if (!spec) return
+    spec.replicas ??= 1
+    spec.revisionHistoryLimit ??= 10
+    spec.podManagementPolicy ??= 'OrderedReady'
+    spec.updateStrategy ??= {}
+    spec.updateStrategy.type ??= 'RollingUpdate'
+    if (spec.updateStrategy.type === 'RollingUpdate') {
+      spec.updateStrategy.rollingUpdate ??= {}
+      spec.updateStrategy.rollingUpdate.partition ??= 0
+    }
+    spec.persistentVolumeClaimRetentionPolicy ??= {}
+    spec.persistentVolumeClaimRetentionPolicy.whenDeleted ??= 'Retain'
+    spec.persistentVolumeClaimRetentionPolicy.whenScaled ??= 'Retain'
+    for (const claim of spec.volumeClaimTemplates ?? []) {
+      claim.apiVersion = 'v1'
+      claim.kind = 'PersistentVolumeClaim'
+      defaultClaim(claim)
+    }
+    if (spec.template?.spec) defaultPodSpec(spec.template.spec)
+  },
+  prepareCreate(s) {
+    s.status = { replicas: 0, availableReplicas: 0 }
+  },
+  validate({ spec }, faults) {
+    if (!spec) return faults.required('spec')
+    if (!spec.podManagementPolicy) faults.required('spec.podManagementPolicy')
+    else if (spec.podManagementPolicy !== 'OrderedReady' && spec.podManagementPolicy !== 'Parallel')
+      faults.invalid('spec.podManagementPolicy', spec.podManagementPolicy, "must be 'OrderedReady' or 'Parallel'")
+    validateStrategy(spec.updateStrategy, faults)
+    validateRetention(spec.persistentVolumeClaimRetentionPolicy, faults)
+    faults.notNegative('spec.replicas', spec.replicas)
+    faults.notNegative('spec.minReadySeconds', spec.minReadySeconds)
+    faults.notNegative('spec.ordinals.start', spec.ordinals?.start)
+    validateTemplateSelector(spec, 'empty selector is invalid for statefulset', faults)
+    const claims = (spec.volumeClaimTemplates ?? []).map(({ metadata: { name } }) => ({ name, persistentVolumeClaim: { claimName: name } }))
+    const named = new Set(spec.template.spec?.volumes?.map((v) => v.name))
+    validatePodTemplate(
+      'spec.template',
+      spec.template,
+      faults,
+      // A claim takes the place of a volume of the same name.
+      claims.filter((claim) => !named.has(claim.name)),
+    )
+    const pod = spec.template.spec
+    if (pod && pod.restartPolicy !== 'Always') faults.notSupported('spec.template.spec.restartPolicy', pod.restartPolicy, ['Always'])
+    if (pod?.activeDeadlineSeconds !== undefined)
+      faults.forbidden('spec.template.spec.activeDeadlineSeconds', 'activeDeadlineSeconds in StatefulSet is not Supported')
+  },
+  validateUpdate(next, previous, faults) {
+    const fixed = ({ spec }: StatefulSetType) => Object.fromEntries(Object.entries(spec).filter(([name]) => !open.includes(name)))
+    if (!same(fixed(next), fixed(previous))) {
+      const names = open.map((name) => `'${name}'`)
+      faults.forbidden(
+        'spec',
+        `updates to statefulset spec for fields other than ${names.slice(0, -1).join(', ')} and ${names.at(-1)} are forbidden`,
+      )
+    }
+  },
+}
+
+function validateStrategy({ type, rollingUpdate }: StatefulSetType['spec']['updateStrategy'], faults: Faults): void {
+  const at = 'spec.updateStrategy'
+  if (type === 'OnDelete') {
+    if (rollingUpdate) faults.invalid(`${at}.rollingUpdate`, rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'")
+  } else if (type === 'RollingUpdate') {
+    faults.notNegative(`${at}.rollingUpdate.partition`, rollingUpdate?.partition)
+    if (rollingUpdate?.maxUnavailable !== undefined)
+      validateIntOrPercent(`${at}.rollingUpdate.maxUnavailable`, rollingUpdate.maxUnavailable, faults)
+  } else faults.invalid(at, { type, rollingUpdate }, "must be 'RollingUpdate' or 'OnDelete'")
+}
+
+function validateRetention(policy: StatefulSetType['spec']['persistentVolumeClaimRetentionPolicy'], faults: Faults): void {
+  for (const when of ['whenDeleted', 'whenScaled'] as const) {
+    faults.oneOf(`spec.persistentVolumeClaimRetentionPolicy.${when}`, policy?.[when], ['Retain', 'Delete'])
+  }
+}

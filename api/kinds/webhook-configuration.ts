@@ -1,0 +1,128 @@
+import type {
+  MutatingWebhookConfiguration as MutatingType,
+  MutatingWebhook,
+  ValidatingWebhookConfiguration as ValidatingType,
+  ValidatingWebhook,
+  WebhookClientConfig,
+} from '../types/admissionregistration-v1.gen.ts'
+import { defaultRules, validateConditions, validateRules } from './admission-rules.ts'
+import { ageColumn, nameColumn } from './columns.ts'
+import type { Faults } from './faults.ts'
+import { validateFullyQualifiedName } from './forms.ts'
+import { MutatingWebhookConfiguration, ValidatingWebhookConfiguration } from './index.ts'
+import { isDns1035Label, isDns1123Subdomain } from './names.ts'
+import type { Column, KindSpec } from './spec.ts'
+import { validateLabelSelector } from './workload.ts'
+
+const versions = ['v1', 'v1beta1']
+const mostSeconds = 30
+
+type Configuration = MutatingType | ValidatingType
+
+const columns: Column<Configuration>[] = [
+  nameColumn,
+  { name: 'Webhooks', type: 'integer', cell: (c) => c.webhooks?.length ?? 0 },
+  ageColumn,
+]
+
+function defaults({ webhooks }: Configuration): void {
+  for (const hook of webhooks ?? []) {
+    hook.failurePolicy ??= 'Fail'
+    hook.matchPolicy ??= 'Equivalent'
+    hook.namespaceSelector ??= {}
+    hook.objectSelector ??= {}
+    hook.timeoutSeconds ??= 10
+    defaultRules(hook.rules)
+    if (hook.clientConfig?.service) hook.clientConfig.service.port ??= 443
+  }
+}
+
+function validate({ webhooks }: Configuration, faults: Faults): void {
+  const names = new Set<string>()
+  for (const [i, hook] of (webhooks ?? []).entries()) {
+    const at = `webhooks[${i}]`
+    validateHook(at, hook, faults)
+    if (names.has(hook.name)) faults.duplicate(`${at}.name`, hook.name)
+    names.add(hook.name)
+  }
+}
+
+function validateHook(at: string, hook: MutatingWebhook | ValidatingWebhook, faults: Faults): void {
+  validateFullyQualifiedName(`${at}.name`, hook.name, faults)
+  validateRules(`${at}.rules`, hook.rules, faults)
+  faults.oneOf(`${at}.failurePolicy`, hook.failurePolicy, ['Fail', 'Ignore'])
+  faults.oneOf(`${at}.matchPolicy`, hook.matchPolicy, ['Equivalent', 'Exact'])
+  if (hook.sideEffects === undefined) faults.required(`${at}.sideEffects`, 'must specify one of None, NoneOnDryRun')
+  else faults.oneOf(`${at}.sideEffects`, hook.sideEffects, ['None', 'NoneOnDryRun'])
+  const seconds = hook.timeoutSeconds
+  if (seconds !== undefined && (seconds < 1 || seconds > mostSeconds))
+    faults.invalid(`${at}.timeoutSeconds`, seconds, `the timeout value must be between 1 and ${mostSeconds} seconds`)
+  if (hook.namespaceSelector) validateLabelSelector(`${at}.namespaceSelector`, hook.namespaceSelector, faults)
+  if (hook.objectSelector) validateLabelSelector(`${at}.objectSelector`, hook.objectSelector, faults)
+  validateClient(`${at}.clientConfig`, hook.clientConfig, faults)
+  validateVersions(`${at}.admissionReviewVersions`, hook.admissionReviewVersions, faults)
+  validateConditions(`${at}.matchConditions`, hook.matchConditions, faults)
+}
+
+function validateVersions(field: string, given: readonly string[] | undefined, faults: Faults): void {
+  if (!given?.length) return faults.required(field, `must specify one of ${versions.join(', ')}`)
+  for (const [i, version] of given.entries()) {
+    if (given.indexOf(version) < i) faults.invalid(`${field}[${i}]`, version, 'duplicate version')
+    faults.each(`${field}[${i}]`, version, isDns1035Label(version))
+  }
+  if (!given.some((v) => versions.includes(v))) faults.invalid(field, given, `must include at least one of ${versions.join(', ')}`)
+}
+
+/** Of webhooks for admission and conversion alike. */
+export function validateClient(at: string, { url, service }: WebhookClientConfig, faults: Faults): void {
+  if ((url === undefined) === (service === undefined)) faults.required(at, 'exactly one of url or service is required')
+  if (url !== undefined) validateUrl(`${at}.url`, url, faults)
+  if (!service) return
+  if (!service.name) faults.required(`${at}.service.name`, 'service name is required')
+  if (!service.namespace) faults.required(`${at}.service.namespace`, 'service namespace is required')
+  if (service.port !== undefined && (service.port < 1 || service.port > 65_535))
+    faults.invalid(`${at}.service.port`, service.port, 'port is not valid: must be between 1 and 65535, inclusive')
+  const { path } = service
+  if (path === undefined || path === '/') return
+  if (!path.startsWith('/')) return faults.invalid(`${at}.service.path`, path, "must start with a '/'")
+  for (const [i, step] of path.replace(/\/$/, '').slice(1).split('/').entries()) {
+    if (step === '') faults.invalid(`${at}.service.path`, path, `segment[${i}] may not be empty`)
+    for (const wrong of step === '' ? [] : isDns1123Subdomain(step)) faults.invalid(`${at}.service.path`, path, `segment[${i}]: ${wrong}`)
+  }
+}
+
+function validateUrl(field: string, text: string, faults: Faults): void {
+  const form = '; desired format: https://host[/path]'
+  if (!URL.canParse(text)) return faults.required(field, `url must be a valid URL${form}`)
+  const url = new URL(text)
+  if (url.protocol !== 'https:') faults.invalid(field, url.protocol.slice(0, -1), `'https' is the only allowed URL scheme${form}`)
+  if (!url.host) faults.invalid(field, url.host, `host must be specified${form}`)
+  if (url.username) faults.invalid(field, url.username, 'user information is not permitted in the URL')
+  if (url.hash) faults.invalid(field, url.hash.slice(1), 'fragments are not permitted in the URL')
+  if (url.search) faults.invalid(field, url.search.slice(1), 'query parameters are not permitted in the URL')
+}
+
+const common = { generation: true, nameRule: isDns1123Subdomain, columns, validate } as const
+
+export const validatingWebhookConfiguration: KindSpec<ValidatingType> = {
+  ...common,
+  kind: ValidatingWebhookConfiguration,
+  singular: 'validatingwebhookconfiguration',
+  defaults,
+}
+
+export const mutatingWebhookConfiguration: KindSpec<MutatingType> = {
+  ...common,
+  kind: MutatingWebhookConfiguration,
+  singular: 'mutatingwebhookconfiguration',
+  defaults(configuration) {
+    defaults(configuration)
+    for (const hook of configuration.webhooks ?? []) hook.reinvocationPolicy ??= 'Never'
+  },
+  validate(configuration, faults) {
+    validate(configuration, faults)
+    for (const [i, hook] of (configuration.webhooks ?? []).entries()) {
+      faults.oneOf(`webhooks[${i}].reinvocationPolicy`, hook.reinvocationPolicy, ['IfNeeded', 'Never'])
+    }
+  },
+}
