@@ -9,6 +9,7 @@ import { cleanupNetwork } from './network/cleanup.ts'
 import { places } from './places.ts'
 import { findProgram } from './program.ts'
 import { openProxy } from './proxy/proxy.ts'
+import { openRuleset } from './ruleset/ruleset.ts'
 import { openCgroups } from './runtime/cgroups.ts'
 import { openRuntime } from './runtime/containers.ts'
 import { mountsUnder } from './volumes/mount-table.ts'
@@ -51,7 +52,7 @@ async function removeRules(log: Log): Promise<void> {
   const conntrack = await openConntrack()
   try {
     const anywhere = { cluster: '0.0.0.0/0', pods: '0.0.0.0/0', services: '0.0.0.0/0' }
-    await openProxy({ nft, conntrack, log, nodeName: '', networks: { ip: anywhere } }).remove()
+    await openProxy({ ruleset: openRuleset(nft), conntrack, log, nodeName: '', networks: { ip: anywhere } }).remove()
   } finally {
     conntrack.close()
     nft.close()

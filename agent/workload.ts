@@ -22,6 +22,7 @@ import { allocatableOf } from './node/status.ts'
 import { places } from './places.ts'
 import { openPods } from './pods/pods.ts'
 import { openProxy } from './proxy/proxy.ts'
+import { openRuleset } from './ruleset/ruleset.ts'
 import type { Cgroups } from './runtime/cgroups.ts'
 import type { Runtime } from './runtime/runtime.ts'
 import { openObjects } from './volumes/objects.ts'
@@ -79,10 +80,11 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
     stack.defer(() => network.close())
     const nft = await openNft()
     stack.defer(() => nft.close())
+    const ruleset = openRuleset(nft)
     const conntrack = await openConntrack()
     stack.defer(() => conntrack.close())
     const networks = { ip: { cluster: options.clusterCIDR, pods: podCIDR, services: options.serviceCIDR } }
-    const proxy = openProxy({ nft, conntrack, log, nodeName, networks })
+    const proxy = openProxy({ ruleset, conntrack, log, nodeName, networks })
     stack.defer(() => proxy.close())
 
     const routes = coalesce(() => network.applyNodes([...nodes.list()]), { name: 'routes to nodes', clock, log })

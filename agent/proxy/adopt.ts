@@ -1,16 +1,7 @@
 // Finds in the kernel what an earlier run of the agent programmed, so that a restart changes nothing.
 
-import {
-  type ChainSpec,
-  chainOfVerdict,
-  describeExpression,
-  type Elements,
-  inTable,
-  type NftCommand,
-  type RuleSpec,
-  type SetSpec,
-  type Table,
-} from 'nft-js'
+import { chainOfVerdict, type Elements, inTable, type NftCommand, type SetSpec, type Table } from 'nft-js'
+import { sameBase, sameRules, sameSet } from '../ruleset/same.ts'
 import type { Protocol } from './frontends.ts'
 import { isBalancer, type Layout } from './layout.ts'
 import { foundation } from './plan.ts'
@@ -79,7 +70,7 @@ const repair = (layout: Layout, found: Table): NftCommand[] | undefined => {
   if (specs.length !== found.sets.length) return undefined
   for (const spec of specs) {
     const there = found.sets.find((set) => set.spec.name === spec.name)
-    if (!there || shape(there.spec) !== shape(spec)) return undefined
+    if (!there || !sameSet(there.spec, spec)) return undefined
   }
   const table = inTable(layout.table)
   const repairs: NftCommand[] = []
@@ -87,18 +78,10 @@ const repair = (layout: Layout, found: Table): NftCommand[] | undefined => {
   for (const chain of found.chains) {
     const constant = layout.chains.find(({ chain: { name } }) => name === chain.name)
     if (!constant && !isBalancer(chain.name)) return undefined
-    if (constant && base(constant.chain) !== base(chain)) return undefined
+    if (constant && !sameBase(constant.chain, chain)) return undefined
     missing.delete(chain.name)
     const rules = constant?.rules ?? layout.balancer(chain.name)
-    if (ruleKeys(rules) !== ruleKeys(chain.rules))
-      repairs.push(table.flushChain(chain.name), ...rules.map((rule) => table.addRule(chain.name, rule)))
+    if (!sameRules(rules, chain.rules)) repairs.push(table.flushChain(chain.name), ...rules.map((rule) => table.addRule(chain.name, rule)))
   }
   return missing.size > 0 ? undefined : repairs
 }
-
-const shape = (spec: SetSpec): string => JSON.stringify([spec.key, spec.data, spec.flags, spec.size, spec.timeoutMs])
-
-const base = ({ base }: ChainSpec): string => (base ? `${base.type} ${base.hook} ${base.priority} ${base.policy ?? 'accept'}` : '')
-
-const ruleKeys = (rules: readonly RuleSpec[]): string =>
-  rules.map((rule) => [...rule.expressions.map(describeExpression), rule.comment ?? ''].join('\n')).join('\n\n')

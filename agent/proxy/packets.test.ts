@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { openConntrack, openNft } from 'nft-js'
 import { needsRoot } from 'nft-js/testing/fresh-netns.ts'
 import { silent } from '#api/log.ts'
+import { openRuleset } from '../ruleset/ruleset.ts'
 import { networks, service, slice } from './fixtures.ts'
 import { clientAddress, nodeAddress, nodeNetwork, type Peer, podAddresses } from './network.fixture.ts'
 import { openProxy } from './proxy.ts'
@@ -18,7 +19,7 @@ const setup = async (t: TestContext) => {
     nft.close()
     conntrack.close()
   })
-  const proxy = () => openProxy({ nft, conntrack, log: silent, nodeName: 'here', networks })
+  const proxy = () => openProxy({ ruleset: openRuleset(nft), conntrack, log: silent, nodeName: 'here', networks })
   return { nft, proxy, ...peers }
 }
 

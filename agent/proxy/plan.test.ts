@@ -6,12 +6,13 @@ import { freshNetns, needsRoot } from 'nft-js/testing/fresh-netns.ts'
 import { silent } from '#api/log.ts'
 import type { Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
+import { openRuleset } from '../ruleset/ruleset.ts'
 import { networks, service, slice } from './fixtures.ts'
 import { openProxy } from './proxy.ts'
 
 const proxyOn = (nft: Nft, flows: unknown[] = []) =>
   openProxy({
-    nft,
+    ruleset: openRuleset(nft),
     conntrack: {
       async remove(...filters) {
         flows.push(...filters)

@@ -3,10 +3,11 @@
 // when someone else has changed something, so that a flushed ruleset is restored at the next call.
 // Calls may overlap; they run one after the other. Who calls gathers bursts of changes.
 
-import { type Conntrack, inTable, isSysError, type Nft, type NftCommand, NftError, type Table } from 'nft-js'
+import type { Conntrack, NftCommand, NftError } from 'nft-js'
 import type { Log } from '#api/log.ts'
 import type { Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
+import type { OwnTables, Ruleset, Step } from '../ruleset/ruleset.ts'
 import { adopt } from './adopt.ts'
 import { type Desired, desiredFrontends } from './desired.ts'
 import type { ServiceError } from './frontends.ts'
@@ -24,7 +25,7 @@ export interface Proxy extends AsyncDisposable {
 }
 
 export type ProxyOptions = {
-  nft: Nft
+  ruleset: Ruleset
   conntrack: Pick<Conntrack, 'remove'>
   log: Log
   nodeName: string
@@ -36,112 +37,74 @@ export type ProxyOptions = {
 
 /** The bit that Kubernetes' proxies have always used. */
 const defaultMark = 0x4000
-/** Others may change the ruleset between our look and our transaction. */
-const attempts = 10
 
 export const openProxy = (options: ProxyOptions): Proxy => new NftProxy(options)
 
-/** A family's table as last seen. */
-type Known = { layout: Layout; state: State; repairs: NftCommand[] }
+/** Each family's table as last seen. */
+type Known = readonly { layout: Layout; state: State; repairs: NftCommand[] }[]
 
 class NftProxy implements Proxy {
   readonly #options: ProxyOptions
-  readonly #layouts: Layout[]
   readonly #desired: Desired
-  #known: Known[] = []
-  /** The generation at which `known` was true; 0: never. */
-  #generation = 0
-  #queue: Promise<unknown> = Promise.resolve()
+  readonly #tables: OwnTables<Known>
 
   constructor(options: ProxyOptions) {
-    const { networks, masqueradeMark = defaultMark } = options
+    const { networks, masqueradeMark = defaultMark, ruleset, log } = options
     this.#options = options
-    this.#layouts = (['ip', 'ip6'] as const).flatMap((family) => {
+    const layouts = (['ip', 'ip6'] as const).flatMap((family) => {
       const own = networks[family]
       return own ? [layoutOf(family, own, masqueradeMark)] : []
     })
-    this.#desired = desiredFrontends({ nodeName: options.nodeName, families: this.#layouts.map(({ family }) => family) })
+    this.#desired = desiredFrontends({ nodeName: options.nodeName, families: layouts.map(({ family }) => family) })
+    this.#tables = ruleset.own({
+      tables: layouts.map(({ table }) => table),
+      adopt: (tables) => layouts.map((layout, i) => ({ layout, ...adopt(layout, tables[i]) })),
+      log,
+    })
   }
 
-  apply(services: readonly Service[], slices: readonly EndpointSlice[]): Promise<{ errors: ServiceError[] }> {
-    return this.#alone(async () => {
-      const { frontends, errors } = this.#desired(services, slices)
-      for (let attempt = 1; ; attempt++) {
-        await this.#look()
-        const plans = this.#known.map(({ layout, state }) => plan(layout, state, frontends.get(layout.family) ?? new Map()))
-        try {
-          await this.#run(plans)
-          return { errors }
-        } catch (error) {
-          this.#generation = 0
-          if (attempt === attempts || !(error instanceof NftError)) throw error
-          if (error.code === 'ERESTART') continue
-          const key = blamed(error)
-          const family = error.command?.table.family
-          const frontend = key === undefined || !family ? undefined : frontends.get(family)?.get(key)
-          if (!frontend || !family) throw error
-          errors.push({ service: frontend.service, reason: `${frontend.key}: ${error.message}` })
-          frontends.get(family)?.delete(frontend.key)
-        }
-      }
-    })
+  async apply(services: readonly Service[], slices: readonly EndpointSlice[]): Promise<{ errors: ServiceError[] }> {
+    const { frontends, errors } = this.#desired(services, slices)
+    let stale: readonly StaleFlows[] = []
+    await this.#tables.settle(
+      (known) => {
+        const plans = known.map(({ layout, state }) => plan(layout, state, frontends.get(layout.family) ?? new Map()))
+        stale = plans.flatMap(({ stale }) => stale)
+        return this.#step(known, plans)
+      },
+      (error) => {
+        const key = blamed(error)
+        const ofFamily = frontends.get(error.command?.table.family ?? '')
+        const frontend = key === undefined ? undefined : ofFamily?.get(key)
+        if (!frontend) return false
+        errors.push({ service: frontend.service, reason: `${frontend.key}: ${error.message}` })
+        ofFamily?.delete(frontend.key)
+        return true
+      },
+    )
+    await this.#forget(stale)
+    return { errors }
   }
 
   remove(): Promise<void> {
-    return this.#alone(async () => {
-      this.#generation = 0
-      await this.#options.nft.run(
-        this.#layouts.flatMap(({ table: ref }) => {
-          const table = inTable(ref)
-          return [table.add(), table.delete()]
-        }),
-      )
-    })
+    return this.#tables.remove()
   }
 
   async close(): Promise<void> {
-    await this.#queue
+    await this.#tables.settled()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
 
-  /** Reads the tables if they may be other than we know them. */
-  async #look(): Promise<void> {
-    const { nft, log } = this.#options
-    let generation = await nft.generation()
-    while (generation !== this.#generation) {
-      const tables = await Promise.all(this.#layouts.map((layout) => this.#read(layout)))
-      this.#known = this.#layouts.map((layout, i) => ({ layout, ...adopt(layout, tables[i]) }))
-      this.#generation = generation
-      generation = await nft.generation()
+  #step(known: Known, plans: readonly Plan[]): Step<Known> {
+    for (const { layout, repairs } of known)
+      if (repairs.length > 0) this.#options.log.info({ family: layout.family, commands: repairs.length }, 'programming the rules')
+    return {
+      commands: known.flatMap(({ repairs }, i) => [...repairs, ...(plans[i]?.commands ?? [])]),
+      done: () => known.map(({ layout, state }, i) => ({ layout, state: advance(state, plans[i] as Plan), repairs: [] })),
     }
-    for (const { layout, repairs } of this.#known)
-      if (repairs.length > 0) log.info({ family: layout.family, commands: repairs.length }, 'programming the rules')
-  }
-
-  async #read(layout: Layout): Promise<Table | undefined> {
-    const { nft, log } = this.#options
-    try {
-      return await nft.list(layout.table.family, layout.table.name)
-    } catch (error) {
-      if (!isSysError(error, 'EPROTONOSUPPORT', 'EBADMSG')) throw error
-      log.warn({ err: error, family: layout.family }, 'a table that cannot be read is replaced')
-      return undefined
-    }
-  }
-
-  async #run(plans: readonly Plan[]): Promise<void> {
-    const { nft } = this.#options
-    const commands = plans.flatMap((plan, i) => [...(this.#known[i]?.repairs ?? []), ...plan.commands])
-    if (commands.length > 0) {
-      await nft.run(commands, { generation: this.#generation })
-      // Of its own transaction a generation is the next; 0 is left out.
-      this.#generation = (this.#generation + 1) >>> 0 || 1
-    }
-    this.#known = this.#known.map(({ layout, state }, i) => ({ layout, state: advance(state, plans[i] as Plan), repairs: [] }))
-    await this.#forget(plans.flatMap(({ stale }) => stale))
   }
 
   /** Not worth failing for: the flows end by themselves when they pause. */
@@ -159,12 +122,6 @@ class NftProxy implements Proxy {
     } catch (error) {
       log.warn({ err: error, flows: stale.length }, 'UDP flows to backends that are gone could not be forgotten')
     }
-  }
-
-  #alone<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#queue.then(work)
-    this.#queue = done.catch(() => {})
-    return done
   }
 }
 

@@ -9,13 +9,21 @@ import { freshNetns, needsRoot } from 'nft-js/testing/fresh-netns.ts'
 import { silent } from '#api/log.ts'
 import type { Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
+import { openRuleset } from '../ruleset/ruleset.ts'
 import { networks, service, slice } from './fixtures.ts'
 import { golden } from './golden.ts'
 import { openProxy, type ProxyOptions } from './proxy.ts'
 
 const dump = async (services: Service[], slices: EndpointSlice[], more: Partial<ProxyOptions> = {}): Promise<string> => {
   const nft = fakeNft()
-  const proxy = openProxy({ nft, conntrack: { remove: async () => 0 }, log: silent, nodeName: 'here', networks, ...more })
+  const proxy = openProxy({
+    ruleset: openRuleset(nft),
+    conntrack: { remove: async () => 0 },
+    log: silent,
+    nodeName: 'here',
+    networks,
+    ...more,
+  })
   assert.deepEqual((await proxy.apply(services, slices)).errors, [])
   return (await nft.dump('ip', 'coracle')) + (await nft.dump('ip6', 'coracle'))
 }

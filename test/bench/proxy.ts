@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { type Nft, namespaces, openNft } from 'nft-js'
 import { networks, service, slice } from '#agent/proxy/fixtures.ts'
 import { openProxy, type Proxy } from '#agent/proxy/proxy.ts'
+import { openRuleset } from '#agent/ruleset/ruleset.ts'
 import { silent } from '#api/log.ts'
 import type { Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
@@ -60,7 +61,8 @@ async function* measure(folder: string): AsyncGenerator<Figure> {
   yield figure('service proxy, 10,000 × 3 adopted after a restart', median(adoptions), 'ms')
 }
 
-const proxyOn = (nft: Nft): Proxy => openProxy({ nft, conntrack: { remove: async () => 0 }, log: silent, nodeName: 'bench', networks })
+const proxyOn = (nft: Nft): Proxy =>
+  openProxy({ ruleset: openRuleset(nft), conntrack: { remove: async () => 0 }, log: silent, nodeName: 'bench', networks })
 
 /** The same slices but one, which loses an endpoint. */
 const withChange = (slices: EndpointSlice[], i: number): EndpointSlice[] =>
