@@ -7,7 +7,9 @@ import { StatusError } from '../errors.ts'
 import { ConfigMap, Pod } from '../kinds/index.ts'
 import type { Kind, KubeObject } from '../kinds/kind.ts'
 import { silent } from '../log.ts'
+import type { ConfigMap as ConfigMapType } from '../types/core-v1.gen.ts'
 import { byLabel, byNamespace, byNode, byOwner } from './indexes.ts'
+import { Informer } from './informer.ts'
 import { informers } from './informers.ts'
 import { observing } from './observing.ts'
 
@@ -281,4 +283,21 @@ test('what we wrote while a list was on its way stays, though the list does not 
   await settle()
   assert.deepEqual(heard, ['+new 1', '+old 2'])
   await shared.close()
+})
+
+test('keeps of an object what it is told to', async () => {
+  await using t = setup()
+  const data = { kept: '1', dropped: '2' }
+  t.client.put(ConfigMap, { metadata: { name: 'a', namespace }, data })
+  const trim = (map: ConfigMapType): ConfigMapType => ({ ...map, data: { kept: map.data?.['kept'] ?? '' } })
+  const informer = new Informer(ConfigMap, {}, { client: t.client, log: silent, clock: t.clock, random: () => 0.5 }, { trim })
+  const heard: unknown[] = []
+  informer.on({ add: ({ data }) => heard.push(data), update: ({ data }) => heard.push(data), delete: ({ data }) => heard.push(data) })
+  informer.start()
+  await informer.synced
+  t.client.put(ConfigMap, { metadata: { name: 'a', namespace }, data: { ...data, kept: '3' } })
+  t.client.drop(ConfigMap, { namespace, name: 'a' })
+  await settle()
+  await informer.close()
+  assert.deepEqual(heard, [{ kept: '1' }, { kept: '3' }, { kept: '3' }])
 })

@@ -15,6 +15,11 @@ export type Handler<T> = { add?(object: T): void; update?(object: T, old: T): vo
 
 export type Select = { namespace?: string; labelSelector?: string; fieldSelector?: string }
 
+export type InformerOptions<T> = {
+  /** Cuts down what is kept of an object, for kinds of which there are many. Metadata's name, namespace, uid and version stay; idempotent. */
+  trim?: (object: T) => T
+}
+
 export type InformerDeps = { client: Client; log: Log; clock: Clock; random: () => number }
 
 /** Milliseconds between attempts to reach the server: doubled from the first to the longest, jittered. */
@@ -30,6 +35,7 @@ export class Informer<T extends KubeObject> {
   /** Resolves once the first list is in the cache and the handlers have heard of it; never rejects. */
   readonly synced: Promise<void>
   readonly #select: Select
+  readonly #trim: (object: T) => T
   readonly #deps: InformerDeps
   readonly #cache = new Cache<T>()
   readonly #handlers = new Set<Handler<T>>()
@@ -41,9 +47,10 @@ export class Informer<T extends KubeObject> {
   #position: string | undefined
   #running: Promise<void> | undefined
 
-  constructor(kind: Kind<T>, select: Select, deps: InformerDeps) {
+  constructor(kind: Kind<T>, select: Select, deps: InformerDeps, { trim = (object) => object }: InformerOptions<T> = {}) {
     this.kind = kind
     this.#select = select
+    this.#trim = trim
     this.#deps = deps
     const { promise, resolve } = Promise.withResolvers<void>()
     this.synced = promise
@@ -85,7 +92,7 @@ export class Informer<T extends KubeObject> {
     const known = this.#cache.get(key)
     if (known && version <= Number(known.metadata.resourceVersion)) return
     if (this.#position === undefined) this.#early.set(key, version)
-    this.#put(object)
+    this.#put(this.#trim(object))
   }
 
   start(): void {
@@ -128,7 +135,7 @@ export class Informer<T extends KubeObject> {
     let version: string
     do {
       const page = await this.#deps.client.list(this.kind, { ...this.#select, limit: pageSize, ...(token && { continue: token }), signal })
-      objects.push(...page.items)
+      for (const item of page.items) objects.push(this.#trim(item))
       token = page.metadata.continue
       version = page.metadata.resourceVersion
     } while (token)
@@ -156,8 +163,8 @@ export class Informer<T extends KubeObject> {
     })
     for await (const { type, object } of events) {
       const version = object.metadata.resourceVersion
-      if (type === 'DELETED') this.#remove(object)
-      else if (type !== 'BOOKMARK') this.#put(object)
+      if (type === 'DELETED') this.#remove(this.#trim(object))
+      else if (type !== 'BOOKMARK') this.#put(this.#trim(object))
       this.#position = version
     }
   }
