@@ -126,8 +126,14 @@ const withoutWords = ({ type, status }: Condition) => ({ type, status })
 
 function validateRequest(request: string, faults: Faults): void {
   const pem = Buffer.from(request, 'base64').toString('latin1')
-  if (!/-----BEGIN (NEW )?CERTIFICATE REQUEST-----[\s\S]+-----END (NEW )?CERTIFICATE REQUEST-----/.test(pem))
-    faults.invalid('spec.request', request, 'PEM block type must be CERTIFICATE REQUEST')
+  const [, body] =
+    /^-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----\r?\n([\w+/=\s]+)-----END (?:NEW )?CERTIFICATE REQUEST-----\s*$/m.exec(pem) ?? []
+  if (body === undefined) return faults.invalid('spec.request', request, 'PEM block type must be CERTIFICATE REQUEST')
+  const der = Buffer.from(body, 'base64')
+  // A DER sequence that is as long as it says; who signs it reads the rest.
+  const [tag, length = 0] = der
+  const size = length < 0x80 ? 2 + length : 2 + (length & 0x7f) + Number(`0x${der.subarray(2, 2 + (length & 0x7f)).toString('hex') || '0'}`)
+  if (tag !== 0x30 || size !== der.length) faults.invalid('spec.request', request, 'asn1: structure error')
 }
 
 function validateSigner(name: string | undefined, faults: Faults): void {

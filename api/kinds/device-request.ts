@@ -23,7 +23,7 @@ export function defaultDevices(devices: DeviceClaim | undefined): void {
   }
 }
 
-export function validateDevices(at: string, { requests = [], constraints = [], config = [] }: DeviceClaim, faults: Faults): void {
+export function validateDevices(at: string, { requests, constraints = [], config = [] }: DeviceClaim, faults: Faults): void {
   if (requests.length > most.requests) faults.tooMany(`${at}.requests`, requests.length, most.requests)
   const names = new Set<string>()
   for (const [i, request] of requests.entries()) {

@@ -47,11 +47,7 @@ export const flowSchema: KindSpec<FlowSchemaType> = {
   },
 }
 
-function validateRule(
-  at: string,
-  { subjects = [], resourceRules = [], nonResourceRules = [] }: PolicyRulesWithSubjects,
-  faults: Faults,
-): void {
+function validateRule(at: string, { subjects, resourceRules = [], nonResourceRules = [] }: PolicyRulesWithSubjects, faults: Faults): void {
   if (subjects.length === 0) faults.required(`${at}.subjects`, 'subjects must contain at least one value')
   for (const [i, subject] of subjects.entries()) validateSubject(`${at}.subjects[${i}]`, subject, faults)
   if (resourceRules.length === 0 && nonResourceRules.length === 0)

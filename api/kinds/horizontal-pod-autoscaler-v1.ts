@@ -70,23 +70,19 @@ export function autoscalerToV1({ metadata, spec, status }: V2): V1 {
 export function autoscalerFromV1(object: V1): V2 {
   const { metadata, spec, status } = object as Partial<V1>
   const annotations = { ...metadata?.annotations }
-  const take = <T>(name: string): T[] | undefined => {
-    const text = annotations[prefix + name]
-    const value = text === undefined ? undefined : parsed(text)
+  const take = (name: string): unknown => {
+    const value = parsed(annotations[prefix + name])
     if (value !== undefined) delete annotations[prefix + name]
-    return Array.isArray(value) ? (value as T[]) : undefined
+    return value
   }
-  const behaviorText = annotations[`${prefix}behavior`]
-  const behavior = behaviorText === undefined ? undefined : parsed(behaviorText)
-  if (behavior !== undefined) delete annotations[`${prefix}behavior`]
-  const metrics = join((take<object>('metrics') ?? []).map(metricFromV1), spec?.targetCPUUtilizationPercentage, cpuTarget, cpuMetric)
-  const currentMetrics = join(
-    (take<object>('current-metrics') ?? []).map(statusFromV1),
-    status?.currentCPUUtilizationPercentage,
-    cpuCurrent,
-    cpuStatus,
-  )
-  const conditions = take<object>('conditions')
+  const list = (name: string): object[] => {
+    const value = take(name)
+    return Array.isArray(value) ? value.filter((item) => typeof item === 'object' && item !== null) : []
+  }
+  const behavior = take('behavior')
+  const metrics = join(list('metrics').map(metricFromV1), spec?.targetCPUUtilizationPercentage, cpuTarget, cpuMetric)
+  const currentMetrics = join(list('current-metrics').map(statusFromV1), status?.currentCPUUtilizationPercentage, cpuCurrent, cpuStatus)
+  const conditions = take('conditions')
   const { targetCPUUtilizationPercentage: _, ...restOfSpec } = spec ?? {}
   const { currentCPUUtilizationPercentage: __, ...restOfStatus } = status ?? {}
   const { annotations: ___, ...restOfMeta } = metadata ?? {}
@@ -97,14 +93,15 @@ export function autoscalerFromV1(object: V1): V2 {
     ...((spec || metrics.length > 0) && {
       spec: { ...restOfSpec, ...(metrics.length > 0 && { metrics }), ...(behavior !== undefined && { behavior }) },
     }),
-    ...((status || conditions) && {
-      status: { ...restOfStatus, ...(currentMetrics.length > 0 && { currentMetrics }), ...(conditions && { conditions }) },
+    ...((status || conditions || currentMetrics.length > 0) && {
+      status: { ...restOfStatus, ...(currentMetrics.length > 0 && { currentMetrics }), ...(conditions !== undefined && { conditions }) },
     }),
   } as V2
 }
 
 /** Undefined where it is no JSON: then the annotation is just an annotation. */
-function parsed(text: string): unknown {
+function parsed(text: string | undefined): unknown {
+  if (text === undefined) return undefined
   try {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null ? value : undefined

@@ -17,7 +17,7 @@ export const statusToV1 = (metric: MetricStatus): object => converted(metric, cu
 
 /** In the form of v1 if that comes back the same. */
 function converted<T extends MetricSpec | MetricStatus>(metric: T, to: (metric: Metric) => Metric, from: (metric: object) => T): object {
-  const v1 = to(metric as unknown as Metric)
+  const v1 = to(metric)
   return same(from(v1), metric) ? v1 : metric
 }
 
@@ -66,7 +66,7 @@ export function metricFromV1(metric: object): MetricSpec {
       return {
         type,
         [name]: { ...rest, target: compact({ type: kind, averageUtilization, averageValue: targetAverageValue }) },
-      } as MetricSpec
+      }
     }
     case 'Pods':
       return {
@@ -158,7 +158,7 @@ export function statusFromV1(metric: object): MetricStatus {
   switch (type) {
     case 'Resource':
     case 'ContainerResource':
-      return { type, [name]: { ...rest, current: compact({ averageUtilization, averageValue: currentAverageValue }) } } as MetricStatus
+      return { type, [name]: { ...rest, current: compact({ averageUtilization, averageValue: currentAverageValue }) } }
     case 'Pods':
       return { type, pods: { metric: id, current: compact({ averageValue: currentAverageValue }) } } as unknown as MetricStatus
     case 'Object':

@@ -2,6 +2,7 @@
 // validation, is in registry.ts.
 
 import type * as registration from '../types/admissionregistration-v1.gen.ts'
+import type { CustomResourceDefinition as CustomResourceDefinitionType } from '../types/apiextensions-v1.gen.ts'
 import type * as apps from '../types/apps-v1.gen.ts'
 import type { HorizontalPodAutoscaler as HorizontalPodAutoscalerV1Type } from '../types/autoscaling-v1.gen.ts'
 import type { HorizontalPodAutoscaler as HorizontalPodAutoscalerType } from '../types/autoscaling-v2.gen.ts'
@@ -67,6 +68,13 @@ export const CertificateSigningRequest = kind<CertificateSigningRequestType>(
   'v1',
   'CertificateSigningRequest',
   'certificatesigningrequests',
+  false,
+)
+export const CustomResourceDefinition = kind<CustomResourceDefinitionType>(
+  'apiextensions.k8s.io',
+  'v1',
+  'CustomResourceDefinition',
+  'customresourcedefinitions',
   false,
 )
 export const EventV1 = kind<EventV1Type>('events.k8s.io', 'v1', 'Event', 'events')

@@ -101,7 +101,7 @@ function validateExitCodes(
   { template }: JobSpec,
   faults: Faults,
 ): void {
-  const { operator, containerName, values = [] } = codes
+  const { operator, containerName, values } = codes
   if (!operator) faults.required(`${at}.operator`, 'valid values: ["In" "NotIn"]')
   else faults.oneOf(`${at}.operator`, operator, ['In', 'NotIn'])
   const containers = [...(template.spec?.containers ?? []), ...(template.spec?.initContainers ?? [])]

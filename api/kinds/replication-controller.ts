@@ -6,7 +6,6 @@ import { isDns1123Subdomain } from './names.ts'
 import { defaultPodSpec } from './pod-template.ts'
 import type { KindSpec } from './spec.ts'
 import { validatePodTemplate, validateRunsForever } from './template-validation.ts'
-import { replicas } from './workload.ts'
 
 const matches = (selector: Record<string, string>, labels: Record<string, string>) =>
   matchesLabels(
@@ -23,7 +22,9 @@ export const replicationController: KindSpec<ReplicationControllerType> = {
   generation: true,
   scale: {
     replicas: (r) => r.spec.replicas ?? 0,
-    setReplicas: replicas.setReplicas as (r: ReplicationControllerType, count: number) => void,
+    setReplicas(r, count) {
+      r.spec.replicas = count
+    },
     statusReplicas: (r) => r.status?.replicas ?? 0,
     selector: (r) => labelsText(r.spec.selector),
   },

@@ -9,13 +9,13 @@ import type { Rule } from './names.ts'
 export type Column<T extends KubeObject = KubeObject> = {
   name: string
   /** JSON type of the cell; `string` unless told. */
-  type?: 'integer' | 'boolean'
+  type?: 'integer' | 'number' | 'boolean' | 'date'
   /** `name` marks the column that identifies the row. */
-  format?: 'name'
+  format?: string
   description?: string
   wide?: true
-  /** `now` in milliseconds. */
-  cell(object: T, now: number): string | number | boolean
+  /** `now` in milliseconds. Null: there is no value. */
+  cell(object: T, now: number): string | number | boolean | null
 }
 
 export type GroupVersionKind = { group: string; version: string; kind: string }
@@ -85,6 +85,10 @@ export type KindSpec<T extends KubeObject = KubeObject> = {
   validate?(object: T, faults: Faults): void
   /** What an update may not do; `validate` runs as well. */
   validateUpdate?(next: T, previous: T, faults: Faults, subresource: string): void
+  /** What takes its time to judge; asked only where the other rules found nothing. */
+  examine?(next: T, previous: T | undefined, faults: Faults): Promise<void>
+  /** Marks an object whose deletion is asked for, in place, e.g. with a finalizer; may find it marked already. */
+  prepareDelete?(object: T): void
   /** Seconds that a deletion leaves the object to its owner; 0 or absent: delete at once. `asked` is the client's wish. */
   gracePeriod?(object: T, asked: number | undefined): number
 }

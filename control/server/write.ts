@@ -68,22 +68,23 @@ export class Writer {
     if (spec.generation) meta.generation = 1
     else delete meta.generation
     applyDefaults(resource, object)
+    this.#track(resource, undefined, object, options)
     return await this.#admitted({ operation: 'CREATE', resource, object, previous: undefined, options }, async () => {
       applyDefaults(resource, object)
       spec.prepareCreate?.(object)
       const faults = new Faults()
       validateMeta(meta, { name: spec.nameRule, namespaced: kind.namespaced }, faults)
       spec.validate?.(object, faults)
+      if (faults.list.length === 0) await spec.examine?.(object, undefined, faults)
       if (faults.list.length > 0) throw invalid(kind.group, kind.kind, meta.name || meta.generateName || '', faults.list)
       return async () => {
-        const tracked = this.#tracked(resource, undefined, object, options)
         const key = keyFor(resource, meta.namespace, meta.name)
         if (options.dryRun) {
           const there = await this.#deps.store.get(key)
           if (there) throw new RevisionMismatch(key, there)
-          return unsaved(key, tracked)
+          return unsaved(key, object)
         }
-        const entry = await this.#deps.store.put(key, (revision) => encode(tracked, revision), {
+        const entry = await this.#deps.store.put(key, (revision) => encode(object, revision), {
           expected: 0,
           ephemeral: spec.ephemeral ?? false,
         })
@@ -129,16 +130,18 @@ export class Writer {
     else if (spec.status && !writesStatus(spec, subresource)) keepStatus(object, previous)
     applyDefaults(resource, object)
     spec.prepareUpdate?.(object, previous, subresource)
+    this.#track(resource, previous, object, options)
     try {
       return await this.#admitted({ operation: 'UPDATE', resource, object, previous, options }, async () => {
         applyDefaults(resource, object)
-        if (spec.generation && !same(desired(object), desired(previous)))
+        if (spec.generation && !same(desired(spec, object), desired(spec, previous)))
           object.metadata.generation = (previous.metadata.generation ?? 0) + 1
         const faults = new Faults()
         validateMeta(object.metadata, { name: spec.nameRule, namespaced: kind.namespaced }, faults)
         validateMetaUpdate(object.metadata, previous.metadata, faults)
         spec.validate?.(object, faults)
         spec.validateUpdate?.(object, previous, faults, subresource)
+        if (faults.list.length === 0) await spec.examine?.(object, previous, faults)
         if (faults.list.length > 0) throw invalid(kind.group, kind.kind, target.name, faults.list)
         return () => this.#replace(target, item, object, options)
       })
@@ -148,17 +151,30 @@ export class Writer {
     }
   }
 
-  /** With its managedFields brought up to date. */
-  #tracked(resource: Resource, before: Stored | undefined, after: Stored, options: WriteOptions): Stored {
-    if (options.managed) return after
+  /**
+   * Brings the managedFields of `after` up to date. What admission and the kind's own preparations add
+   * later is nobody's: whoever applies the object again must not be held to it.
+   */
+  #track(resource: Resource, before: Stored | undefined, after: Stored, options: WriteOptions): void {
+    if (options.managed) return
     const now = timestamp(this.#deps.clock.now())
     const subresource = options.subresource || undefined
-    return trackUpdate({ schema: resource.schema, before, after, manager: options.fieldManager ?? 'unknown', subresource, now })
+    const { status, ...asked } = after
+    const object = before || !resource.spec.status ? { ...asked, status } : asked
+    const { metadata } = trackUpdate({
+      schema: resource.schema,
+      before,
+      after: object,
+      manager: options.fieldManager ?? 'unknown',
+      subresource,
+      now,
+    })
+    if (metadata.managedFields) after.metadata.managedFields = metadata.managedFields
+    else delete after.metadata.managedFields
   }
 
-  async #replace(target: Target, item: Item, untracked: Stored, options: WriteOptions): Promise<Item> {
+  async #replace(target: Target, item: Item, object: Stored, options: WriteOptions): Promise<Item> {
     const { resource } = target
-    const object = this.#tracked(resource, item.object, untracked, options)
     if (sameButBookkeeping(object, item.object)) return item
     if (options.dryRun) return unsaved(item.key, object, item.revision)
     if (isDone(object)) {
@@ -273,7 +289,12 @@ function keepAllBut(object: Stored, previous: Stored, field: 'status'): void {
   object.metadata.managedFields = managedFields
 }
 
-const desired = (object: Stored): unknown => ({ ...object, metadata: undefined, status: undefined })
+/** A status that has no subresource is asked for like everything else. */
+const desired = ({ status }: Resource['spec'], object: Stored): unknown => ({
+  ...object,
+  metadata: undefined,
+  ...(status && { status: undefined }),
+})
 
 function sameButBookkeeping(a: KubeObject, b: KubeObject): boolean {
   const plain = ({ metadata, ...rest }: KubeObject) => ({
