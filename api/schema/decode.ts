@@ -64,16 +64,21 @@ export function put(object: JsonObject, key: string, value: unknown): void {
 
 function decodeValue(schema: Schema, value: unknown, place: Place): unknown {
   if (schema.kind === 'scalar') return decodeScalar(schema, value, place)
+  if (isMisfit(schema, value)) return value
   if (schema.kind === 'struct') return decodeStruct(schema, value, place)
   if (schema.kind === 'list') return decodeList(schema, value, place)
   return schema.kind === 'dict' ? decodeDict(schema, value, place) : decodeEither(schema, value, place)
 }
 
+/** Of another form than its schema, where that is left to validation. */
+export const isMisfit = (schema: Schema, value: unknown): boolean =>
+  'loose' in schema && schema.loose === true && (schema.kind === 'list' ? !Array.isArray(value) : !isObject(value))
+
 function decodeList(schema: List, value: unknown, place: Place): unknown[] {
   if (!Array.isArray(value)) throw place.mismatch(value, schema.go)
   return value.map((item: unknown, index) => {
     place.enterItem(index)
-    const decoded = item === null ? zero(schema.items, place) : decodeValue(schema.items, item, place)
+    const decoded = item === null && !schema.loose ? zero(schema.items, place) : decodeValue(schema.items, item, place)
     place.leave()
     return decoded
   })
@@ -85,7 +90,7 @@ function decodeDict(schema: Dict, value: unknown, place: Place): JsonObject {
   for (const key of Object.keys(value)) {
     place.enterKey(key)
     const item = value[key]
-    put(result, key, item === null ? zero(schema.values, place) : decodeValue(schema.values, item, place))
+    put(result, key, item === null && !schema.loose ? zero(schema.values, place) : decodeValue(schema.values, item, place))
     place.leave()
   }
   return result
@@ -106,13 +111,13 @@ function decodeStruct(schema: Struct, value: unknown, place: Place): JsonObject 
   const result: JsonObject = {}
   let known = 0
   for (const field of schema.fields.values()) {
-    const given = value[field.name]
+    const given = schema.loose && !Object.hasOwn(value, field.name) ? undefined : value[field.name]
     if (given !== undefined) known++
     else if (field.presence !== 'always') continue
     place.enterField(field.name)
     const decoded = decodeField(field, given, place)
     place.leaveField()
-    if (decoded !== undefined) result[field.name] = decoded
+    if (decoded !== undefined) put(result, field.name, decoded)
   }
   const keys = Object.keys(value)
   if (keys.length > known) {
@@ -127,6 +132,7 @@ function decodeStruct(schema: Struct, value: unknown, place: Place): JsonObject 
 }
 
 function decodeField(field: Field, given: unknown, place: Place): unknown {
+  if (given === null && field.nullable) return null
   const decoded = given === undefined || given === null ? undefined : decodeValue(field.schema, given, place)
   if (field.presence === 'always') return decoded ?? zero(field.schema, place)
   return field.presence === 'nonzero' && isZero(decoded) ? undefined : decoded

@@ -1,23 +1,25 @@
 // The defaults that the table declares (`+default`): protocol TCP, file system types and the like.
 // Those that Kubernetes writes in code belong to the kinds.
 
-import type { JsonObject } from './decode.ts'
+import { isMisfit, type JsonObject, put } from './decode.ts'
 import type { Field, Schema, Struct } from './schema.ts'
 
 const empty = (value: unknown) => value === undefined || value === null || value === '' || value === 0
 
-/** Fills `object`, a decoded one, in place. */
+/** Fills `object`, a decoded one, in place. Defaults within a default, or within what was given instead of it, are set, too. */
 export function setDefaults(schema: Struct, object: JsonObject): void {
   for (const field of affected(schema)) {
-    const value = object[field.name]
-    if (field.default !== undefined) {
-      if (empty(value) && !(field.presence === 'given' && value !== undefined)) object[field.name] = field.default
-    } else if (value !== undefined) setWithin(field.schema, value)
+    let value = Object.hasOwn(object, field.name) ? object[field.name] : undefined
+    if (field.default !== undefined && empty(value) && !(field.presence === 'given' && value !== undefined)) {
+      value = typeof field.default === 'object' ? structuredClone(field.default) : field.default
+      put(object, field.name, value)
+    }
+    if (value !== undefined) setWithin(field.schema, value)
   }
 }
 
 function setWithin(schema: Schema, value: unknown): void {
-  if (typeof value !== 'object' || value === null) return
+  if (typeof value !== 'object' || value === null || isMisfit(schema, value)) return
   if (schema.kind === 'struct') setDefaults(schema, value as JsonObject)
   else if (schema.kind === 'list' && Array.isArray(value)) for (const item of value) setWithin(schema.items, item)
   else if (schema.kind === 'dict') for (const item of Object.values(value)) setWithin(schema.values, item)

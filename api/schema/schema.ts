@@ -39,10 +39,17 @@ export type List = {
   readonly keys: readonly string[]
   /** A named list type whose protobuf form is a message of `items`. */
   readonly wrapped?: boolean
+  readonly loose?: boolean
 }
 
 /** A map from strings; `atomic` ones are replaced and owned whole. */
-export type Dict = { readonly kind: 'dict'; readonly go: string; readonly values: Schema; readonly atomic: boolean }
+export type Dict = {
+  readonly kind: 'dict'
+  readonly go: string
+  readonly values: Schema
+  readonly atomic: boolean
+  readonly loose?: boolean
+}
 
 export type Struct = {
   readonly kind: 'struct'
@@ -53,6 +60,8 @@ export type Struct = {
   readonly fields: ReadonlyMap<string, Field>
   /** Fields that the struct does not name are kept, not pruned. */
   readonly open?: boolean
+  /** Of a custom resource: a value of another form, or null, is kept as it is, for validation to judge. */
+  readonly loose?: boolean
   /** Protobuf field numbers; an embedded Go struct is a message of its own there. */
   readonly wire: ReadonlyMap<number, Field | Struct>
 }
@@ -83,7 +92,21 @@ export type Field = {
   /** Of OpenAPI's `required`. */
   readonly required: boolean
   readonly default?: unknown
+  /** Null is a value, and kept. */
+  readonly nullable?: boolean
   readonly patch?: PatchStrategy
 }
+
+/** What no schema describes: maps have parts, all else is a whole. */
+export const deduced: Struct = Object.freeze({
+  kind: 'struct',
+  go: '',
+  name: '',
+  atomic: false,
+  open: true,
+  loose: true,
+  fields: new Map(),
+  wire: new Map(),
+})
 
 export type Gvk = { group: string; version: string; kind: string }

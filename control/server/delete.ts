@@ -55,6 +55,7 @@ export class Deleter {
     const meta = object.metadata
     const before = { finalizers: meta.finalizers ?? [], grace: meta.deletionGracePeriodSeconds }
     meta.finalizers = finalizersFor(before.finalizers, options.propagationPolicy)
+    resource.spec.prepareDelete?.(object)
     const grace = resource.spec.gracePeriod?.(object, options.gracePeriodSeconds) ?? 0
     const deleting = meta.deletionTimestamp !== undefined
     if (grace === 0 && !isHeld(object)) {

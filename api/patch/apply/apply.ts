@@ -21,6 +21,8 @@ export type Apply = {
   manager: string
   force?: boolean
   subresource?: string | undefined
+  /** The kind has no status subresource: its status is like any other field. */
+  statusIsPlain?: boolean
   /** RFC 3339. */
   now: string
 }
@@ -34,7 +36,7 @@ const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration'
 export function applyPatch(request: Apply): JsonObject {
   const { schema, live, manager, subresource, now } = request
   if (metaOf(request.patch).managedFields?.length) throw new StatusError('BadRequest', 'metadata.managedFields must be nil')
-  const patch = owned(request.patch, subresource)
+  const patch = owned(request)
   const before = live ?? emptyOf(schema)
   const apiVersion = String(patch.apiVersion)
   const managers = managersOf(schema, live, now)
@@ -58,9 +60,9 @@ export function applyPatch(request: Apply): JsonObject {
 }
 
 /** The part of a configuration that the endpoint takes: status by its own subresource only, and nothing else there. */
-function owned(patch: JsonObject, subresource: string | undefined): JsonObject {
+function owned({ patch, subresource, statusIsPlain }: Apply): JsonObject {
   const { status, ...rest } = patch
-  if (!subresource) return rest
+  if (!subresource) return statusIsPlain ? patch : rest
   const { apiVersion, kind, metadata } = patch
   return subresource === 'status' ? { apiVersion, kind, metadata, ...(status !== undefined && { status }) } : patch
 }

@@ -25,7 +25,7 @@ const unowned = new Set([
 export function compare(schema: Struct, before: JsonObject, after: JsonObject): Comparison {
   const walk = new Walk()
   for (const name of keysOf(before, after)) {
-    const field = schema.fields.get(name)?.schema
+    const field = childSchema(schema, name)
     if (name === 'apiVersion' || name === 'kind' || !field) continue
     if (name !== 'metadata') walk.child(field, fieldElement(name), before[name], after[name])
     else walk.metadata(field, (before.metadata ?? {}) as JsonObject, (after.metadata ?? {}) as JsonObject)
@@ -59,7 +59,7 @@ class Walk implements Comparison {
 
   #value(schema: Schema, before: unknown, after: unknown): void {
     // An empty map or list is a leaf: that keeps "empty" and "absent" apart.
-    if (isLeaf(schema) || (isBare(before) && isBare(after))) {
+    if (isLeaf(schema, before, after) || (isBare(before) && isBare(after))) {
       if (before === undefined) insert(this.added, this.#path)
       else if (after === undefined) insert(this.removed, this.#path)
       else if (!isDeepStrictEqual(before, after)) insert(this.modified, this.#path)

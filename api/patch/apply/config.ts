@@ -52,7 +52,7 @@ class Walk {
   #at = ''
 
   value(schema: Schema, value: unknown): void {
-    if (isLeaf(schema) || typeof value !== 'object' || value === null) {
+    if (isLeaf(schema, value) || typeof value !== 'object' || value === null) {
       insert(this.fields, this.#path)
       return
     }
@@ -70,8 +70,7 @@ class Walk {
     for (const key of Object.keys(object)) {
       const child = childSchema(schema, key)
       if (child) this.#child(child, fieldElement(key), `.${key}`, object[key])
-      else if (schema.kind === 'struct' && !schema.open) this.faults.push(`${this.#at}.${key}: field not declared in schema`)
-      else this.#child({ kind: 'scalar', type: 'any', go: '' }, fieldElement(key), `.${key}`, object[key])
+      else this.faults.push(`${this.#at}.${key}: field not declared in schema`)
     }
   }
 
@@ -112,7 +111,7 @@ const spellKeys = (element: string): string => {
 /** `live` with the configuration's values: maps and keyed lists merge, all else is replaced. Shares with both. */
 export function merge(schema: Schema | undefined, live: unknown, config: unknown): unknown {
   if (config === undefined) return live
-  if (live === undefined || live === null || config === null || !schema || isLeaf(schema)) return config
+  if (live === undefined || live === null || config === null || !schema || isLeaf(schema, live, config)) return config
   if (schema.kind === 'list') return Array.isArray(live) && Array.isArray(config) ? mergeItems(schema, live, config) : config
   if (!isObject(live) || !isObject(config)) return config
   const result = { ...live }

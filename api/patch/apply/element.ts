@@ -1,7 +1,7 @@
 // Path elements: how fields, map keys and list items are named in field sets.
 
-import { isObject } from '../../schema/decode.ts'
-import type { List, Schema } from '../../schema/schema.ts'
+import { isMisfit, isObject } from '../../schema/decode.ts'
+import { deduced, type List, type Schema } from '../../schema/schema.ts'
 
 export const fieldElement = (name: string): string => `f:${name}`
 
@@ -46,13 +46,15 @@ export function itemsByElement(list: List, items: readonly unknown[]): Map<strin
   return found
 }
 
-/** Whether the value is owned whole, with no paths of its own below it. */
-export function isLeaf(schema: Schema): boolean {
+/** Whether the values, as far as they are there, are owned whole, with no paths of their own below them. */
+export function isLeaf(schema: Schema, ...values: unknown[]): boolean {
+  if (values.some((value) => value !== undefined && isMisfit(schema, value))) return true
   if (schema.kind === 'struct' || schema.kind === 'dict') return schema.atomic
   return schema.kind === 'list' ? schema.type === 'atomic' : true
 }
 
 export const childSchema = (schema: Schema, key: string): Schema | undefined => {
   if (schema.kind === 'dict') return schema.values
-  return schema.kind === 'struct' ? schema.fields.get(key)?.schema : undefined
+  if (schema.kind !== 'struct') return undefined
+  return schema.fields.get(key)?.schema ?? (schema.open ? deduced : undefined)
 }
