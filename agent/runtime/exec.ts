@@ -4,9 +4,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { closeSync, constants, openSync } from 'node:fs'
-import { readFile, rm } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ReadStream } from 'node:tty'
 import { openPty, setWindowSize } from 'nft-js'
 import { type Programs, plainMessage } from './conmon.ts'
@@ -18,10 +19,13 @@ export async function exec({ runtime, runtimeRoot }: Programs, container: Contai
   const { args, tty, signal } = options
   signal?.throwIfAborted()
   const base = join(container.dir, `exec-${randomBytes(6).toString('hex')}`)
-  const files = { pid: `${base}.pid`, log: `${base}.log` }
+  const files = { pid: `${base}.pid`, log: `${base}.log`, process: `${base}.json` }
   const command = [`--root=${runtimeRoot}`, '--log', files.log, '--log-format', 'json', 'exec', '--pid-file', files.pid]
-  if (tty) command.push('--tty', '--env', 'TERM=xterm')
-  command.push(container.state.id, ...args)
+  const sizes = tty ? await openSizes(options.resize) : undefined
+  if (tty) {
+    await writeFile(files.process, JSON.stringify(await terminalProcess(container.dir, args, sizes?.first)))
+    command.push('--tty', '--process', files.process, container.state.id)
+  } else command.push(container.state.id, ...args)
 
   const kill = async (child: ChildProcess) => {
     // The process itself: the runtime alone would leave it behind. The runtime then reaps it and ends.
@@ -31,7 +35,7 @@ export async function exec({ runtime, runtimeRoot }: Programs, container: Contai
     else child.kill('SIGKILL')
   }
   try {
-    const child = tty ? spawnOnTerminal(runtime, command, options) : spawnOnPipes(runtime, command, options)
+    const child = tty ? spawnOnTerminal(runtime, command, options, sizes) : spawnOnPipes(runtime, command, options)
     const abort = () => void kill(child)
     signal?.addEventListener('abort', abort, { once: true })
     try {
@@ -43,7 +47,7 @@ export async function exec({ runtime, runtimeRoot }: Programs, container: Contai
       signal?.removeEventListener('abort', abort)
     }
   } finally {
-    await Promise.all([files.pid, files.log].map((file) => rm(file, { force: true })))
+    await Promise.all(Object.values(files).map((file) => rm(file, { force: true })))
   }
 }
 
@@ -62,9 +66,38 @@ function spawnOnPipes(runtime: string, command: string[], { stdin, stdout, stder
   return child
 }
 
+type Size = { width: number; height: number }
+type Sizes = { first: Size | undefined; later: AsyncGenerator<Size> }
+
+/** A program may look at its terminal's size first thing, so the process waits this long for the client to tell it. */
+const firstSizeMs = 150
+
+async function openSizes(resize: ExecOptions['resize']): Promise<Sizes | undefined> {
+  const source = resize?.[Symbol.asyncIterator]()
+  if (!source) return undefined
+  const coming = source.next()
+  const early = await Promise.race([coming, sleep(firstSizeMs)])
+  async function* later() {
+    for (let size = early ? await source!.next() : await coming; !size.done; size = await source!.next()) yield size.value
+  }
+  return { first: early && !early.done ? early.value : undefined, later: later() }
+}
+
+/** The container's own process with other arguments. The runtime sets a size given here before the process runs. */
+async function terminalProcess(bundle: string, args: string[], size: Size | undefined): Promise<unknown> {
+  const { process } = JSON.parse(await readFile(join(bundle, 'config.json'), 'utf8')) as { process: { env?: string[] } }
+  return { ...process, args, terminal: true, env: [...(process.env ?? []), 'TERM=xterm'], ...(size && { consoleSize: size }) }
+}
+
 /** Everything on stdout: a terminal has no second stream. */
-function spawnOnTerminal(runtime: string, command: string[], { stdin, stdout, resize, signal }: ExecOptions): ChildProcess {
+function spawnOnTerminal(
+  runtime: string,
+  command: string[],
+  { stdin, stdout, signal }: ExecOptions,
+  sizes: Sizes | undefined,
+): ChildProcess {
   const pty = openPty()
+  if (sizes?.first) setWindowSize(pty.master, sizes.first)
   const terminal = new ReadStream(pty.master)
   const slave = openSync(pty.slave, constants.O_RDWR | constants.O_NOCTTY)
   let child: ChildProcess
@@ -85,7 +118,7 @@ function spawnOnTerminal(runtime: string, command: string[], { stdin, stdout, re
   if (stdout) relay(terminal, stdout)
   else terminal.resume()
   const follow = async () => {
-    for await (const size of resize ?? []) {
+    for await (const size of sizes?.later ?? []) {
       if (signal?.aborted || child.exitCode !== null || terminal.destroyed) return
       setWindowSize(pty.master, size)
       // The terminal is not the runtime's controlling one, so the kernel does not tell it.
