@@ -172,7 +172,7 @@ async function ready(plan: ClusterPlan, withinMs: number): Promise<void> {
   } catch (cause) {
     const logs = [serverLog(plan), ...plan.nodes.map((n) => agentLog(plan, n))].join('\n  ')
     throw new Error(
-      `of ${plan.nodes.length} nodes only [${[...podCIDRs.keys()]}] became Ready (${seen.join('; ')}). The logs:\n  ${logs}`,
+      `of ${plan.nodes.length} nodes only [${[...podCIDRs.keys()].join(', ')}] became Ready (${seen.join('; ')}). The logs:\n  ${logs}`,
       { cause },
     )
   }
