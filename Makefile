@@ -10,7 +10,7 @@ export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/coracle
 # What the product runs on, then what builds it; npm and kubectl only where the machine has none.
 PACKAGES := runc conmon nftables iproute2 util-linux busybox-static gcc g++ libc6-dev ca-certificates \
   $(if $(shell command -v npm),,nodejs npm) $(if $(shell command -v kubectl),,kubernetes-client)
-TEST_PACKAGES := docker-registry apache2-utils openssl conntrack dnsutils curl
+TEST_PACKAGES := docker-registry conntrack dnsutils curl
 
 .PHONY: up down check test bench deps packages test-packages addon images format
 

@@ -1,17 +1,16 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
-import { request as httpsRequest } from 'node:https'
-import { type AddressInfo, createServer as createTcp } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import 'reflect-metadata'
 import { BasicConstraintsExtension, SubjectAlternativeNameExtension, X509CertificateGenerator } from '@peculiar/x509'
 import { silent } from '#api/log.ts'
-import { type BuiltImage, buildImage, tar } from '../../images/archive.ts'
+import { dockerRegistry } from '#test/registry/docker-registry.ts'
+import { buildImage, tar } from '../../images/archive.ts'
 import { type ImagesOptions, openImages } from './store.ts'
 
 const big = Buffer.from(Array.from({ length: 300_000 }, (_, at) => (at * 7919) % 251))
@@ -45,79 +44,8 @@ async function storeFor(t: TestContext, options: Partial<ImagesOptions> = {}, re
   return { images, left: () => ['blobs/sha256', 'layers', 'names', 'staging'].flatMap((name) => readdirSync(join(dir, name))) }
 }
 
-type Send = (method: string, path: string, headers: Record<string, string>, body?: Uint8Array) => Promise<IncomingMessage>
-
-/** Debian's docker-registry with `http` and `auth` sections of its configuration. */
-async function dockerRegistry(t: TestContext, options: { tls?: { cert: string; key: string }; htpasswd?: string } = {}) {
-  const dir = mkdtempSync(join(tmpdir(), 'coracle-docker-registry-'))
-  const probe = createTcp().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  const tls = options.tls ? { tls: { certificate: join(dir, 'cert'), key: join(dir, 'key') } } : {}
-  writeFileSync(join(dir, 'cert'), options.tls?.cert ?? '')
-  writeFileSync(join(dir, 'key'), options.tls?.key ?? '')
-  writeFileSync(join(dir, 'htpasswd'), options.htpasswd ?? '')
-  const auth = options.htpasswd ? { auth: { htpasswd: { realm: 'test', path: join(dir, 'htpasswd') } } } : {}
-  const config = {
-    version: '0.1',
-    log: { level: 'info', accesslog: { disabled: true } },
-    storage: { filesystem: { rootdirectory: join(dir, 'data') } },
-    http: { addr: `127.0.0.1:${port}`, ...tls },
-    ...auth,
-  }
-  writeFileSync(join(dir, 'config.yml'), JSON.stringify(config))
-  const child = spawn('/usr/bin/docker-registry', ['serve', join(dir, 'config.yml')], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, OTEL_TRACES_EXPORTER: 'none' },
-  })
-  t.after(async () => {
-    const gone = once(child, 'exit')
-    child.kill()
-    await gone
-    rmSync(dir, { recursive: true, force: true })
-  })
-  let said = ''
-  await new Promise<void>((resolve) => {
-    child.stderr.on('data', (text) => {
-      said += String(text)
-      if (said.includes('listening on')) resolve()
-    })
-  })
-  const send: Send = (method, path, headers, body) =>
-    new Promise((resolve, reject) => {
-      const url = new URL(path, `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`)
-      const sent = options.tls ? httpsRequest(url, { method, headers, ca: options.tls.cert }) : request(url, { method, headers })
-      sent.on('response', (response) => resolve(response.resume())).on('error', reject)
-      sent.end(body)
-    })
-  return { host: `127.0.0.1:${port}`, push: (path: string, tag: string, headers = {}) => push(send, image, path, tag, headers) }
-}
-
-async function push(
-  send: Send,
-  { blobs, manifest }: BuiltImage,
-  path: string,
-  tag: string,
-  headers: Record<string, string>,
-): Promise<void> {
-  for (const { digest, content } of blobs) {
-    const opened = await send('POST', `/v2/${path}/blobs/uploads/`, headers)
-    assert.equal(opened.statusCode, 202)
-    const put = new URL(opened.headers.location!)
-    put.searchParams.set('digest', digest)
-    const done = await send('PUT', put.pathname + put.search, { ...headers, 'content-type': 'application/octet-stream' }, content)
-    assert.equal(done.statusCode, 201)
-  }
-  const content = blobs.find(({ digest }) => digest === manifest.digest)!.content
-  assert.equal(
-    (await send('PUT', `/v2/${path}/manifests/${tag}`, { ...headers, 'content-type': manifest.mediaType }, content)).statusCode,
-    201,
-  )
-}
-
 test('docker-registry, plain: by tag, by digest, again from what is there', async (t) => {
-  const { host, push } = await dockerRegistry(t)
+  const { host, push } = await dockerRegistry(t, { image })
   await push('team/app', 'v1')
   const { images, left } = await storeFor(t)
   const pulled = await images.pull(`${host}/team/app:v1`)
@@ -145,7 +73,7 @@ test('docker-registry, plain: by tag, by digest, again from what is there', asyn
 
 test('docker-registry with TLS: trusted by its CA file only', async (t) => {
   const authority = await certificate()
-  const { host, push } = await dockerRegistry(t, { tls: authority })
+  const { host, push } = await dockerRegistry(t, { image, tls: authority })
   await push('app', 'v1')
   const ca = join(mkdtempSync(join(tmpdir(), 'coracle-ca-')), 'ca.crt')
   t.after(() => rmSync(join(ca, '..'), { recursive: true }))
@@ -169,7 +97,7 @@ test('docker-registry with TLS: trusted by its CA file only', async (t) => {
 test('docker-registry with htpasswd: credentials from the pod, then from the configuration', async (t) => {
   // bcrypt of "secret", cost 4
   const htpasswd = 'user:$2b$04$7QAVd6lT/nArLQWKToxzB.e4ODd.nGo9UQnOs2x.x4KI9ncMXsAQm\n'
-  const { host, push } = await dockerRegistry(t, { htpasswd })
+  const { host, push } = await dockerRegistry(t, { image, htpasswd })
   const good = { username: 'user', password: 'secret' }
   const bad = { username: 'user', password: 'wrong' }
   await push('app', 'v1', { authorization: `Basic ${Buffer.from('user:secret').toString('base64')}` })
