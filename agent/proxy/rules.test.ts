@@ -1,18 +1,16 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import { promisify } from 'node:util'
-import { fakeNft, openNft } from 'nft-js'
-import { freshNetns, needsRoot } from 'nft-js/testing/fresh-netns.ts'
+import { fakeNft } from 'nft-js'
+import { needsRoot } from 'nft-js/testing/fresh-netns.ts'
 import { silent } from '#api/log.ts'
 import type { Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
+import { goldenIn, nftPrintsAlike } from '../ruleset/golden.ts'
 import { openRuleset } from '../ruleset/ruleset.ts'
 import { networks, service, slice } from './fixtures.ts'
-import { golden } from './golden.ts'
 import { openProxy, type ProxyOptions } from './proxy.ts'
+
+const golden = goldenIn(import.meta.dirname)
 
 const dump = async (services: Service[], slices: EndpointSlice[], more: Partial<ProxyOptions> = {}): Promise<string> => {
   const nft = fakeNft()
@@ -85,33 +83,4 @@ test('two families', async () => {
   assert.equal(text, golden('two-families', text))
 })
 
-// The text is nft's own: nft takes it, and what we read back from the kernel then is the same text.
-test('nft loads the golden files and prints them alike', { skip: needsRoot }, async (t) => {
-  const netns = await freshNetns(t)
-  const nft = await openNft({ netns })
-  t.after(() => nft.close())
-  const run = promisify(execFile)
-  const cli = async (...args: string[]) => (await run('nsenter', [`--net=${netns}`, 'nft', ...args])).stdout
-  for (const file of readdirSync(join(import.meta.dirname, 'golden'))) {
-    await cli('flush', 'ruleset')
-    await cli('-f', join(import.meta.dirname, 'golden', file))
-    const ours = (await nft.dump('ip', 'coracle')) + (await nft.dump('ip6', 'coracle'))
-    assert.equal(ours, golden(file.replace('.nft', ''), ours))
-    assert.deepEqual(normal(await cli('list', 'ruleset')), normal(ours))
-  }
-})
-
-/** Lines, the elements of a set in order: nft prints them as the kernel's hash has them. */
-const normal = (text: string): string[] =>
-  text
-    .replace(
-      /elements = \{([^}]*)\}/g,
-      (_, elements: string) =>
-        `elements = { ${elements
-          .split(',')
-          .map((e) => e.trim())
-          .sort()
-          .join(', ')} }`,
-    )
-    .split('\n')
-    .filter((line) => line.trim() !== '')
+test('nft loads the golden files and prints them alike', { skip: needsRoot }, (t) => nftPrintsAlike(t, import.meta.dirname, 'coracle'))
