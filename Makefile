@@ -12,7 +12,7 @@ PACKAGES := runc conmon nftables iproute2 util-linux busybox-static gcc g++ libc
   $(if $(shell command -v npm),,nodejs npm) $(if $(shell command -v kubectl),,kubernetes-client)
 TEST_PACKAGES := docker-registry conntrack dnsutils curl
 
-.PHONY: up down check test bench deps packages test-packages addon images format
+.PHONY: up down check test bench deps packages test-packages addon images format .coracle/debian-kubectl
 
 up: deps images
 	@$(NODE) test/cluster/up.ts --nodes=$(NODES)
@@ -28,8 +28,12 @@ check: deps test-packages
 	@$(NODE) $(BIN)/knip --no-progress
 	@$(NODE) --test --test-reporter=dot --test-timeout=60000 'api/**/*.test.ts' 'control/**/*.test.ts' 'agent/**/*.test.ts' 'native/**/*.test.ts' 'cli/**/*.test.ts' 'images/**/*.test.ts'
 
+# The oldest client that must work: Debian's own, beside whichever the machine has.
+.coracle/debian-kubectl: packages
+	@[ -x $@/usr/bin/kubectl ] || { mkdir -p $@ && cd $@ && apt-get download -qq -o APT::Sandbox::User=root kubernetes-client && dpkg -x kubernetes-client_*.deb . && rm kubernetes-client_*.deb; }
+
 # Whole clusters, one test file at a time: they share the machine.
-test: check images
+test: check images .coracle/debian-kubectl
 	@$(NODE) --test --test-reporter=spec --test-concurrency=1 --test-timeout=600000 'test/**/*.test.ts'
 
 bench: deps images

@@ -27,7 +27,7 @@ async function answering(ask: () => Promise<string>, expected: number): Promise<
 }
 
 for (const k of kubectls) {
-  const version = k.program.split('/').at(-1)
+  const version = (await k('version', '--client', '-o', 'json')).match(/"gitVersion": "([^"]+)"/)?.[1]
 
   test(`${version}: apply, rollout status, pods on both nodes`, async () => {
     assert.match(await k('apply', '-f', example), /deployment.apps\/hello created\nservice\/hello created/)

@@ -2,6 +2,7 @@
 // machine compared with what it was before.
 
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { after } from 'node:test'
@@ -14,7 +15,7 @@ const state = resolve(import.meta.dirname, '../../.coracle')
 
 export type TestCluster = {
   plan: ClusterPlan /** The newest kubectl found. */
-  kubectl: Kubectl /** Oldest and newest. */
+  kubectl: Kubectl /** Debian's, if `make test` fetched it, then the oldest and the newest of this machine. */
   kubectls: Kubectl[]
 }
 
@@ -28,7 +29,8 @@ export async function testCluster({ nodes, slot = 1 }: { nodes: number; slot?: n
   })
   const plan = await up({ dir, nodes, slot, images: ['busybox', 'pause'].map((name) => join(state, `images/${name}.tar`)) })
   const found = kubectls()
-  const ends = [...new Set([found[0], found.at(-1)])].filter((program) => program !== undefined)
+  const debian = join(state, 'debian-kubectl/usr/bin/kubectl')
+  const ends = [...new Set([existsSync(debian) ? debian : undefined, found[0], found.at(-1)])].filter((program) => program !== undefined)
   const all = ends.map((program) => kubectlFor(plan.kubeconfig, program))
   return { plan, kubectl: all.at(-1) as Kubectl, kubectls: all }
 }
