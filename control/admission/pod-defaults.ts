@@ -1,23 +1,28 @@
 // What every pod gets: a priority, and patience with a node that is unwell.
 
+import { PriorityClass } from '#api/kinds/index.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
+import type { PriorityClass as PriorityClassType } from '#api/types/scheduling-v1.gen.ts'
 import { type Admission, forbidden, isKind } from './admission.ts'
+import type { Find } from './find.ts'
 
-/** Built in; others are PriorityClass objects. */
-const priorities = new Map([
-  ['', 0],
-  ['system-cluster-critical', 2_000_000_000],
-  ['system-node-critical', 2_000_001_000],
-])
+type PriorityDeps = {
+  find: Find
+  /** A moment old at worst. */
+  classes(this: void): Iterable<PriorityClassType>
+}
 
-export const podPriority: Admission = {
+/** From the class that a pod names, or the one that is meant where none is named. */
+export const podPriority = ({ find, classes }: PriorityDeps): Admission => ({
   name: 'Priority',
-  mutate(review) {
+  async mutate(review) {
     if (review.operation !== 'CREATE' || review.subresource !== '' || !isKind(review, '', 'Pod')) return
     const { spec } = review.object as Pod
     if (!spec) return
-    const priority = priorities.get(spec.priorityClassName ?? '')
-    if (priority === undefined) throw forbidden(review, `no PriorityClass with name ${spec.priorityClassName} was found`)
+    const name = spec.priorityClassName
+    const found = name ? await find(PriorityClass, { name }) : standard(classes())
+    if (name && !found) throw forbidden(review, `no PriorityClass with name ${name} was found`)
+    const priority = found?.value ?? 0
     if (spec.priority !== undefined && spec.priority !== priority) {
       throw forbidden(
         review,
@@ -25,9 +30,23 @@ export const podPriority: Admission = {
           `${priority} from the given PriorityClass name`,
       )
     }
+    if (found) spec.priorityClassName = found.metadata.name
     spec.priority = priority
-    spec.preemptionPolicy ??= 'PreemptLowerPriority'
+    spec.preemptionPolicy ??= found?.preemptionPolicy ?? 'PreemptLowerPriority'
   },
+  validate(review) {
+    if (review.operation === 'DELETE' || !isKind(review, 'scheduling.k8s.io', 'PriorityClass')) return
+    const { globalDefault, metadata } = review.object as PriorityClassType
+    const other = globalDefault ? [...classes()].find((c) => c.globalDefault && c.metadata.name !== metadata.name) : undefined
+    if (other) throw forbidden(review, `PriorityClass ${other.metadata.name} is already marked as default. Only one default can exist`)
+  },
+})
+
+/** The lowest of those that claim to be it: two may have been written at the same moment. */
+function standard(classes: Iterable<PriorityClassType>): PriorityClassType | undefined {
+  let lowest: PriorityClassType | undefined
+  for (const each of classes) if (each.globalDefault && each.value < (lowest?.value ?? Number.POSITIVE_INFINITY)) lowest = each
+  return lowest
 }
 
 const unwell = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']

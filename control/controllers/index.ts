@@ -9,6 +9,7 @@ import { observing } from '#api/informer/observing.ts'
 import type { Log } from '#api/log.ts'
 import { run } from '#api/queue/run.ts'
 import { schedule } from '../scheduler/scheduler.ts'
+import { clusterRoles } from './cluster-roles.ts'
 import { collectGarbage } from './collector/collector.ts'
 import { deployments } from './deployment/deployment.ts'
 import type { Deps } from './deps.ts'
@@ -67,6 +68,7 @@ export async function startControllers({ ca, clusterCIDR, ...given }: Controller
     taintEviction(deps),
     podGc(deps),
     eventExpiry(deps),
+    clusterRoles(deps),
   ]
   await Promise.all([run(reconcilers, { informers: base.informers, clock, log, signal }), collectGarbage(deps, signal)])
   await Promise.all([...recorders.values()].map((each) => each.close()))

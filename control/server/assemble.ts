@@ -3,37 +3,46 @@
 import { randomInt } from 'node:crypto'
 import type { Clock } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
-import { Pod, Service } from '#api/kinds/index.ts'
+import { Pod, PriorityClass, Service } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import { builtinKinds } from '#api/kinds/registry.ts'
 import type { Log } from '#api/log.ts'
 import type { ServedKind } from '#api/schema/openapi/paths.ts'
+import type { CustomResourceDefinition as Definition } from '#api/types/apiextensions-v1.gen.ts'
 import type { Service as ServiceType } from '#api/types/core-v1.gen.ts'
+import type { PriorityClass as PriorityClassType } from '#api/types/scheduling-v1.gen.ts'
 import type { Admission } from '#control/admission/admission.ts'
+import { certificateRequests } from '#control/admission/certificate-request.ts'
 import type { Find } from '#control/admission/find.ts'
 import { namespaceLifecycle } from '#control/admission/namespace.ts'
 import { nodeRestriction } from '#control/admission/node-restriction.ts'
 import { podPriority, podTolerations } from '#control/admission/pod-defaults.ts'
 import { Ipv4Range } from '#control/admission/pool.ts'
+import { rbacEscalation } from '#control/admission/rbac-escalation.ts'
 import { serviceAccounts } from '#control/admission/service-account.ts'
 import { serviceAddresses } from '#control/admission/service-addresses.ts'
 import { type Authenticator, authenticator } from '#control/auth/authenticator.ts'
-import { type Authorizer, discoveryAuthorizer, mastersAuthorizer, selfReviewAuthorizer } from '#control/auth/authorizer.ts'
+import { type Authorizer, healthAuthorizer, mastersAuthorizer } from '#control/auth/authorizer.ts'
 import { join } from '#control/auth/join.ts'
 import { nodeAuthorizer } from '#control/auth/node-authorizer.ts'
+import { rbacAuthorizer } from '#control/auth/rbac.ts'
 import { openTokens } from '#control/auth/tokens.ts'
-import type { User } from '#control/auth/user.ts'
+import { serverUser, type User } from '#control/auth/user.ts'
+import { Definitions, type DefinitionsDeps } from '#control/extensions/definitions.ts'
 import type { Pki } from '#control/pki/pki.ts'
 import type { Store } from '../store/store.ts'
 import { Core } from './core.ts'
+import { customResources } from './custom-resources.ts'
 import { type App, createApp } from './http/app.ts'
 import { readBody } from './http/body.ts'
 import { Discovery, subresourcesOf } from './http/discovery.ts'
 import { ResourceHandler } from './http/handler.ts'
 import { openapiPages } from './http/openapi.ts'
 import { healthPages, serverMetrics } from './http/pages.ts'
+import { inProcessClient } from './in-process.ts'
 import { PodsByNode } from './node-facts.ts'
 import { keyFor, Resources } from './resource.ts'
+import { cachedRoles } from './roles.ts'
 import type { AgentTls } from './routes/agent.ts'
 import { type Creators, creatorRoute } from './routes/creators.ts'
 import { logRoute } from './routes/log.ts'
@@ -85,10 +94,11 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
   const addresses = serviceAddresses({ cidr: serviceCidr, random: Math.random })
   follow(cache, resources, (...seen) => addresses.observe(...seen))
   const suffix = () => generateName('')
+  const classes = resources.of(PriorityClass)
   admission.push(
     namespaceLifecycle({ find }),
     serviceAccounts({ find, clock, suffix }),
-    podPriority,
+    podPriority({ find, classes: () => [...cache.of(classes).under(classes.prefix)].map((item) => item.object as PriorityClassType) }),
     podTolerations,
     addresses.admission,
     nodeRestriction,
@@ -98,17 +108,21 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
   const authentication = authenticator({ tokens, staticTokens, peek })
   const pods = resources.of(Pod)
   const facts = new PodsByNode({ cache, pods })
-  const authorizers = [mastersAuthorizer, discoveryAuthorizer, selfReviewAuthorizer, nodeAuthorizer(facts)]
+  const roles = cachedRoles({ cache, resources })
+  const authorizers = [mastersAuthorizer, healthAuthorizer, nodeAuthorizer(facts), rbacAuthorizer(roles)]
+  admission.push(rbacEscalation({ roles, authorizers }), certificateRequests({ authorizers }))
   const agentTls = { ca: pki.authority.cert, ...pki.agentClient }
   const creators = { ...podCreators({ core, clock }), ...tokenCreators({ core, tokens }) }
   const metrics = serverMetrics({ cache, resources })
+  const definitions = customDefinitions({ core, cache, resources, creators, clock, log })
+  await definitions.start()
   let isReady = false
   const app = createApp({
     core,
     handler: new ResourceHandler({ core, clock, randomTimeout: () => randomInt(1800, 3600) }),
     discovery: new Discovery(resources, reviewResources),
     routes: [
-      reviewRoute({ authorizers, authenticator: authentication }),
+      reviewRoute({ authorizers, authenticator: authentication, roles }),
       creatorRoute(creators),
       scaleRoute(core),
       logRoute({ core, tls: agentTls }),
@@ -125,7 +139,7 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
         { name: 'store', healthy: () => true },
         { name: 'poststarthook/bootstrap', healthy: () => isReady },
       ]),
-      ...openapiPages(() => offersOf(resources)),
+      ...openapiPages({ offers: () => offersOf(resources), revision: () => resources.revision }),
       '/metrics': metrics.page,
     },
     open: {
@@ -155,12 +169,17 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
     ready() {
       isReady = true
     },
-    close: () => cache.close(),
+    async close() {
+      await definitions.close()
+      await cache.close()
+    },
   }
 }
 
 const offersOf = (resources: Resources): ServedKind[] => [
-  ...resources.all().map(({ kind, verbs, spec }) => ({ kind, verbs, subresources: subresourcesOf(spec) })),
+  ...resources
+    .all()
+    .map(({ kind, verbs, spec, published }) => ({ kind, verbs, subresources: subresourcesOf(spec), ...(published && { published }) })),
   ...reviewResources.map((kind) => ({ kind, verbs: ['create'] })),
 ]
 
@@ -176,4 +195,23 @@ function follow(
     if (resource.prefix === services.prefix)
       observe(item.object as ServiceType, previous?.object as ServiceType | undefined, type === 'DELETED')
   })
+}
+
+/** Follows the CustomResourceDefinitions as the server itself. */
+function customDefinitions(deps: Pick<DefinitionsDeps, 'clock' | 'log'> & { core: Core; cache: WatchCache; resources: Resources; creators: Creators }) {
+  const { core, cache, resources, creators, clock, log } = deps
+  const own = resources.of(CustomResourceDefinition)
+  const definitions = new Definitions({
+    client: inProcessClient({ core, user: serverUser, creators }),
+    clock,
+    log,
+    offers: customResources({ core, cache, resources, user: serverUser }),
+    all: () => [...cache.of(own).under(own.prefix)].map((item) => item.object as Definition),
+    builtin: builtinKinds.map(({ kind }) => kind),
+  })
+  cache.onChange((resource, { type, item, previous }) => {
+    if (resource.prefix === own.prefix)
+      definitions.heard(item.object as Definition, previous?.object as Definition | undefined, type === 'DELETED')
+  })
+  return definitions
 }

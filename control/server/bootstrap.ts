@@ -1,11 +1,13 @@
-// What every cluster has from its first moment: the system namespaces, and the services through which
-// pods reach the API server and the DNS.
+// What every cluster has from its first moment: the system namespaces, roles and priorities, and the
+// services through which pods reach the API server and the DNS.
 
 import type { Client, New } from '#api/client/client.ts'
 import { isStatus } from '#api/errors.ts'
 import { same } from '#api/kinds/faults.ts'
-import { EndpointSlice, Endpoints, Namespace, Service } from '#api/kinds/index.ts'
+import { EndpointSlice, Endpoints, Namespace, PriorityClass, Service } from '#api/kinds/index.ts'
+import { systemPriorities } from '#api/kinds/priority-class.ts'
 import type { Service as ServiceType } from '#api/types/core-v1.gen.ts'
+import { ensureRoles } from './default-roles.ts'
 
 export type BootstrapOptions = {
   client: Client
@@ -20,6 +22,10 @@ const mark = { component: 'apiserver', provider: 'kubernetes' }
 /** Makes what is missing; the endpoints of the API server follow its address. */
 export async function bootstrap({ client, advertise, addresses }: BootstrapOptions): Promise<void> {
   for (const name of namespaces) await ensure(() => client.create(Namespace, { metadata: { name } }))
+  await Promise.all([
+    ensureRoles(client),
+    ...systemPriorities.map(({ name, ...priority }) => ensure(() => client.create(PriorityClass, { metadata: { name }, ...priority }))),
+  ])
   await ensureService({
     metadata: { name: 'kubernetes', namespace: 'default', labels: mark },
     spec: {

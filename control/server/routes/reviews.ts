@@ -4,7 +4,8 @@ import { StatusError } from '#api/errors.ts'
 import { isObject } from '#api/schema/decode.ts'
 import type { Authenticator } from '#control/auth/authenticator.ts'
 import { type Attempt, type Authorizer, allowedBy } from '#control/auth/authorizer.ts'
-import { masters, type User } from '#control/auth/user.ts'
+import { type Roles, rulesOf } from '#control/auth/rbac.ts'
+import { masters, nodeOf, type User } from '#control/auth/user.ts'
 import { viewOf } from '../http/accept.ts'
 import { answerJson } from '../http/answer.ts'
 import type { Route } from '../http/app.ts'
@@ -29,11 +30,11 @@ export const reviewResources: readonly VirtualResource[] = [
   { ...authentication, kind: 'SelfSubjectReview', plural: 'selfsubjectreviews', singular: 'selfsubjectreview' },
 ]
 
-type Deps = { authorizers: readonly Authorizer[]; authenticator: Authenticator }
+type Deps = { authorizers: readonly Authorizer[]; authenticator: Authenticator; roles: Roles }
 type Json = Record<string, unknown>
 
 export const reviewRoute =
-  ({ authorizers, authenticator }: Deps): Route =>
+  ({ authorizers, authenticator, roles }: Deps): Route =>
   async ({ info, request, user }) => {
     const review = reviewResources.find((r) => r.group === info.group && r.version === info.version && r.plural === info.plural)
     if (!review) return undefined
@@ -61,7 +62,7 @@ export const reviewRoute =
         case 'LocalSubjectAccessReview':
           return await access({ name: textOf(question, 'user'), groups: textsOf(question.groups) }, question)
         case 'SelfSubjectRulesReview':
-          return rules(asking)
+          return rules(roles, asking, textOf(question, 'namespace'))
         case 'SelfSubjectReview':
           return { userInfo: userInfo(asking) }
         default:
@@ -119,19 +120,17 @@ function attemptOf(user: User, { resourceAttributes, nonResourceAttributes }: Js
   }
 }
 
-/** What can be said without asking about every resource there is. */
-function rules(user: User): object {
+/** What roles allow; nodes are allowed more, by what their pods use. */
+function rules(roles: Roles, user: User, namespace: string): object {
   const all = user.groups.includes(masters)
+    ? [
+        { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
+        { verbs: ['*'], nonResourceURLs: ['*'] },
+      ]
+    : [...rulesOf(roles, user, namespace)]
   return {
-    resourceRules: all ? [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }] : [],
-    nonResourceRules: all
-      ? [{ verbs: ['*'], nonResourceURLs: ['*'] }]
-      : [
-          {
-            verbs: ['get'],
-            nonResourceURLs: ['/api', '/api/*', '/apis', '/apis/*', '/healthz', '/livez', '/openapi', '/openapi/*', '/readyz', '/version'],
-          },
-        ],
-    incomplete: !all,
+    resourceRules: all.filter((rule) => !rule.nonResourceURLs?.length),
+    nonResourceRules: all.flatMap(({ verbs, nonResourceURLs }) => (nonResourceURLs?.length ? [{ verbs, nonResourceURLs }] : [])),
+    incomplete: nodeOf(user) !== undefined,
   }
 }
