@@ -42,17 +42,23 @@ test('a failure is tried again, later and later, until it is closed', async () =
   assert.equal(clock.pending, 0)
 })
 
-test('what gathers is one run', async () => {
+test('the first change is applied at once, what gathers after it in one more run', async () => {
   const clock = fakeClock()
   let runs = 0
   const work = coalesce(async () => void runs++, { name: 'work', clock, log: silent, gather: 20 })
   work.poke()
+  await settle()
+  assert.equal(runs, 1)
+  work.poke()
   await clock.advance(10)
   work.poke()
-  assert.equal(runs, 0)
+  assert.equal(runs, 1)
   await clock.advance(10)
-  assert.equal(runs, 1)
+  assert.equal(runs, 2)
   await clock.advance(100)
-  assert.equal(runs, 1)
+  assert.equal(runs, 2)
+  work.poke()
+  await settle()
+  assert.equal(runs, 3)
   await work.close()
 })

@@ -15,7 +15,8 @@ export type Coalesced = {
 export type CoalesceOptions = {
   name: string
   clock: Clock
-  log: Log /** Milliseconds in which further changes gather before a run. */
+  log: Log
+  /** Milliseconds between runs, in which changes gather; the first change after a pause is applied at once. */
   gather?: number
 }
 
@@ -27,15 +28,18 @@ export function coalesce(work: () => Promise<unknown>, { name, clock, log, gathe
   const { signal } = closing
   const first = Promise.withResolvers<void>()
   let dirty = false
+  let ended = Number.NEGATIVE_INFINITY
   let running: Promise<void> | undefined
 
   async function run(): Promise<void> {
     for (let pause = RETRY_MIN_MS; dirty && !signal.aborted; ) {
-      if (gather > 0) await sleep(clock, gather, signal)
+      const wait = ended + gather - clock.monotonic()
+      if (wait > 0) await sleep(clock, wait, signal)
       dirty = false
       try {
         await work()
         first.resolve()
+        ended = clock.monotonic()
         pause = RETRY_MIN_MS
       } catch (error) {
         if (signal.aborted) return

@@ -25,6 +25,7 @@ import { openProxy } from './proxy/proxy.ts'
 import { openRuleset } from './ruleset/ruleset.ts'
 import type { Cgroups } from './runtime/cgroups.ts'
 import type { Runtime } from './runtime/runtime.ts'
+import { serveServices } from './services.ts'
 import { openObjects } from './volumes/objects.ts'
 import { tokensOf } from './volumes/tokens.ts'
 import { openVolumes } from './volumes/volumes.ts'
@@ -54,9 +55,6 @@ export type WorkloadOptions = {
 
 /** The pods of this node. */
 export const assignedTo = (nodeName: string) => ({ fieldSelector: `spec.nodeName=${nodeName}` })
-
-/** Bursts of changes to services become one transaction, milliseconds. */
-const GATHER_MS = 10
 
 /** Throws with nothing left open; what the kernel has by then stays for the next attempt. */
 export async function openWorkload(options: WorkloadOptions): Promise<{ close(): Promise<void> }> {
@@ -89,10 +87,6 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
 
     const routes = coalesce(() => network.applyNodes([...nodes.list()]), { name: 'routes to nodes', clock, log })
     stack.defer(() => routes.close())
-    // The name server's address is the node's own, on its bridge: as a service without endpoints it would be refused.
-    const proxied = () => [...services.list()].filter(({ spec }) => spec.clusterIP !== options.clusterDNS)
-    const rules = coalesce(() => proxy.apply(proxied(), [...slices.list()]), { name: 'services', clock, log, gather: GATHER_MS })
-    stack.defer(() => rules.close())
 
     const objects = openObjects({ client, clock, random, log })
     stack.defer(() => objects.close())
@@ -100,10 +94,9 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
     await Promise.race([Promise.all([services.synced, slices.synced, nodes.synced, assigned.synced]), aborted(options.signal)])
     options.signal.throwIfAborted()
     stack.defer(follow(nodes, () => routes.poke()))
-    stack.defer(follow(services, () => rules.poke()))
-    stack.defer(follow(slices, () => rules.poke()))
     routes.poke()
-    rules.poke()
+    const rules = serveServices({ proxy, services, slices, events: options.events, clock, log, clusterDNS: options.clusterDNS })
+    stack.defer(() => rules.close())
 
     const names = await serveNames({
       address: options.clusterDNS,

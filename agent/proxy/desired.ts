@@ -1,75 +1,127 @@
-// All frontends that a set of services asks for. What a service means is worked out once for the same
-// objects (they come frozen from an informer), so that a change of one costs little among thousands.
+// All frontends that the cluster's services ask for, kept up to date change by change: what one service
+// means is worked out again only when it or its slices change, however many others there are.
 
 import type { Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import { type Frontend, frontendsOf, type ServiceError, serviceNameLabel } from './frontends.ts'
 import type { ProxyFamily } from './layout.ts'
 
-type Meaning = ReturnType<typeof frontendsOf> & { slices: readonly EndpointSlice[] }
+export type ObjectName = { namespace: string; name: string }
 
-/** By family and the frontend's key. Of two services that claim the same, the older has it. */
-type Wanted = { frontends: Map<string, Map<string, Frontend>>; errors: ServiceError[] }
+/** Of one family: who has which key now, and the keys of which that may have changed. */
+export type Wanted = { readonly frontends: ReadonlyMap<string, Frontend>; readonly changed: Set<string> }
 
-export type Desired = (services: readonly Service[], slices: readonly EndpointSlice[]) => Wanted
+export class Desired {
+  readonly #nodeName: string
+  readonly #families: ReadonlyMap<ProxyFamily, Claims>
+  readonly #services = new Map<string, Service>()
+  /** By service, then by the slice's name. */
+  readonly #slices = new Map<string, Map<string, EndpointSlice>>()
+  /** By slice: the service that it was last of. */
+  readonly #serviceOf = new Map<string, string>()
+  /** What each service was last found to mean. */
+  readonly #meanings = new Map<string, readonly Frontend[]>()
+  readonly #dirty = new Set<string>()
 
-export const desiredFrontends = (options: { nodeName: string; families: readonly ProxyFamily[] }): Desired => {
-  const families = new Set(options.families)
-  let known = new Map<Service, Meaning>()
-  return (services, slices) => {
-    const byService = groupByService(slices)
-    const meanings = new Map<Service, Meaning>()
-    const frontends = new Map(options.families.map((family) => [family as string, new Map<string, Frontend>()]))
-    const errors: ServiceError[] = []
-    for (const service of services) {
-      const { namespace = '', name } = service.metadata
-      const own = byService.get(namespace)?.get(name) ?? none
-      let meaning = known.get(service)
-      if (!meaning || !sameObjects(meaning.slices, own))
-        meaning = { slices: own, ...frontendsOf(service, own, { nodeName: options.nodeName, families }) }
-      meanings.set(service, meaning)
-      for (const error of meaning.errors) errors.push(error)
-      for (const frontend of meaning.frontends) claim(frontends.get(frontend.family) as Map<string, Frontend>, frontend, errors)
+  constructor(options: { nodeName: string; families: readonly ProxyFamily[] }) {
+    this.#nodeName = options.nodeName
+    this.#families = new Map(options.families.map((family) => [family, new Claims()]))
+  }
+
+  serviceChanged(name: ObjectName, service: Service | undefined): void {
+    const id = idOf(name)
+    if (service) this.#services.set(id, service)
+    else this.#services.delete(id)
+    this.#dirty.add(id)
+  }
+
+  sliceChanged(name: ObjectName, slice: EndpointSlice | undefined): void {
+    const id = idOf(name)
+    const label = slice?.metadata.labels?.[serviceNameLabel]
+    const before = this.#serviceOf.get(id)
+    const service = label === undefined ? undefined : idOf({ namespace: name.namespace, name: label })
+    if (before !== undefined && before !== service) {
+      const rest = this.#slices.get(before)
+      rest?.delete(name.name)
+      if (rest?.size === 0) this.#slices.delete(before)
+      this.#serviceOf.delete(id)
+      this.#dirty.add(before)
     }
-    known = meanings
-    return { frontends, errors }
+    if (service === undefined || !slice) return
+    const own = this.#slices.get(service)
+    if (own) own.set(name.name, slice)
+    else this.#slices.set(service, new Map([[name.name, slice]]))
+    this.#serviceOf.set(id, service)
+    this.#dirty.add(service)
+  }
+
+  of(family: ProxyFamily): Wanted {
+    return this.#families.get(family) as Claims
+  }
+
+  /** Works out what changed since the last time. Of two services that claim the same, the older has it. */
+  refresh(): ServiceError[] {
+    const errors: ServiceError[] = []
+    const options = { nodeName: this.#nodeName, families: this.#families }
+    for (const id of this.#dirty) {
+      const service = this.#services.get(id)
+      const meaning = service && frontendsOf(service, [...(this.#slices.get(id)?.values() ?? [])], options)
+      if (meaning) errors.push(...meaning.errors)
+      for (const frontend of this.#meanings.get(id) ?? []) this.#families.get(frontend.family)?.release(frontend)
+      for (const frontend of meaning?.frontends ?? []) this.#families.get(frontend.family)?.claim(frontend)
+      if (meaning) this.#meanings.set(id, meaning.frontends)
+      else this.#meanings.delete(id)
+    }
+    const conflicts = new Map<Frontend, ServiceError>()
+    for (const id of this.#dirty)
+      for (const frontend of this.#meanings.get(id) ?? []) this.#families.get(frontend.family)?.conflicts(frontend, conflicts)
+    this.#dirty.clear()
+    return [...errors, ...conflicts.values()]
   }
 }
 
-const none: readonly EndpointSlice[] = []
+class Claims implements Wanted {
+  readonly frontends = new Map<string, Frontend>()
+  readonly changed = new Set<string>()
+  /** All claims of a key that has more than one, the one that has it first. */
+  readonly #rivals = new Map<string, Frontend[]>()
 
-const claim = (frontends: Map<string, Frontend>, frontend: Frontend, errors: ServiceError[]): void => {
-  const other = frontends.get(frontend.key)
-  if (!other) {
-    frontends.set(frontend.key, frontend)
-    return
+  claim(frontend: Frontend): void {
+    const { key } = frontend
+    this.changed.add(key)
+    const first = this.frontends.get(key)
+    if (!first) {
+      this.frontends.set(key, frontend)
+      return
+    }
+    const all = [...(this.#rivals.get(key) ?? [first]), frontend].sort(byAge)
+    this.#rivals.set(key, all)
+    this.frontends.set(key, all[0] as Frontend)
   }
-  const [first, second] = precedes(other.service, frontend.service) ? [other, frontend] : [frontend, other]
-  frontends.set(frontend.key, first)
-  const { namespace, name } = first.service.metadata
-  errors.push({ service: second.service, reason: `${second.key} is taken by service ${namespace}/${name}` })
-}
 
-const precedes = (a: Service, b: Service): boolean => {
-  const order = (service: Service) => `${service.metadata.creationTimestamp ?? ''} ${service.metadata.namespace}/${service.metadata.name}`
-  return order(a) <= order(b)
-}
-
-/** By namespace and name: strings that exist, so that none is made for each of thousands. */
-const groupByService = (slices: readonly EndpointSlice[]): Map<string, Map<string, EndpointSlice[]>> => {
-  const groups = new Map<string, Map<string, EndpointSlice[]>>()
-  for (const slice of slices) {
-    const { namespace = '', labels } = slice.metadata
-    const name = labels?.[serviceNameLabel]
-    if (name === undefined) continue
-    let group = groups.get(namespace)
-    if (!group) groups.set(namespace, (group = new Map()))
-    const own = group.get(name)
-    if (own) own.push(slice)
-    else group.set(name, [slice])
+  release(frontend: Frontend): void {
+    const { key } = frontend
+    this.changed.add(key)
+    const rest = this.#rivals.get(key)?.filter((other) => other !== frontend) ?? []
+    if (rest[0]) this.frontends.set(key, rest[0])
+    else this.frontends.delete(key)
+    if (rest.length > 1) this.#rivals.set(key, rest)
+    else this.#rivals.delete(key)
   }
-  return groups
+
+  /** Those who claim the same as this frontend without having it. */
+  conflicts({ key }: Frontend, into: Map<Frontend, ServiceError>): void {
+    const [first, ...others] = this.#rivals.get(key) ?? []
+    if (!first) return
+    const { namespace, name } = first.service.metadata
+    for (const other of others) into.set(other, { service: other.service, reason: `${key} is taken by service ${namespace}/${name}` })
+  }
 }
 
-const sameObjects = (a: readonly EndpointSlice[], b: readonly EndpointSlice[]): boolean =>
-  a.length === b.length && a.every((slice, i) => slice === b[i])
+const byAge = (a: Frontend, b: Frontend): number => {
+  const order = ({ service: { metadata } }: Frontend) => `${metadata.creationTimestamp ?? ''} ${metadata.namespace}/${metadata.name}`
+  const [first, second] = [order(a), order(b)]
+  return first < second ? -1 : first > second ? 1 : 0
+}
+
+const idOf = ({ namespace, name }: ObjectName): string => `${namespace}/${name}`

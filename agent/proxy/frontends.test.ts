@@ -2,15 +2,17 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
-import { desiredFrontends } from './desired.ts'
-import { service, slice } from './fixtures.ts'
+import { Desired } from './desired.ts'
+import { service, slice, tellWhole } from './fixtures.ts'
 
 /** Each frontend in a line: its key, where its chain leads, its backends or the refusal. Then the errors. */
 const lines = (services: Service[], slices: EndpointSlice[]): string[] => {
-  const { frontends, errors } = desiredFrontends({ nodeName: 'here', families: ['ip', 'ip6'] })(services, slices)
+  const desired = new Desired({ nodeName: 'here', families: ['ip', 'ip6'] })
+  tellWhole(desired)(services, slices)
+  const errors = desired.refresh()
   return [
-    ...[...frontends.values()].flatMap((family) =>
-      [...family.values()].map(
+    ...(['ip', 'ip6'] as const).flatMap((family) =>
+      [...desired.of(family).frontends.values()].map(
         ({ key, balancer, refusal, backends }) =>
           `${key} ${balancer}: ${backends.map(({ address, port }) => `${address}:${port}`).join(' ') || refusal}`,
       ),
@@ -119,23 +121,69 @@ test('what one service gets wrong does not touch the others', () => {
     '10.43.0.2 tcp 2 lb: goto reject-chain',
     'early: not an address is not an IP address',
     'early: endpoint address bad is not IPv4',
-    'late: 10.43.0.1 tcp 80 is taken by service default/early',
     'odd: port 1: protocol ICMP cannot be balanced',
+    'late: 10.43.0.1 tcp 80 is taken by service default/early',
   ])
 })
 
-test('the meaning of a service is worked out once for the same objects', () => {
-  const desired = desiredFrontends({ nodeName: 'here', families: ['ip'] })
-  const web = service('web', '10.43.0.1')
-  const endpoints = slice('web', ['10.42.0.2'])
-  const frontend = () => desired([web], [endpoints]).frontends.get('ip')?.get('10.43.0.1 tcp 80')
-  const first = frontend()
-  assert(first)
-  assert.equal(frontend(), first)
-  assert.notEqual(
-    desired([web], [slice('web', ['10.42.0.2'])])
-      .frontends.get('ip')
-      ?.get('10.43.0.1 tcp 80'),
-    first,
-  )
+test('only what changed is worked out again', () => {
+  const desired = new Desired({ nodeName: 'here', families: ['ip'] })
+  const tell = tellWhole(desired)
+  const { frontends, changed } = desired.of('ip')
+  const services = [service('web', '10.43.0.1'), service('db', '10.43.0.2')]
+  const db = slice('db', ['10.42.0.3'])
+  const next = (...told: Parameters<typeof tell>) => {
+    changed.clear()
+    tell(...told)
+    assert.deepEqual(desired.refresh(), [])
+    return [...changed].sort()
+  }
+  assert.deepEqual(next(services, [slice('web', ['10.42.0.2']), db]), ['10.43.0.1 tcp 80', '10.43.0.2 tcp 80'])
+  const kept = frontends.get('10.43.0.2 tcp 80')
+  assert.deepEqual(next(services, [slice('web', ['10.42.0.9']), db]), ['10.43.0.1 tcp 80'])
+  assert.equal(frontends.get('10.43.0.2 tcp 80'), kept)
+  assert.equal(frontends.get('10.43.0.1 tcp 80')?.backends[0]?.address, '10.42.0.9')
+  assert.deepEqual(next(services.slice(1), [db]), ['10.43.0.1 tcp 80'])
+  assert.deepEqual([...frontends.keys()], ['10.43.0.2 tcp 80'])
+  assert.deepEqual(next(services.slice(1), [db]), [])
+})
+
+test('a slice that goes to another service leaves the first', () => {
+  const desired = new Desired({ nodeName: 'here', families: ['ip'] })
+  const { frontends } = desired.of('ip')
+  const backends = () => [...frontends.values()].map(({ key, backends }) => `${key}: ${backends.map(({ address }) => address).join(' ')}`)
+  for (const one of [service('web', '10.43.0.1'), service('db', '10.43.0.2')])
+    desired.serviceChanged({ namespace: 'default', name: one.metadata.name }, one)
+  const name = { namespace: 'default', name: 'some' }
+  desired.sliceChanged(name, slice('web', ['10.42.0.2']))
+  desired.refresh()
+  assert.deepEqual(backends(), ['10.43.0.1 tcp 80: 10.42.0.2', '10.43.0.2 tcp 80: '])
+  desired.sliceChanged(name, slice('db', ['10.42.0.2']))
+  desired.refresh()
+  assert.deepEqual(backends(), ['10.43.0.1 tcp 80: ', '10.43.0.2 tcp 80: 10.42.0.2'])
+  desired.sliceChanged(name, undefined)
+  desired.refresh()
+  assert.deepEqual(backends(), ['10.43.0.1 tcp 80: ', '10.43.0.2 tcp 80: '])
+})
+
+test('of those who claim the same the older has it, and when it goes the next', () => {
+  const desired = new Desired({ nodeName: 'here', families: ['ip'] })
+  const tell = tellWhole(desired)
+  const claim = (name: string, day: number) => service(name, '10.43.0.1', {}, `2026-01-0${day}T00:00:00Z`)
+  const [first, second, third] = [claim('c', 1), claim('b', 2), claim('a', 3)]
+  const owner = (...services: Service[]) => {
+    tell(services, [])
+    const errors = desired.refresh().map(({ service, reason }) => `${service.metadata.name}: ${reason}`)
+    return [desired.of('ip').frontends.get('10.43.0.1 tcp 80')?.service.metadata.name, ...errors]
+  }
+  assert.deepEqual(owner(third), ['a'])
+  assert.deepEqual(owner(third, second), ['b', 'a: 10.43.0.1 tcp 80 is taken by service default/b'])
+  assert.deepEqual(owner(third, second, first), [
+    'c',
+    'b: 10.43.0.1 tcp 80 is taken by service default/c',
+    'a: 10.43.0.1 tcp 80 is taken by service default/c',
+  ])
+  assert.deepEqual(owner(third, second), ['b'])
+  assert.deepEqual(owner(third), ['a'])
+  assert.deepEqual(owner(), [undefined])
 })

@@ -34,7 +34,7 @@ export const serviceNameLabel = 'kubernetes.io/service-name'
 export const frontendsOf = (
   service: Service,
   slices: readonly EndpointSlice[],
-  options: { nodeName: string; families: ReadonlySet<ProxyFamily> },
+  options: { nodeName: string; families: { has(family: ProxyFamily): boolean } },
 ): { frontends: Frontend[]; errors: ServiceError[] } => {
   const frontends: Frontend[] = []
   const errors: ServiceError[] = []

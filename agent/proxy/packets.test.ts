@@ -4,7 +4,7 @@ import { openConntrack, openNft } from 'nft-js'
 import { needsRoot } from 'nft-js/testing/fresh-netns.ts'
 import { silent } from '#api/log.ts'
 import { openRuleset } from '../ruleset/ruleset.ts'
-import { networks, service, slice } from './fixtures.ts'
+import { networks, service, slice, wholeProxy } from './fixtures.ts'
 import { clientAddress, nodeAddress, nodeNetwork, type Peer, podAddresses } from './network.fixture.ts'
 import { openProxy } from './proxy.ts'
 
@@ -19,7 +19,7 @@ const setup = async (t: TestContext) => {
     nft.close()
     conntrack.close()
   })
-  const proxy = () => openProxy({ ruleset: openRuleset(nft), conntrack, log: silent, nodeName: 'here', networks })
+  const proxy = () => wholeProxy(openProxy({ ruleset: openRuleset(nft), conntrack, log: silent, nodeName: 'here', networks }))
   return { nft, proxy, ...peers }
 }
 

@@ -7,22 +7,24 @@ import { silent } from '#api/log.ts'
 import type { Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import { openRuleset } from '../ruleset/ruleset.ts'
-import { networks, service, slice } from './fixtures.ts'
+import { networks, service, slice, wholeProxy } from './fixtures.ts'
 import { openProxy } from './proxy.ts'
 
 const proxyOn = (nft: Nft, flows: unknown[] = []) =>
-  openProxy({
-    ruleset: openRuleset(nft),
-    conntrack: {
-      async remove(...filters) {
-        flows.push(...filters)
-        return filters.length
+  wholeProxy(
+    openProxy({
+      ruleset: openRuleset(nft),
+      conntrack: {
+        async remove(...filters) {
+          flows.push(...filters)
+          return filters.length
+        },
       },
-    },
-    log: silent,
-    nodeName: 'here',
-    networks,
-  })
+      log: silent,
+      nodeName: 'here',
+      networks,
+    }),
+  )
 
 /** The last transaction, a line for each command or element. */
 const last = ({ transactions }: ReturnType<typeof fakeNft>): string[] =>

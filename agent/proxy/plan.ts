@@ -30,7 +30,8 @@ export const foundation = (layout: Layout): NftCommand[] => {
   ]
 }
 
-export const plan = (layout: Layout, current: State, desired: ReadonlyMap<string, Frontend>): Plan => {
+/** `keys`: those of the frontends that may differ; absent: any. */
+export const plan = (layout: Layout, current: State, desired: ReadonlyMap<string, Frontend>, keys?: Iterable<string>): Plan => {
   const changes = new Changes()
   const { sets } = layout
   const stale: StaleFlows[] = []
@@ -53,10 +54,11 @@ export const plan = (layout: Layout, current: State, desired: ReadonlyMap<string
     changed.set(key, wanted)
   }
 
-  for (const [key, old] of current.frontends) if (!desired.has(key)) replace(key, old, undefined)
-  for (const [key, frontend] of desired) {
+  for (const key of keys ?? new Set([...current.frontends.keys(), ...desired.keys()])) {
     const old = current.frontends.get(key)
-    if (old?.frontend !== frontend) replace(key, old, programmed(frontend, old))
+    const frontend = desired.get(key)
+    if (!frontend) old && replace(key, old, undefined)
+    else if (old?.frontend !== frontend) replace(key, old, programmed(frontend, old))
   }
 
   const hairpins = new Set(hairpinUses.keys())

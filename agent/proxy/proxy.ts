@@ -1,4 +1,4 @@
-// The service proxy: services in, nf_tables out. `apply` is whole and idempotent: it programs the
+// The service proxy: services in, nf_tables out. It is told of every change; `apply` then programs the
 // difference to what the kernel has, as one transaction, and finds by the kernel's generation number
 // when someone else has changed something, so that a flushed ruleset is restored at the next call.
 // Calls may overlap; they run one after the other. Who calls gathers bursts of changes.
@@ -9,15 +9,21 @@ import type { Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import type { OwnTables, Ruleset, Step } from '../ruleset/ruleset.ts'
 import { adopt } from './adopt.ts'
-import { type Desired, desiredFrontends } from './desired.ts'
-import type { ServiceError } from './frontends.ts'
+import { Desired, type ObjectName } from './desired.ts'
+import type { Frontend, ServiceError } from './frontends.ts'
 import { type Layout, layoutOf, type Networks, type ProxyFamily } from './layout.ts'
 import { advance, type Plan, plan, type StaleFlows } from './plan.ts'
 import type { State } from './state.ts'
 
 export interface Proxy extends AsyncDisposable {
-  /** Programs these services and no others. What cannot be programmed is left out and told. Throws SysError if the kernel refuses. */
-  apply(services: readonly Service[], slices: readonly EndpointSlice[]): Promise<{ errors: ServiceError[] }>
+  /** Undefined: it is gone. Takes effect with the next `apply`. */
+  serviceChanged(name: ObjectName, service: Service | undefined): void
+  sliceChanged(name: ObjectName, slice: EndpointSlice | undefined): void
+  /**
+   * Programs what it was told and nothing else. What cannot be programmed is left out, and told of when
+   * it changed since the last call. Throws SysError if the kernel refuses; the next call tries it again.
+   */
+  apply(): Promise<{ errors: ServiceError[] }>
   /** Deletes the tables: services are no longer reached from this node. */
   remove(): Promise<void>
   /** What is programmed stays, so that connections go on while the agent is restarted. */
@@ -40,12 +46,14 @@ const defaultMark = 0x4000
 
 export const openProxy = (options: ProxyOptions): Proxy => new NftProxy(options)
 
-/** Each family's table as last seen. */
-type Known = readonly { layout: Layout; state: State; repairs: NftCommand[] }[]
+/** Each family's table as last seen. `read`: from the kernel, so anything in it may differ from what is wanted. */
+type Known = readonly { layout: Layout; state: State; repairs: NftCommand[]; read: boolean }[]
 
 class NftProxy implements Proxy {
   readonly #options: ProxyOptions
   readonly #desired: Desired
+  /** By family: keys of the frontends that may not be programmed as they are wanted. */
+  readonly #pending: ReadonlyMap<ProxyFamily, Set<string>>
   readonly #tables: OwnTables<Known>
 
   constructor(options: ProxyOptions) {
@@ -55,30 +63,41 @@ class NftProxy implements Proxy {
       const own = networks[family]
       return own ? [layoutOf(family, own, masqueradeMark)] : []
     })
-    this.#desired = desiredFrontends({ nodeName: options.nodeName, families: layouts.map(({ family }) => family) })
+    const families = layouts.map(({ family }) => family)
+    this.#desired = new Desired({ nodeName: options.nodeName, families })
+    this.#pending = new Map(families.map((family) => [family, new Set()]))
     this.#tables = ruleset.own({
       tables: layouts.map(({ table }) => table),
-      adopt: (tables) => layouts.map((layout, i) => ({ layout, ...adopt(layout, tables[i]) })),
+      adopt: (tables) => layouts.map((layout, i) => ({ layout, read: true, ...adopt(layout, tables[i]) })),
       log,
     })
   }
 
-  async apply(services: readonly Service[], slices: readonly EndpointSlice[]): Promise<{ errors: ServiceError[] }> {
-    const { frontends, errors } = this.#desired(services, slices)
+  serviceChanged(name: ObjectName, service: Service | undefined): void {
+    this.#desired.serviceChanged(name, service)
+  }
+
+  sliceChanged(name: ObjectName, slice: EndpointSlice | undefined): void {
+    this.#desired.sliceChanged(name, slice)
+  }
+
+  async apply(): Promise<{ errors: ServiceError[] }> {
+    const errors = this.#desired.refresh()
+    const refused = new Set<Frontend>()
     let stale: readonly StaleFlows[] = []
     await this.#tables.settle(
       (known) => {
-        const plans = known.map(({ layout, state }) => plan(layout, state, frontends.get(layout.family) ?? new Map()))
+        const plans = known.map((family) => this.#plan(family, refused))
         stale = plans.flatMap(({ stale }) => stale)
-        return this.#step(known, plans)
+        return this.#step(known, plans, refused)
       },
       (error) => {
+        const family = error.command?.table.family
         const key = blamed(error)
-        const ofFamily = frontends.get(error.command?.table.family ?? '')
-        const frontend = key === undefined ? undefined : ofFamily?.get(key)
+        const frontend = family !== undefined && family !== 'inet' && key !== undefined && this.#desired.of(family).frontends.get(key)
         if (!frontend) return false
         errors.push({ service: frontend.service, reason: `${frontend.key}: ${error.message}` })
-        ofFamily?.delete(frontend.key)
+        refused.add(frontend)
         return true
       },
     )
@@ -98,13 +117,30 @@ class NftProxy implements Proxy {
     await this.close()
   }
 
-  #step(known: Known, plans: readonly Plan[]): Step<Known> {
+  #plan({ layout, state, read }: Known[number], refused: ReadonlySet<Frontend>): Plan {
+    const { frontends, changed } = this.#desired.of(layout.family)
+    const pending = this.#pendingOf(layout.family)
+    for (const key of changed) pending.add(key)
+    changed.clear()
+    const wanted = refused.size === 0 ? frontends : new Map([...frontends].filter(([, frontend]) => !refused.has(frontend)))
+    return plan(layout, state, wanted, read ? undefined : pending)
+  }
+
+  #step(known: Known, plans: readonly Plan[], refused: ReadonlySet<Frontend>): Step<Known> {
     for (const { layout, repairs } of known)
       if (repairs.length > 0) this.#options.log.info({ family: layout.family, commands: repairs.length }, 'programming the rules')
     return {
       commands: known.flatMap(({ repairs }, i) => [...repairs, ...(plans[i]?.commands ?? [])]),
-      done: () => known.map(({ layout, state }, i) => ({ layout, state: advance(state, plans[i] as Plan), repairs: [] })),
+      done: () => {
+        for (const pending of this.#pending.values()) pending.clear()
+        for (const { family, key } of refused) this.#pendingOf(family).add(key)
+        return known.map(({ layout, state }, i) => ({ layout, state: advance(state, plans[i] as Plan), repairs: [], read: false }))
+      },
     }
+  }
+
+  #pendingOf(family: ProxyFamily): Set<string> {
+    return this.#pending.get(family) as Set<string>
   }
 
   /** Not worth failing for: the flows end by themselves when they pause. */

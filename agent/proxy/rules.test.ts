@@ -7,21 +7,23 @@ import type { Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import { goldenIn, nftPrintsAlike } from '../ruleset/golden.ts'
 import { openRuleset } from '../ruleset/ruleset.ts'
-import { networks, service, slice } from './fixtures.ts'
+import { networks, service, slice, wholeProxy } from './fixtures.ts'
 import { openProxy, type ProxyOptions } from './proxy.ts'
 
 const golden = goldenIn(import.meta.dirname)
 
 const dump = async (services: Service[], slices: EndpointSlice[], more: Partial<ProxyOptions> = {}): Promise<string> => {
   const nft = fakeNft()
-  const proxy = openProxy({
-    ruleset: openRuleset(nft),
-    conntrack: { remove: async () => 0 },
-    log: silent,
-    nodeName: 'here',
-    networks,
-    ...more,
-  })
+  const proxy = wholeProxy(
+    openProxy({
+      ruleset: openRuleset(nft),
+      conntrack: { remove: async () => 0 },
+      log: silent,
+      nodeName: 'here',
+      networks,
+      ...more,
+    }),
+  )
   assert.deepEqual((await proxy.apply(services, slices)).errors, [])
   return (await nft.dump('ip', 'coracle')) + (await nft.dump('ip6', 'coracle'))
 }

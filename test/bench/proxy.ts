@@ -46,10 +46,14 @@ async function* measure(folder: string): AsyncGenerator<Figure> {
     const { services, slices } = cluster()
     await inFreshNetns(folder, async (nft) => {
       const proxy = proxyOn(nft)
-      ours.push(await timed(() => proxy.apply(services, slices)))
+      ours.push(await timed(() => tellAll(proxy, services, slices)))
       await writeFile(rules, await nft.dump('ip', 'coracle'))
-      for (let i = 0; i < 10; i++) changes.push(await timed(() => proxy.apply(services, withChange(slices, round * 10 + i))))
-      adoptions.push(await timed(() => proxyOn(nft).apply(services, slices)))
+      for (let i = 0; i < 10; i++) {
+        const name = `service-${round * 10 + i}`
+        proxy.sliceChanged({ namespace: 'default', name }, slice(name, [address('10.42', i), address('10.46', i), address('10.45', i)]))
+        changes.push(await timed(() => proxy.apply()))
+      }
+      adoptions.push(await timed(() => tellAll(proxyOn(nft), services, slices)))
     })
     await inFreshNetns(folder, async (_, netns) => {
       theirs.push(await timed(() => run('nsenter', `--net=${netns}`, 'nft', '-f', rules)))
@@ -64,9 +68,11 @@ async function* measure(folder: string): AsyncGenerator<Figure> {
 const proxyOn = (nft: Nft): Proxy =>
   openProxy({ ruleset: openRuleset(nft), conntrack: { remove: async () => 0 }, log: silent, nodeName: 'bench', networks })
 
-/** The same slices but one, which loses an endpoint. */
-const withChange = (slices: EndpointSlice[], i: number): EndpointSlice[] =>
-  slices.with(i, slice(`service-${i}`, [address('10.42', i), address('10.45', i)]))
+const tellAll = (proxy: Proxy, services: readonly Service[], slices: readonly EndpointSlice[]) => {
+  for (const service of services) proxy.serviceChanged({ namespace: 'default', name: service.metadata.name }, service)
+  for (const [i, slice] of slices.entries()) proxy.sliceChanged({ namespace: 'default', name: `service-${i}` }, slice)
+  return proxy.apply()
+}
 
 async function inFreshNetns(folder: string, body: (nft: Nft, netns: string) => Promise<void>): Promise<void> {
   const netns = join(folder, 'netns')
