@@ -8,6 +8,8 @@ import { decodeProtobuf } from '#api/schema/protobuf.ts'
 
 /** Kubernetes' own limit. */
 const mostBytes = 3 * 1024 * 1024
+/** A client over HTTP/1.1 reads no answer before it has sent its body: up to here it may, and nothing is kept. */
+const mostDiscarded = 64 * 1024 * 1024
 /** Whoever sends slower holds a request open for nothing. */
 const bodyWithinMs = 60_000
 
@@ -37,9 +39,9 @@ export async function readBody(request: Request, options: { duplicates?: boolean
 /** `application/json` where nothing is said. */
 export const mediaType = (header: string | null): string => (header ?? '').split(';')[0]?.trim().toLowerCase() || 'application/json'
 
-/** Refuses a body as soon as it proves too large; the rest of it is never kept. */
+/** Refuses a body that is too large; once that is known, nothing of it is kept. */
 export async function readBytes(request: Request): Promise<Uint8Array> {
-  if (Number(request.headers.get('content-length') ?? 0) > mostBytes) throw tooLarge()
+  if (Number(request.headers.get('content-length') ?? 0) > mostDiscarded) throw tooLarge()
   if (!request.body) return new Uint8Array(0)
   const chunks: Uint8Array[] = []
   let size = 0
@@ -51,10 +53,12 @@ export async function readBytes(request: Request): Promise<Uint8Array> {
     for (;;) {
       const { done, value } = await reader.read()
       if (late.aborted) throw new StatusError('Timeout', `the request body did not arrive within ${bodyWithinMs / 1000} seconds`)
+      if (done && size > mostBytes) throw tooLarge()
       if (done) return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)
       size += value.length
-      if (size > mostBytes) throw tooLarge()
-      chunks.push(value)
+      if (size > mostDiscarded) throw tooLarge()
+      if (size > mostBytes) chunks.length = 0
+      else chunks.push(value)
     }
   } finally {
     late.removeEventListener('abort', giveUp)
