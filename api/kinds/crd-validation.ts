@@ -1,6 +1,7 @@
 // Rules for CustomResourceDefinitions (apiextensions-apiserver pkg/apis/apiextensions/validation).
 
 import { validateDefaults } from '../schema/crd/defaults.ts'
+import { jsonPath } from '../schema/crd/json-path.ts'
 import type { JsonSchema } from '../schema/crd/json-schema.ts'
 import type { Patterns } from '../schema/crd/pattern.ts'
 import { validateRules } from '../schema/crd/rules.ts'
@@ -149,13 +150,27 @@ function validateScale(scale: CustomResourceSubresourceScale, field: string, fau
   under('labelSelectorPath', ['.spec', '.status'], 'should be a json path under either .spec or .status')
 }
 
-function validateColumn({ name, type, format, jsonPath }: CustomResourceColumnDefinition, field: string, faults: Faults): void {
+function validateColumn({ name, type, format, jsonPath: path }: CustomResourceColumnDefinition, field: string, faults: Faults): void {
   if (!name) faults.required(`${field}.name`)
   if (!type) faults.required(`${field}.type`, `must be one of ${columnTypes.join(',')}`)
   else faults.oneOf(`${field}.type`, type, columnTypes)
   if (format) faults.oneOf(`${field}.format`, format, columnFormats)
-  if (!jsonPath) faults.required(`${field}.JSONPath`)
-  else if (!/^[.[]/.test(jsonPath)) faults.invalid(`${field}.JSONPath`, jsonPath, 'must be a simple json path starting with .')
+  if (!path) faults.required(`${field}.JSONPath`)
+  else if (!/^[.[]/.test(path)) faults.invalid(`${field}.JSONPath`, path, 'must be a simple json path starting with .')
+  else {
+    const wrong = faultOf(path)
+    if (wrong) faults.invalid(`${field}.JSONPath`, path, `is an invalid JSONPath: ${wrong}`)
+  }
+}
+
+function faultOf(path: string): string | undefined {
+  try {
+    jsonPath(path)
+    return undefined
+  } catch (error) {
+    if (error instanceof SyntaxError) return error.message
+    throw error
+  }
 }
 
 function validateConversion(conversion: CustomResourceConversion | undefined, faults: Faults): void {

@@ -55,6 +55,8 @@ type FieldReader<T> = { read(object: T): string }['read']
 export type KindSpec<T extends KubeObject = KubeObject> = {
   kind: Kind<T>
   singular: string
+  /** The kind with `List` behind it unless told. */
+  listKind?: string
   shortNames?: readonly string[]
   categories?: readonly string[]
   /**
@@ -62,6 +64,8 @@ export type KindSpec<T extends KubeObject = KubeObject> = {
    * and `fields` add to them, and `fields` read the stored object.
    */
   converts?: Conversion<T>
+  /** What clients are warned of who use this version. */
+  warning?: string
   /** All of them unless told. */
   verbs?: readonly Verb[]
   /** Has a status subresource: `status` is written only through it, everything else never through it. */

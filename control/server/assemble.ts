@@ -3,7 +3,7 @@
 import { randomInt } from 'node:crypto'
 import type { Clock } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
-import { Pod, PriorityClass, Service } from '#api/kinds/index.ts'
+import { CustomResourceDefinition, Pod, PriorityClass, Service } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import { builtinKinds } from '#api/kinds/registry.ts'
 import type { Log } from '#api/log.ts'
@@ -198,7 +198,9 @@ function follow(
 }
 
 /** Follows the CustomResourceDefinitions as the server itself. */
-function customDefinitions(deps: Pick<DefinitionsDeps, 'clock' | 'log'> & { core: Core; cache: WatchCache; resources: Resources; creators: Creators }) {
+function customDefinitions(
+  deps: Pick<DefinitionsDeps, 'clock' | 'log'> & { core: Core; cache: WatchCache; resources: Resources; creators: Creators },
+) {
   const { core, cache, resources, creators, clock, log } = deps
   const own = resources.of(CustomResourceDefinition)
   const definitions = new Definitions({

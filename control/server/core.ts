@@ -106,6 +106,7 @@ export class Core {
         manager,
         force,
         subresource,
+        statusIsPlain: !resource.spec.status,
         now,
       })
       const object = made as Stored

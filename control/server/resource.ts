@@ -5,6 +5,7 @@ import { StatusError } from '#api/errors.ts'
 import { apiVersionOf, type Kind } from '#api/kinds/kind.ts'
 import { allVerbs, type KindSpec, resourceName } from '#api/kinds/spec.ts'
 import { schemaOf } from '#api/schema/compile.ts'
+import type { Published } from '#api/schema/crd/publish.ts'
 import type { Struct } from '#api/schema/schema.ts'
 
 export type Resource = {
@@ -19,6 +20,8 @@ export type Resource = {
   readonly verbs: readonly string[]
   /** Where these objects are kept in another version: that one, under this one's name. See versions.ts. */
   readonly stored?: Resource
+  /** Of a custom resource: how OpenAPI shows it. */
+  readonly published?: Published
 }
 
 /** The root of everything that objects are kept under. */
@@ -62,6 +65,9 @@ export const staleMessage = 'the object has been modified; please apply your cha
 export class Resources {
   readonly #byPath = new Map<string, Resource>()
   readonly #byKind = new Map<string, Resource>()
+  /** Of kinds that come and go, by who brought them. */
+  readonly #brought = new Map<string, readonly Resource[]>()
+  #revision = 0
 
   constructor(specs: readonly KindSpec[]) {
     for (const spec of specs) this.#add(resourceOf(spec, (kind) => this.of(kind)))
@@ -70,6 +76,23 @@ export class Resources {
   #add(resource: Resource): void {
     this.#byPath.set(`${resource.apiVersion}/${resource.kind.plural}`, resource)
     this.#byKind.set(`${resource.apiVersion}/${resource.kind.kind}`, resource)
+  }
+
+  /** Changes with what is served. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  /** All that `owner` brings from now on, in place of what it brought before. */
+  set(owner: string, resources: readonly Resource[]): void {
+    for (const resource of this.#brought.get(owner) ?? []) {
+      this.#byPath.delete(`${resource.apiVersion}/${resource.kind.plural}`)
+      this.#byKind.delete(`${resource.apiVersion}/${resource.kind.kind}`)
+    }
+    this.#brought.set(owner, resources)
+    if (resources.length === 0) this.#brought.delete(owner)
+    for (const resource of resources) this.#add(resource)
+    this.#revision += 1
   }
 
   /** `apiVersion` as in objects, e.g. `apps/v1`. */
@@ -87,9 +110,11 @@ export class Resources {
     return [...this.#byPath.values()]
   }
 
-  /** All objects once: without the versions that are not the one kept. */
+  /** All objects once: without the versions that are not the one kept, unless that one is not served. */
   kept(): Resource[] {
-    return this.all().filter((resource) => !resource.stored)
+    const found = new Map<string, Resource>()
+    for (const resource of this.all()) if (!resource.stored || !found.has(resource.prefix)) found.set(resource.prefix, resource)
+    return [...found.values()]
   }
 }
 

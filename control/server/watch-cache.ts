@@ -24,8 +24,11 @@ export class WatchCache {
   readonly #collections = new Map<string, { resource: Resource; collection: Collection }>()
   readonly #stop = new AbortController()
   readonly #listeners = new Set<Listener>()
+  /** Of prefixes that are not held: the last change there. */
+  readonly #passedOver = new Map<string, number>()
   #waiters: Waiter[] = []
   #revision = 0
+  #reloads = 0
   #following: Promise<void> | undefined
 
   constructor({ store, log, clock }: { store: Store; log: Log; clock: Clock }) {
@@ -37,6 +40,32 @@ export class WatchCache {
   /** What the cache shows. */
   get revision(): number {
     return this.#revision
+  }
+
+  /** Holds one more resource from now on; only its kind and schema where it is held already. */
+  async add(resource: Resource): Promise<void> {
+    const { prefix } = resource
+    const found = this.#collections.get(prefix)
+    if (found) {
+      found.resource = resource
+      return
+    }
+    for (;;) {
+      const revision = this.#revision
+      const reloads = this.#reloads
+      const { entries } = await this.#store.list(prefix, { revision })
+      // Events of what is not held are passed over: none may have come while it was read.
+      if (reloads !== this.#reloads || (this.#passedOver.get(prefix) ?? 0) > revision) continue
+      const items = entries.map((entry) => new Item(entry))
+      this.#collections.set(prefix, { resource, collection: new Collection({ items, revision, log: this.#log }) })
+      return
+    }
+  }
+
+  /** Ends its watches. */
+  remove({ prefix }: Resource): void {
+    this.#collections.get(prefix)?.collection.close()
+    this.#collections.delete(prefix)
   }
 
   async start(resources: readonly Resource[]): Promise<void> {
@@ -114,12 +143,16 @@ export class WatchCache {
     const { key } = change.item
     const end = key.indexOf('/', key.indexOf('/', registryPrefix.length) + 1) + 1
     const found = this.#collections.get(key.slice(0, end))
-    if (!found) return
+    if (!found) {
+      this.#passedOver.set(key.slice(0, end), change.revision)
+      return
+    }
     for (const listener of this.#listeners) listener(found.resource, change)
     found.collection.apply(change)
   }
 
   async #reload(): Promise<void> {
+    this.#reloads += 1
     this.#log.error({ revision: this.#revision }, 'the watch cache fell behind the store; every watch starts over')
     const revision = this.#store.revision
     for (const [prefix, { resource, collection }] of this.#collections) {

@@ -1,7 +1,9 @@
 // The schema nodes as OpenAPI schemas. Version 3 and version 2 differ in the place of references, in what
 // may stand beside a `$ref`, and in unions, which version 2 does not have.
 
-import type { Field, Scalar, Schema, Struct } from '../schema.ts'
+import { compile } from '../compile.ts'
+import { listMeta, objectMeta, type Published, publishedList, publishedObject } from '../crd/publish.ts'
+import type { Field, Gvk, Scalar, Schema, Struct } from '../schema.ts'
 import type { Docs } from './docs.ts'
 
 export type Json = Record<string, unknown>
@@ -59,6 +61,21 @@ export class Definitions {
     const definition = this.#found.get(struct.name)
     if (kinds && definition) definition['x-kubernetes-group-version-kind'] = kinds
     return this.#refTo(struct.name)
+  }
+
+  /** A reference to a custom resource, or the list of such. */
+  custom(published: Published, { group, version }: Gvk, as: 'object' | 'list'): Json {
+    const { name, kind, listKind } = published
+    const listName = `${name.slice(0, -kind.length)}${listKind}`
+    if (!this.#found.has(name)) {
+      for (const type of [objectMeta, listMeta]) this.ref(compile(`apimachinery/pkg/apis/meta/v1.${type.split('.').at(-1)}`) as Struct)
+      const context = { dialect: this.#dialect, refTo: (type: string) => this.#refTo(type) }
+      const define = (name: string, kind: string, schema: Json) =>
+        this.#found.set(name, { ...schema, 'x-kubernetes-group-version-kind': [{ group, kind, version }] })
+      define(name, kind, publishedObject(published, context))
+      define(listName, listKind, publishedList(published, context))
+    }
+    return this.#refTo(as === 'list' ? listName : name)
   }
 
   /** By name, in order. */

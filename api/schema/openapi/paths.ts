@@ -1,6 +1,7 @@
 // The endpoints of kinds, as both versions of OpenAPI describe them: path, action, parameters.
 
 import type { Kind } from '../../kinds/kind.ts'
+import type { Published } from '../crd/publish.ts'
 import type { Gvk } from '../schema.ts'
 
 /** A kind as it is served; its verbs are those of discovery. */
@@ -8,6 +9,8 @@ export type ServedKind = {
   kind: Kind
   verbs: readonly string[]
   subresources?: readonly (Gvk & { name: string; verbs: readonly string[] })[]
+  /** Of a custom resource, which the table does not know. */
+  published?: Published
 }
 
 export type Parameter = { name: string; in: 'query' | 'path'; type: 'string' | 'integer' | 'boolean'; description: string }
@@ -18,6 +21,8 @@ export type Endpoint = {
   /** `x-kubernetes-action`. */
   action: string
   gvk: Gvk
+  /** Where `gvk` is a custom resource. */
+  published?: Published
   /** What a request carries: the kind, a patch, DeleteOptions, or nothing. */
   body: 'object' | 'patch' | 'delete' | 'none'
   answer: 'object' | 'list' | 'status'
@@ -103,7 +108,7 @@ const onCollection: Record<string, Shape> = {
 }
 const onSubresource: Record<string, Shape> = { ...onItem, create: onCollection.create as Shape }
 
-export function endpointsOf({ kind, verbs, subresources = [] }: ServedKind): Endpoint[] {
+export function endpointsOf({ kind, verbs, subresources = [], published }: ServedKind): Endpoint[] {
   const root = kind.group ? `/apis/${kind.group}/${kind.version}` : `/api/${kind.version}`
   const gvk = { group: kind.group, kind: kind.kind, version: kind.version }
   const inNamespace = kind.namespaced ? [namespaceParameter] : []
@@ -112,7 +117,9 @@ export function endpointsOf({ kind, verbs, subresources = [] }: ServedKind): End
   const select = (shapes: Record<string, Shape>, verbs: readonly string[], path: string, gvk: Gvk, pathParameters: Parameter[]) =>
     verbs.flatMap((verb): Endpoint[] => {
       const shape = shapes[verb]
-      return shape ? [{ ...shape, path, gvk, pathParameters, parameters: [pretty, ...shape.parameters] }] : []
+      if (!shape) return []
+      const custom = published && gvk.kind === kind.kind && gvk.group === kind.group
+      return [{ ...shape, path, gvk, pathParameters, parameters: [pretty, ...shape.parameters], ...(custom && { published }) }]
     })
   return [
     ...select(onCollection, verbs, collection, gvk, inNamespace),

@@ -1,10 +1,9 @@
 // OpenAPI 2 of everything, as /openapi/v2 serves it: clients before kubectl 1.27 validate and explain with it.
 
-import { schemaOf } from '../compile.ts'
-import type { Gvk } from '../schema.ts'
 import { Definitions, type Json } from './definitions.ts'
 import { readDocs } from './docs.ts'
 import { type Endpoint, endpointsOf, type Parameter, type ServedKind } from './paths.ts'
+import { listOf, objectOf } from './refer.ts'
 import { operationId } from './v3.ts'
 
 export function openapiV2(kinds: readonly ServedKind[], release: string): Json {
@@ -30,8 +29,8 @@ const parameter = ({ name, in: place, type, description }: Parameter): Json => (
 
 function operation(endpoint: Endpoint, definitions: Definitions): Json {
   const { gvk, action, body } = endpoint
-  const object = refOf(gvk, definitions)
-  const answer = endpoint.answer === 'list' ? refOf({ ...gvk, kind: `${gvk.kind}List` }, definitions) : object
+  const object = objectOf(endpoint, definitions)
+  const answer = endpoint.answer === 'list' ? listOf(endpoint, definitions) : object
   const content: Json[] = body === 'object' ? [{ name: 'body', in: 'body', required: true, schema: object }] : []
   return {
     operationId: operationId(endpoint),
@@ -40,9 +39,4 @@ function operation(endpoint: Endpoint, definitions: Definitions): Json {
     'x-kubernetes-action': action,
     'x-kubernetes-group-version-kind': gvk,
   }
-}
-
-function refOf(gvk: Gvk, definitions: Definitions): Json {
-  const struct = schemaOf(gvk)
-  return struct ? definitions.ref(struct, [{ group: gvk.group, kind: gvk.kind, version: gvk.version }]) : { type: 'object' }
 }

@@ -1,11 +1,11 @@
 // OpenAPI 3 of one group and version, as /openapi/v3/apis/<group>/<version> serves it: what kubectl needs
 // for explain, apply, diff and validation.
 
-import { schemaOf } from '../compile.ts'
-import type { Gvk, Struct } from '../schema.ts'
+import type { Gvk } from '../schema.ts'
 import { Definitions, type Json } from './definitions.ts'
 import { readDocs } from './docs.ts'
 import { type Endpoint, endpointsOf, type Parameter, type ServedKind } from './paths.ts'
+import { listOf, objectOf, refOf } from './refer.ts'
 
 const patchTypes = [
   'application/apply-patch+yaml',
@@ -50,10 +50,10 @@ const parameter = ({ name, in: place, type, description }: Parameter): Json => (
 
 function operation(endpoint: Endpoint, definitions: Definitions): Json {
   const { gvk, action, method } = endpoint
-  const object = refOf(gvk, definitions)
+  const object = objectOf(endpoint, definitions)
   const answers: Record<Endpoint['answer'], Json> = {
     object,
-    list: refOf({ ...gvk, kind: `${gvk.kind}List` }, definitions),
+    list: listOf(endpoint, definitions),
     status: refOf({ group: '', version: 'v1', kind: 'Status' }, definitions),
   }
   const answer = { description: 'OK', content: contentOf(['application/json', 'application/yaml'], answers[endpoint.answer]) }
@@ -88,11 +88,6 @@ function bodyOf({ body }: Endpoint, object: Json, definitions: Definitions): Jso
 }
 
 const contentOf = (types: readonly string[], schema: Json): Json => Object.fromEntries(types.map((type) => [type, { schema }]))
-
-function refOf(gvk: Gvk, definitions: Definitions): Json {
-  const struct: Struct | undefined = schemaOf(gvk)
-  return struct ? definitions.ref(struct, [{ group: gvk.group, kind: gvk.kind, version: gvk.version }]) : { type: 'object' }
-}
 
 const tagOf = ({ group, version }: Gvk): string => `${group ? group.replace(/\.k8s\.io$/, '').replaceAll('.', '_') : 'core'}_${version}`
 

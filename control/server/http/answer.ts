@@ -45,7 +45,7 @@ export async function answerList(resource: Resource, listed: Listed, look: Look)
   const objects = () => listed.items.map((item) => item.object)
   if (view.as === 'Table') return await answerJson(tableOf(resource.spec, objects(), { ...look, now: look.now(), metadata }), look)
   if (view.as === 'PartialObjectMetadata') return await answerJson(partialList(objects(), metadata, view.version), look)
-  const frame = { kind: `${resource.kind.kind}List`, apiVersion: resource.apiVersion, metadata }
+  const frame = { kind: resource.spec.listKind ?? `${resource.kind.kind}List`, apiVersion: resource.apiVersion, metadata }
   if (view.format === 'yaml') return await answerJson({ ...frame, items: objects() }, look)
   const parts: Uint8Array[] = [Buffer.from(`${JSON.stringify(frame).slice(0, -1)},"items":[`)]
   for (const [i, item] of listed.items.entries()) {
@@ -79,7 +79,7 @@ async function answerBytes(
 }
 
 /** RFC 7234, code 299; control characters and quotes cannot stand in it as they are. */
-function warningHeader(text: string): string {
+export function warningHeader(text: string): string {
   const plain = Array.from(text, (c) => (c < ' ' || c > '~' ? ' ' : c)).join('')
   return `299 - "${plain.replace(/["\\]/g, '\\$&')}"`
 }

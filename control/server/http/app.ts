@@ -11,7 +11,7 @@ import type { User } from '#control/auth/user.ts'
 import type { Core } from '../core.ts'
 import type { Resource } from '../resource.ts'
 import { discoveryVersionOf, viewOf } from './accept.ts'
-import { answerJson } from './answer.ts'
+import { answerJson, warningHeader } from './answer.ts'
 import type { Discovery } from './discovery.ts'
 import type { ResourceHandler } from './handler.ts'
 import { type Exchange, noSuchPath, parseResourceRequest, type ResourceRequest } from './request.ts'
@@ -106,7 +106,12 @@ async function dispatch(deps: AppDeps, context: Context<Env>, url: URL, note: (i
   if (!resource) throw noSuchPath()
   if (info.subresource !== '' && !isPartOf(resource, info.subresource)) throw noSuchPath()
   if (!resource.kind.namespaced && info.namespace !== undefined) throw noSuchPath()
-  return await deps.handler.handle(resource, exchange)
+  return withWarning(await deps.handler.handle(resource, exchange), resource.spec.warning)
+}
+
+function withWarning(response: Response, warning: string | undefined): Response {
+  if (warning) response.headers.append('warning', warningHeader(warning))
+  return response
 }
 
 /** Whether a subresource is the object itself, seen from one side: its status, or another that takes its own kind. */

@@ -2,6 +2,7 @@
 // and the aggregated one.
 
 import type { KindSpec } from '#api/kinds/spec.ts'
+import { compareVersions } from '#api/kinds/version-order.ts'
 import type { Resources } from '../resource.ts'
 
 /** Resources that exist only to be created: an answer comes back and nothing is kept. */
@@ -34,20 +35,35 @@ type Offer = {
   subresources: Subresource[]
 }
 
+/** Group → version → resources, in order of preference. */
+type Groups = Map<string, Map<string, Offer[]>>
+
 export class Discovery {
-  /** Group → version → resources, in order of preference. */
-  readonly #groups: Map<string, Map<string, Offer[]>>
+  readonly #resources: Resources
+  readonly #virtual: readonly VirtualResource[]
+  #known: { groups: Groups; revision: number } | undefined
 
   constructor(resources: Resources, virtual: readonly VirtualResource[]) {
-    this.#groups = new Map()
+    this.#resources = resources
+    this.#virtual = virtual
+  }
+
+  get #groups(): Groups {
+    const { revision } = this.#resources
+    if (this.#known?.revision !== revision) this.#known = { groups: this.#read(), revision }
+    return this.#known.groups
+  }
+
+  #read(): Groups {
+    const groups: Groups = new Map()
     const entry = (group: string, version: string): Offer[] => {
-      const versions = this.#groups.get(group) ?? new Map<string, Offer[]>()
-      this.#groups.set(group, versions)
+      const versions = groups.get(group) ?? new Map<string, Offer[]>()
+      groups.set(group, versions)
       const offers = versions.get(version) ?? []
       versions.set(version, offers)
       return offers
     }
-    for (const { spec, kind, verbs } of resources.all()) {
+    for (const { spec, kind, verbs } of this.#resources.all()) {
       entry(kind.group, kind.version).push({
         plural: kind.plural,
         singular: spec.singular,
@@ -59,13 +75,17 @@ export class Discovery {
         subresources: subresourcesOf(spec),
       })
     }
-    for (const v of virtual) {
+    for (const v of this.#virtual) {
       entry(v.group, v.version).push({ ...v, verbs: ['create'], shortNames: undefined, categories: undefined, subresources: [] })
     }
     const rank = (group: string) => (groupOrder.includes(group) ? groupOrder.indexOf(group) : groupOrder.length)
-    this.#groups = new Map([...this.#groups].sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1)))
-    for (const versions of this.#groups.values())
-      for (const offers of versions.values()) offers.sort((a, b) => (a.plural < b.plural ? -1 : 1))
+    for (const versions of groups.values()) for (const offers of versions.values()) offers.sort((a, b) => (a.plural < b.plural ? -1 : 1))
+    const byPriority = (versions: Map<string, Offer[]>) => new Map([...versions].sort(([a], [b]) => compareVersions(a, b)))
+    return new Map(
+      [...groups]
+        .sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1))
+        .map(([group, versions]) => [group, byPriority(versions)] as const),
+    )
   }
 
   /** `/api` */

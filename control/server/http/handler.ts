@@ -108,6 +108,7 @@ export class ResourceHandler {
     const options = writeOptionsOf(exchange)
     const view = viewOf(exchange.request.headers.get('accept') ?? undefined)
     const patch = await readPatch(exchange.request)
+    if (patch.type === 'strategic' && resource.schema.loose) throw unknownPatch(['json', 'merge', 'apply'])
     const target = targetOf(resource, exchange.info)
     if (patch.type === 'apply' && !exchange.url.searchParams.get('fieldManager')) {
       throw new StatusError('Invalid', 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch')
@@ -218,17 +219,21 @@ const patchTypes = new Map([
 
 export async function readPatch(request: Request): Promise<{ type: 'json' | 'merge' | 'strategic' | 'apply'; body: unknown }> {
   const type = patchTypes.get(mediaType(request.headers.get('content-type')) as never)
-  if (!type) {
-    throw new StatusError(
-      'UnsupportedMediaType',
-      `the body of the request was in an unknown format - accepted media types include: ${[...patchTypes.keys()].join(', ')}`,
-    )
-  }
+  if (!type) throw unknownPatch([...patchTypes.values()])
   const bytes = await readBytes(request)
   // YAML holds JSON as well.
   const text = new TextDecoder().decode(bytes).trimStart()
   if (type === 'apply' && !text.startsWith('{')) return { type, body: parseYaml(bytes).value }
   return { type, body: parseJsonPatch(text) }
+}
+
+/** `spoken`: the kinds of patch that are taken. */
+const unknownPatch = (spoken: readonly string[]): StatusError => {
+  const types = [...patchTypes].filter(([, type]) => spoken.includes(type)).map(([mediaType]) => mediaType)
+  return new StatusError(
+    'UnsupportedMediaType',
+    `the body of the request was in an unknown format - accepted media types include: ${types.join(', ')}`,
+  )
 }
 
 function parseJsonPatch(text: string): unknown {

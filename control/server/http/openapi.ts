@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { gunzip, gzip } from 'node:zlib'
+import type { Kind } from '#api/kinds/kind.ts'
 import { gnosticType, toGnostic } from '#api/schema/openapi/gnostic.ts'
 import type { ServedKind } from '#api/schema/openapi/paths.ts'
 import { openapiV2 } from '#api/schema/openapi/v2.ts'
@@ -19,28 +20,33 @@ const pack = promisify(gzip)
 const unpack = promisify(gunzip)
 const forever = 'public, immutable, max-age=31536000'
 
-/** `offers`: every served kind, as discovery shows it. */
-export function openapiPages(offers: () => readonly ServedKind[]): Record<string, Page> {
-  const documents = new Map<string, Promise<Document>>()
-  const once = (name: string, make: () => Uint8Array): Promise<Document> => {
-    let document = documents.get(name)
-    if (!document) {
-      document = packed(make())
-      documents.set(name, document)
-    }
+type Options = {
+  /** Every served kind, as discovery shows it. */
+  offers(): readonly ServedKind[]
+  /** Changes with them. */
+  revision(): number
+}
+
+export function openapiPages({ offers, revision }: Options): Record<string, Page> {
+  const documents = new Map<string, { document: Promise<Document>; revision: number; kinds: readonly Kind[] }>()
+  /** Of `served`; the one that is there as long as they are the same. */
+  const once = (name: string, served: readonly ServedKind[], make: (served: readonly ServedKind[]) => Uint8Array): Promise<Document> => {
+    const found = documents.get(name)
+    const now = revision()
+    if (found?.revision === now) return found.document
+    // A kind that changes comes as another descriptor.
+    const kinds = served.map(({ kind }) => kind)
+    const same = found?.kinds.length === kinds.length && found.kinds.every((kind, i) => kind === kinds[i])
+    const document = same ? found.document : packed(make(served))
+    documents.set(name, { document, revision: now, kinds })
     return document
   }
   const pathOf = ({ kind }: ServedKind) => (kind.group ? `apis/${kind.group}/${kind.version}` : `api/${kind.version}`)
   const third = (path: string) =>
-    once(`v3 ${path}`, () =>
-      Buffer.from(
-        JSON.stringify(
-          openapiV3(
-            offers().filter((o) => pathOf(o) === path),
-            version.gitVersion,
-          ),
-        ),
-      ),
+    once(
+      `v3 ${path}`,
+      offers().filter((o) => pathOf(o) === path),
+      (served) => Buffer.from(JSON.stringify(openapiV3(served, version.gitVersion))),
     )
 
   return {
@@ -64,11 +70,11 @@ export function openapiPages(offers: () => readonly ServedKind[]): Record<string
     },
     '/openapi/v2': async (request) => {
       if (request.headers.get('accept')?.includes(gnosticType.split('@')[0] ?? '')) {
-        const document = await once('v2 protobuf', () => toGnostic(openapiV2(offers(), version.gitVersion)))
+        const document = await once('v2 protobuf', offers(), (served) => toGnostic(openapiV2(served, version.gitVersion)))
         // `@` stands in the Accept header only: Go cannot parse it in a Content-Type.
         return await answer(request, document, gnosticType.replace('@', '.'), 'no-cache, private')
       }
-      const document = await once('v2', () => Buffer.from(JSON.stringify(openapiV2(offers(), version.gitVersion))))
+      const document = await once('v2', offers(), (served) => Buffer.from(JSON.stringify(openapiV2(served, version.gitVersion))))
       return await answer(request, document, 'application/json', 'no-cache, private')
     },
   }
