@@ -92,6 +92,9 @@ const statementText = (e: Expression, held: Map<number, Held>, family: Family, s
     }
     case 'notrack':
       return 'notrack'
+    case 'other':
+      // nft has one before lookups in intervals of concatenations, where what is loaded is in network order already.
+      return e.kind === 'byteorder' ? undefined : unknown
     default:
       return unknown
   }

@@ -1,0 +1,111 @@
+// Network policies: objects in, nf_tables out. `apply` is whole and idempotent: it programs the difference
+// to what the kernel has, as one transaction, and is in force for the next packet of every connection, also
+// of those that are established. Calls may overlap; they run one after the other.
+
+import type { NftError } from 'nft-js'
+import type { Log } from '#api/log.ts'
+import type { NetworkPolicy } from '#api/types/networking-v1.gen.ts'
+import type { OwnTables, Ruleset } from '../ruleset/ruleset.ts'
+import { Desired, type PolicyState } from './desired.ts'
+import { type Family, groupOf, type Layout, layoutOf } from './layout.ts'
+import { type Content, contentOf, plan } from './plan.ts'
+
+/** A policy that is not in force as it was meant; `reason` is for people. */
+export type PolicyError = { policy: NetworkPolicy; reason: string }
+
+export interface Policy extends AsyncDisposable {
+  /**
+   * Enforces these policies and no others on the pods of this node. A policy that makes no sense, or that the
+   * kernel refuses, allows less than it says, and is told. Throws SysError if nothing could be changed.
+   */
+  apply(state: PolicyState): Promise<{ errors: PolicyError[] }>
+  /** Deletes the tables: no pod of this node is isolated any more. */
+  remove(): Promise<void>
+  /** What is programmed stays in force while the agent is restarted. */
+  close(): Promise<void>
+}
+
+export type PolicyOptions = {
+  ruleset: Ruleset
+  log: Log
+  nodeName: string
+  families: readonly Family[]
+}
+
+export const openPolicy = (options: PolicyOptions): Policy => new NftPolicy(options)
+
+class NftPolicy implements Policy {
+  readonly #log: Log
+  readonly #layouts: readonly Layout[]
+  readonly #desired: Desired
+  readonly #tables: OwnTables<readonly (Content | undefined)[]>
+
+  constructor({ ruleset, log, nodeName, families }: PolicyOptions) {
+    this.#log = log
+    this.#layouts = families.map(layoutOf)
+    this.#desired = new Desired(nodeName)
+    this.#tables = ruleset.own({
+      tables: this.#layouts.map(({ table }) => table),
+      adopt: (tables) => tables.map((table) => table && contentOf(table)),
+      log,
+    })
+  }
+
+  async apply(state: PolicyState): Promise<{ errors: PolicyError[] }> {
+    const errors = this.#desired.update(state).map(({ policy, faults }) => ({ policy, reason: faults.join('; ') }))
+    const closed = new Set<string>()
+    let fromNothing = false
+    const contents = () => this.#layouts.map((layout) => this.#desired.content(layout, closed))
+    let wanted = contents()
+    await this.#tables.settle(
+      (known) => ({
+        commands: this.#layouts.flatMap(({ table }, i) => plan(table, fromNothing ? undefined : known[i], wanted[i] as Content)),
+        done: () => wanted,
+      }),
+      (error) => {
+        const group = this.#desired.group(blamed(error) ?? '')
+        if (group && !closed.has(group.name)) {
+          closed.add(group.name)
+          wanted = contents()
+          for (const { policy } of group.meanings)
+            errors.push({ policy, reason: `its pods are closed for ${group.direction}: ${error.message}` })
+          return true
+        }
+        // Something of a stranger is in the way.
+        this.#log.warn({ err: error }, 'the policies are programmed from nothing')
+        const isFirst = !fromNothing
+        fromNothing = true
+        return isFirst
+      },
+    )
+    return { errors }
+  }
+
+  remove(): Promise<void> {
+    return this.#tables.remove()
+  }
+
+  async close(): Promise<void> {
+    await this.#tables.settled()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
+
+/** The group of whose chain or sets the kernel refused a part. */
+const blamed = ({ command }: NftError): string | undefined => {
+  switch (command?.does) {
+    case 'add element':
+      return groupOf(command.elements.spec.name)
+    case 'add set':
+      return groupOf(command.set.name)
+    case 'add chain':
+      return groupOf(command.chain.name)
+    case 'add rule':
+      return groupOf(command.chain)
+    default:
+      return undefined
+  }
+}
