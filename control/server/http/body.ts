@@ -8,7 +8,7 @@ import { decodeProtobuf } from '#api/schema/protobuf.ts'
 
 /** Kubernetes' own limit. */
 const mostBytes = 3 * 1024 * 1024
-/** A client over HTTP/1.1 reads no answer before it has sent its body: up to here it may, and nothing is kept. */
+/** A client over HTTP/1.1 reads no answer before it has sent its body: one that says how long it is may, up to here. */
 const mostDiscarded = 64 * 1024 * 1024
 /** Whoever sends slower holds a request open for nothing. */
 const bodyWithinMs = 60_000
@@ -41,7 +41,9 @@ export const mediaType = (header: string | null): string => (header ?? '').split
 
 /** Refuses a body that is too large; once that is known, nothing of it is kept. */
 export async function readBytes(request: Request): Promise<Uint8Array> {
-  if (Number(request.headers.get('content-length') ?? 0) > mostDiscarded) throw tooLarge()
+  const declared = Number(request.headers.get('content-length') ?? 0)
+  if (declared > mostDiscarded) throw tooLarge()
+  const most = Math.max(declared, mostBytes)
   if (!request.body) return new Uint8Array(0)
   const chunks: Uint8Array[] = []
   let size = 0
@@ -56,7 +58,7 @@ export async function readBytes(request: Request): Promise<Uint8Array> {
       if (done && size > mostBytes) throw tooLarge()
       if (done) return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)
       size += value.length
-      if (size > mostDiscarded) throw tooLarge()
+      if (size > most) throw tooLarge()
       if (size > mostBytes) chunks.length = 0
       else chunks.push(value)
     }
