@@ -2,36 +2,11 @@
 // encodings they choose.
 
 import assert from 'node:assert/strict'
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, describe, it } from 'node:test'
-import { promisify } from 'node:util'
-import { systemClock } from '#api/clock.ts'
-import { Namespace, ServiceAccount } from '#api/kinds/index.ts'
-import { silent } from '#api/log.ts'
-import { openPki } from '#control/pki/pki.ts'
-import { memoryStore } from '../store/memory.ts'
-import type { Store } from '../store/store.ts'
-import { type Server, startServer } from './server.ts'
-
-const execute = promisify(execFile)
-
-/** `kubectl` itself, or the oldest and newest of several `kubectl.1.x` beside it. */
-async function kubectls(): Promise<string[]> {
-  for (const dir of (process.env.PATH ?? '').split(':')) {
-    const found = await realpath(join(dir, 'kubectl')).catch(() => undefined)
-    if (!found) continue
-    const minor = (file: string) => Number(file.split('.')[2])
-    const several = (await readdir(dirname(found))).filter((f) => /^kubectl\.1\.\d+$/.test(f)).sort((a, b) => minor(a) - minor(b))
-    const chosen = [...new Set([several[0], several.at(-1)])].filter((f) => f !== undefined)
-    return chosen.length > 0 ? chosen.map((f) => join(dirname(found), f)) : [found]
-  }
-  return []
-}
+import { found, type KubectlServer, kubectlServer } from './kubectl.fake.ts'
 
 const manifest = `
 apiVersion: apps/v1
@@ -49,61 +24,18 @@ kind: Service
 metadata: {name: web}
 spec: {selector: {app: web}, ports: [{port: 80}]}
 `
-const found = await kubectls()
 
 describe('kubectl', { skip: found.length === 0 && 'there is none on this machine', concurrency: true }, () => {
-  let dir: string
-  let store: Store
-  let server: Server
+  let server: KubectlServer
   before(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'coracle-kubectl-'))
-    const pki = await openPki({ dir: join(dir, 'pki'), hosts: ['127.0.0.1'], now: Date.now })
-    store = await memoryStore()
-    server = await startServer({
-      store,
-      pki,
-      listen: { host: '127.0.0.1', port: 0 },
-      advertise: { address: '127.0.0.1' },
-      clock: systemClock,
-      log: silent,
-    })
-    const base64 = (text: string) => Buffer.from(text).toString('base64')
-    const cluster = { server: `https://127.0.0.1:${server.port}`, 'certificate-authority-data': base64(pki.authority.cert) }
-    const user = { 'client-certificate-data': base64(pki.admin.cert), 'client-key-data': base64(pki.admin.key) }
-    const config = {
-      apiVersion: 'v1',
-      kind: 'Config',
-      'current-context': 'test',
-      contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
-      clusters: [{ name: 'test', cluster }],
-      users: [{ name: 'test', user }],
-    }
-    await writeFile(join(dir, 'kubeconfig'), JSON.stringify(config))
-    await writeFile(join(dir, 'web.yaml'), manifest)
-    await writeFile(join(dir, 'web4.yaml'), manifest.replace('replicas: 3', 'replicas: 4'))
+    server = await kubectlServer({ 'web.yaml': manifest, 'web4.yaml': manifest.replace('replicas: 3', 'replicas: 4') })
   })
-  after(async () => {
-    await server?.close()
-    await store?.close()
-    if (dir) await rm(dir, { recursive: true })
-  })
+  after(() => server?.close())
 
-  for (const [i, kubectl] of found.entries()) {
-    it(kubectl.split('/').at(-1) ?? '', async () => {
-      const namespace = `k${i}`
-      const env = { ...process.env, KUBECONFIG: join(dir, 'kubeconfig'), HOME: join(dir, namespace) }
-      const client = server.client()
-      await client.create(Namespace, { metadata: { name: namespace } })
-      await client.create(ServiceAccount, { metadata: { namespace, name: 'default' } })
-      const run = async (...args: string[]) => (await execute(kubectl, ['-n', namespace, ...args], { env, cwd: dir })).stdout
-      const fails = async (...args: string[]) => {
-        const error = await run(...args).then(
-          () => assert.fail(`kubectl ${args.join(' ')} should fail`),
-          (e: { stderr: string; stdout: string }) => e,
-        )
-        return error.stderr
-      }
-      const watch = spawn(kubectl, ['-n', namespace, 'get', 'deploy', '--watch', '--no-headers'], { env })
+  for (const [i, program] of found.entries()) {
+    it(program.split('/').at(-1) ?? '', async () => {
+      const { run, fails, env, namespace } = await server.kubectl(program, `k${i}`)
+      const watch = spawn(program, ['-n', namespace, 'get', 'deploy', '--watch', '--no-headers'], { env })
       const lines = createInterface(watch.stdout)[Symbol.asyncIterator]()
       const line = async () => (await lines.next()).value ?? ''
 

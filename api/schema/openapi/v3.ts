@@ -74,12 +74,16 @@ function operation(endpoint: Endpoint, definitions: Definitions): Json {
   }
 }
 
-function bodyOf({ body }: Endpoint, object: Json, definitions: Definitions): Json {
+/** Of custom resources neither the strategic patch nor protobuf: kubectl reads here which patch it may send. */
+const customTypes = (types: readonly string[]) => types.filter((type) => !type.includes('strategic') && !type.includes('protobuf'))
+
+function bodyOf({ body, published }: Endpoint, object: Json, definitions: Definitions): Json {
+  const taken = (types: readonly string[]) => (published ? customTypes(types) : types)
   switch (body) {
     case 'object':
-      return { requestBody: { content: contentOf(bodyTypes, object), required: true } }
+      return { requestBody: { content: contentOf(taken(bodyTypes), object), required: true } }
     case 'patch':
-      return { requestBody: { content: contentOf(patchTypes, { $ref: `#/components/schemas/${patchName}` }), required: true } }
+      return { requestBody: { content: contentOf(taken(patchTypes), { $ref: `#/components/schemas/${patchName}` }), required: true } }
     case 'delete':
       return { requestBody: { content: contentOf(bodyTypes, refOf({ group: '', version: 'v1', kind: 'DeleteOptions' }, definitions)) } }
     default:
