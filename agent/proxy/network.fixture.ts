@@ -21,7 +21,12 @@ const enter = 'nsenter'
 /** Something that answers and asks in a namespace. `ask` resolves with the answer's text, or with an errno's name. */
 export type Peer = {
   listen: (protocol: 'tcp' | 'udp', port: number, name: string) => Promise<void>
-  ask: (protocol: 'tcp' | 'udp', host: string, port: number, more?: { localPort?: number; keep?: string }) => Promise<string>
+  ask: (
+    protocol: 'tcp' | 'udp',
+    host: string,
+    port: number,
+    more?: { localPort?: number; keep?: string; patience?: number },
+  ) => Promise<string>
 }
 
 export const nodeNetwork = async (t: TestContext): Promise<{ node: string; peers: { node: Peer; client: Peer; pods: [Peer, Peer] } }> => {

@@ -7,15 +7,15 @@ import { connect, createServer, type Socket } from 'node:net'
 export type PeerRequest =
   /** Answers every line or datagram with `<name> <address that asked>`. */
   | { do: 'listen'; protocol: 'tcp' | 'udp'; port: number; name: string }
-  /** Asks once, over a connection or from a port of its own; over `keep` the connection stays for the next. */
-  | { do: 'ask'; protocol: 'tcp' | 'udp'; host: string; port: number; localPort?: number; keep?: string }
+  /** Asks once, over a connection or from a port of its own; over `keep` the connection stays for the next. `patience` in milliseconds. */
+  | { do: 'ask'; protocol: 'tcp' | 'udp'; host: string; port: number; localPort?: number; keep?: string; patience?: number }
 
 /** The answer's text, or an error's code. */
 export type PeerReply = { id: number; text?: string; code?: string }
 
 const kept = new Map<string, Socket>()
-/** No answer at all: something was dropped. */
-const patience = 2000
+/** Milliseconds until no answer at all is one: something was dropped. */
+const usualPatience = 2000
 const noAnswer = () => Object.assign(new Error('no answer'), { code: 'TIMEOUT' })
 
 const listen = (protocol: 'tcp' | 'udp', port: number, name: string): Promise<string> =>
@@ -32,7 +32,9 @@ const listen = (protocol: 'tcp' | 'udp', port: number, name: string): Promise<st
     server.once('error', reject).listen(port, '0.0.0.0', () => resolve(''))
   })
 
-const askTcp = (host: string, port: number, keep: string | undefined): Promise<string> =>
+type Question = Extract<PeerRequest, { do: 'ask' }>
+
+const askTcp = ({ host, port, keep, patience = usualPatience }: Question): Promise<string> =>
   new Promise((resolve, reject) => {
     const socket = (keep !== undefined && kept.get(keep)) || connect(port, host)
     if (keep !== undefined) kept.set(keep, socket)
@@ -59,7 +61,7 @@ const askTcp = (host: string, port: number, keep: string | undefined): Promise<s
     socket.write('?')
   })
 
-const askUdp = (host: string, port: number, localPort: number | undefined): Promise<string> =>
+const askUdp = ({ host, port, localPort, patience = usualPatience }: Question): Promise<string> =>
   new Promise((resolve, reject) => {
     const socket = createSocket('udp4')
     const timer = setTimeout(() => finish(() => reject(noAnswer())), patience)
@@ -74,9 +76,7 @@ const askUdp = (host: string, port: number, localPort: number | undefined): Prom
 
 const perform = (request: PeerRequest): Promise<string> => {
   if (request.do === 'listen') return listen(request.protocol, request.port, request.name)
-  return request.protocol === 'tcp'
-    ? askTcp(request.host, request.port, request.keep)
-    : askUdp(request.host, request.port, request.localPort)
+  return request.protocol === 'tcp' ? askTcp(request) : askUdp(request)
 }
 
 process.on('message', ({ id, ...request }: PeerRequest & { id: number }) => {
