@@ -1,0 +1,101 @@
+// A control plane without nodes, as a process of its own: what the client suites ask. Its folder and
+// its process are gone after the last test of the file.
+
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { Agent, request } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { after } from 'node:test'
+import { KubeConfig } from '@kubernetes/client-node'
+import { loadKubeconfig } from '#api/client/kubeconfig.ts'
+import { startServer } from '../cluster/cluster.ts'
+import { stop } from '../cluster/daemon.ts'
+import { eventually } from '../cluster/eventually.ts'
+import { type Kubectl, kubectlFor, kubectls } from '../cluster/kubectl.ts'
+import { planCluster } from '../cluster/plan.ts'
+import { run } from '../cluster/shell.ts'
+
+const coracle = resolve(import.meta.dirname, '../../bin/coracle')
+
+/** Whatever a test expects to find there. */
+export type Json = ReturnType<typeof JSON.parse>
+export type Answer = { code: number; body: Json; text: string; headers: Record<string, string | string[] | undefined> }
+
+export type TestServer = {
+  kubeconfig: string
+  /** For @kubernetes/client-node. */
+  config: KubeConfig
+  /** The newest kubectl found. */
+  kubectl: Kubectl
+  /** The oldest and the newest. */
+  kubectls: Kubectl[]
+  /** As the administrator; `body` as JSON unless it is text. */
+  ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+}
+
+/** Call at the top of a test file. */
+export async function testServer(): Promise<TestServer> {
+  const dir = await mkdtemp(join(tmpdir(), 'coracle-conformance-'))
+  const plan = planCluster({ dir, nodes: 1, slot: 3, hostAddress: '127.0.0.1' })
+  await mkdir(plan.server.dir, { recursive: true })
+  after(async () => {
+    await stop(join(plan.server.dir, 'server.pid'))
+    await rm(dir, { recursive: true, force: true })
+  })
+  await startServer(plan)
+  await eventually(async () => {
+    const text = await run(coracle, 'kubeconfig', `--data-dir=${plan.server.dir}`, `--server=https://127.0.0.1:${plan.server.port}`)
+    await writeFile(plan.kubeconfig, text, { mode: 0o600 })
+  })
+  const ask = await asker(plan.kubeconfig)
+  await eventually(async () => {
+    const { code, text } = await ask('GET', '/readyz')
+    if (code !== 200)
+      throw new Error(`the server is not ready: ${code} ${text}; its log: ${await readFile(join(dir, 'logs/server.log'), 'utf8')}`)
+  })
+  const config = new KubeConfig()
+  config.loadFromFile(plan.kubeconfig)
+  const found = kubectls()
+  const ends = [...new Set([found[0], found.at(-1)])].filter((program) => program !== undefined)
+  const both = ends.map((program) => kubectlFor(plan.kubeconfig, program))
+  return { kubeconfig: plan.kubeconfig, config, kubectl: both.at(-1) as Kubectl, kubectls: both, ask }
+}
+
+async function asker(kubeconfig: string): Promise<TestServer['ask']> {
+  const { server, credentials } = await loadKubeconfig(kubeconfig)
+  const { ca, cert, key } = credentials
+  const agent = new Agent({ keepAlive: true, ca, ...(cert && { cert }), ...(key && { key }) })
+  after(() => agent.destroy())
+  return (method, path, body, headers = {}) =>
+    new Promise((resolve, reject) => {
+      const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body)
+      const outgoing = request(
+        new URL(path, server),
+        {
+          method,
+          agent,
+          headers: {
+            ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+            ...headers,
+          },
+        },
+        (response) => {
+          const chunks: Buffer[] = []
+          response.on('data', (chunk: Buffer) => chunks.push(chunk))
+          response.on('error', reject)
+          response.on('end', () => {
+            const answer = Buffer.concat(chunks).toString()
+            const isJson = response.headers['content-type']?.startsWith('application/json')
+            resolve({
+              code: response.statusCode ?? 0,
+              body: isJson && answer ? JSON.parse(answer) : {},
+              text: answer,
+              headers: response.headers,
+            })
+          })
+        },
+      )
+      outgoing.on('error', reject)
+      outgoing.end(text)
+    })
+}
