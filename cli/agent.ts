@@ -92,7 +92,7 @@ async function joined(
       return await joinCluster({ ...options, now: Date.now, signal })
     } catch (error) {
       if (signal.aborted) return undefined
-      if (error instanceof SyntaxError) throw error
+      if (error instanceof SyntaxError || !options.token) throw error
       log.warn({ err: error, server: options.server }, 'cannot join the cluster yet')
       await sleep(systemClock, wait, signal)
     }

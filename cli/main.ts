@@ -1,5 +1,6 @@
 // The `coracle` command. Each subcommand is a file that is loaded only when it runs.
 
+import { isIP } from 'node:net'
 import { Command, InvalidArgumentError } from 'commander'
 
 const program = new Command('coracle')
@@ -13,32 +14,47 @@ const port = (text: string): number => {
   if (!Number.isInteger(value) || value < 1 || value > 65_535) throw new InvalidArgumentError('a port is a number from 1 to 65535')
   return value
 }
+const range = (text: string): string => {
+  const [address = '', bits = '', ...rest] = text.split('/')
+  if (isIP(address) !== 4 || !/^\d+$/.test(bits) || Number(bits) < 8 || Number(bits) > 30 || rest.length > 0) {
+    throw new InvalidArgumentError('a range looks like 10.42.0.0/16')
+  }
+  return text
+}
+const address = (text: string): string => {
+  if (isIP(text) === 0) throw new InvalidArgumentError('an IP address is needed')
+  return text
+}
+const serverUrl = (text: string): string => {
+  if (!URL.canParse(text) || new URL(text).protocol !== 'https:') throw new InvalidArgumentError('a server looks like https://host:6443')
+  return text
+}
 const serverDir = ['--data-dir <dir>', "the server's folder", '/var/lib/coracle/server'] as const
 const agentDir = ['--data-dir <dir>', "the agent's folder", '/var/lib/coracle/agent'] as const
 const logLevel = ['--log-level <level>', 'debug, info, warn or error', 'info'] as const
 const ranges = (command: Command): Command =>
   command
-    .option('--cluster-cidr <range>', 'addresses of pods', '10.42.0.0/16')
-    .option('--service-cidr <range>', 'addresses of services', '10.43.0.0/16')
-    .option('--cluster-dns <address>', 'where pods ask for names', '10.43.0.10')
+    .option('--cluster-cidr <range>', 'addresses of pods', range, '10.42.0.0/16')
+    .option('--service-cidr <range>', 'addresses of services', range, '10.43.0.0/16')
+    .option('--cluster-dns <address>', 'where pods ask for names', address, '10.43.0.10')
     .option('--cluster-domain <domain>', 'the domain of services', 'cluster.local')
 
 ranges(program.command('server').description('run the control plane: API server, scheduler, controllers'))
   .option(...serverDir)
   .option('--listen <address>', 'address to listen on', '::')
   .option('--port <port>', 'port to listen on', port, 6443)
-  .option('--advertise-address <address>', 'where agents and pods reach this server; by default its first address')
+  .option('--advertise-address <address>', 'where agents and pods reach this server; by default its first address', address)
   .option('--tls-san <host...>', 'further names and addresses of this server, for its certificate', [])
   .option(...logLevel)
   .action(async (options) => (await import('./server.ts')).runServer(options))
 
 ranges(program.command('agent').description('run the node agent: containers, network, services, names'))
   .option(...agentDir)
-  .option('--server <url>', "the server's address, https://host:6443")
+  .option('--server <url>', "the server's address, https://host:6443", serverUrl)
   .option('--token <token>', 'join token, needed the first time', process.env['CORACLE_TOKEN'])
   .option('--token-file <file>', 'file that holds the join token')
   .option('--node-name <name>', 'name of this node; by default the host name')
-  .option('--node-ip <address>', 'address of this node; by default its first one')
+  .option('--node-ip <address>', 'address of this node; by default its first one', address)
   .option('--cgroup-parent <path>', 'cgroup under which all containers are', '/coracle')
   .option('--runtime <program>', 'runc or crun', 'runc')
   .option('--network-mode <mode>', 'auto, vxlan or host-gw', 'auto')
@@ -58,7 +74,7 @@ program
   .command('kubeconfig')
   .description("print the administrator's kubeconfig")
   .option(...serverDir)
-  .option('--server <url>', 'address to write into it', 'https://127.0.0.1:6443')
+  .option('--server <url>', 'address to write into it', serverUrl, 'https://127.0.0.1:6443')
   .action(async (options) => (await import('./access.ts')).printKubeconfig(options))
 
 const image = program.command('image').description('images of this node')
@@ -95,6 +111,13 @@ program
 try {
   await program.parseAsync()
 } catch (error) {
-  console.error(`coracle: ${error instanceof Error ? error.message : String(error)}`)
-  process.exitCode = 1
+  for (const cause of causesOf(error)) console.error(`coracle: ${cause instanceof Error ? cause.message : String(cause)}`)
+  // Not `exitCode`: what did not start whole must not linger.
+  process.exit(1)
+}
+
+/** What went wrong first, then what went wrong while that was cleaned up. */
+function causesOf(error: unknown): unknown[] {
+  if (error instanceof SuppressedError) return [...causesOf(error.suppressed), ...causesOf(error.error)]
+  return error instanceof AggregateError ? error.errors.flatMap(causesOf) : [error]
 }
