@@ -2,15 +2,18 @@
 
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { KubernetesObject } from '@kubernetes/client-node'
 import { parseAllDocuments } from 'yaml'
 
 const files = ['kinds.yaml', '../../control/server/kinds.fixture.yaml']
 
-export type Sample = KubernetesObject & { apiVersion: string; kind: string; metadata: { name: string } }
+export type Sample = { apiVersion: string; kind: string; metadata: { name: string } }
 
 /** `namespace`: where those will be that name their own. */
 export async function samples(namespace: string): Promise<Sample[]> {
   const texts = await Promise.all(files.map((file) => readFile(resolve(import.meta.dirname, file), 'utf8')))
-  return texts.flatMap((text) => parseAllDocuments(text.replaceAll('NAMESPACE', namespace)).map((document) => document.toJS() as Sample))
+  // An event of long ago would be forgotten at once.
+  const now = new Date().toISOString().replace('Z', '000Z')
+  return texts.flatMap((text) =>
+    parseAllDocuments(text.replaceAll('NAMESPACE', namespace).replace(/(eventTime: )\S+/, `$1"${now}"`)).map((d) => d.toJS() as Sample),
+  )
 }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
-import { type KubernetesObject, KubernetesObjectApi, PatchStrategy, Watch } from '@kubernetes/client-node'
+import { KubernetesObjectApi, PatchStrategy, Watch } from '@kubernetes/client-node'
 import { eventually } from '../cluster/eventually.ts'
 import { type Sample, samples } from './kinds.ts'
 import { type Json, testServer } from './server.ts'
@@ -149,12 +149,12 @@ function verbs(sample: Sample, resource: Resource): void {
     const stale = { ...made, metadata: { ...made.metadata, annotations: { replaced: 'no' } } }
     await assert.rejects(api.replace(stale), { code: 409 })
     await eventually(async () => {
-      const fresh = (await api.read(header)) as KubernetesObject
+      const fresh = (await api.read(header)) as Json
       const replaced = await api.replace({
         ...fresh,
-        metadata: { ...fresh.metadata, annotations: { ...fresh.metadata?.annotations, replaced: 'yes' } },
+        metadata: { ...fresh.metadata, annotations: { ...fresh.metadata.annotations, replaced: 'yes' } },
       })
-      assert.equal(replaced.metadata?.annotations?.replaced, 'yes')
+      assert.equal(replaced.metadata.annotations.replaced, 'yes')
     })
   })
 
