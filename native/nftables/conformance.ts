@@ -16,6 +16,13 @@ const backends: SetSpec = { name: 'backends', key: [...key, 'numgen random mod 1
 const networks: SetSpec = { name: 'networks', key: ['ipv4_addr'], flags: ['interval'] }
 const ranges: SetSpec = { name: 'ranges', key: ['ipv4_addr', 'inet_proto', 'inet_service'], flags: ['interval'] }
 const seen: SetSpec = { name: 'seen', key: ['ipv4_addr'], flags: ['dynamic', 'timeout'], timeoutMs: 90_000, size: 2 }
+const clients: SetSpec = {
+  name: 'clients',
+  key: ['ipv4_addr', 'ipv4_addr', 'inet_service'],
+  data: ['ipv4_addr', 'inet_service'],
+  flags: ['dynamic', 'timeout'],
+  size: 9,
+}
 const one = (address: string, verdict: 'accept' | 'drop' | `goto ${string}` = 'drop') =>
   new Elements(services).add([address, 'tcp', 80], verdict)
 
@@ -28,6 +35,7 @@ const whole = [
   t.addSet(backends),
   t.addSet(networks),
   t.addSet(seen),
+  t.addSet(clients),
   t.addElements(one('10.43.0.1', 'goto lb-1').add(['10.43.0.1', 'udp', 53], 'drop')),
   t.addElements(new Elements(backends).add(['10.43.0.1', 'tcp', 80, 0], ['10.42.0.7', 8080])),
   t.addElements(new Elements(networks).add(['10.0.0.0/8']).add(['192.168.0.1']).add(['192.168.0.3-192.168.0.9']).add(['255.0.0.0/8'])),
@@ -37,6 +45,17 @@ const whole = [
   t.addRule('in', s.rule(s.vmap(key, 'services'))),
   t.addRule('in', s.commented('local addresses', s.rule(s.match('fib daddr type', 'local'), s.counter(), s.leave))),
   t.addRule('guard', s.rule(s.match('ip daddr', '!=', '@networks'), s.update('seen', ['ip saddr'], 60_000))),
+  t.addRule(
+    'guard',
+    s.rule(
+      s.match('ct protocol', 'tcp'),
+      s.update('clients', ['ip saddr', 'ct original ip daddr', 'ct original proto-dst'], 60_000, [
+        'ct reply ip saddr',
+        'ct reply proto-src',
+      ]),
+    ),
+  ),
+  t.addRule('guard', s.rule(s.match('fib saddr type', '!=', 'local'), s.missing(['ip saddr', 'ip daddr', 'th dport'], 'clients'))),
   t.addRule('guard', s.rule(s.match('ct state', 'new'), s.match('meta l4proto', 'tcp'), s.reject('ip', 'tcp reset'))),
   t.addRule('guard', s.rule(s.match('ip saddr', '10.0.0.0/9'), s.match('iifname', 'cor*'), s.reject('ip'))),
 ]
@@ -69,6 +88,12 @@ const text = `table ip conformance {
 		timeout 1m30s
 	}
 
+	map clients {
+		type ipv4_addr . ipv4_addr . inet_service : ipv4_addr . inet_service
+		size 9
+		flags dynamic,timeout
+	}
+
 	chain lb-1 {
 		ip saddr != 10.42.0.0/16 meta mark set meta mark | 0x00004000
 		dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 1 map @backends
@@ -84,6 +109,8 @@ const text = `table ip conformance {
 	chain guard {
 		type filter hook forward priority filter + 5; policy drop;
 		ip daddr != @networks update @seen { ip saddr timeout 1m }
+		ct protocol tcp update @clients { ip saddr . ct original ip daddr . ct original proto-dst timeout 1m : ct reply ip saddr . ct reply proto-src }
+		fib saddr type != local ip saddr . ip daddr . th dport != @clients
 		ct state new reject with tcp reset
 		ip saddr 10.0.0.0/9 iifname "cor*" reject
 	}
@@ -170,16 +197,27 @@ export const nftConformance = (name: string, open: (t: TestContext) => Promise<N
     const left = await nft.list('ip', 'conformance')
     assert.deepEqual(
       left?.chains.map((chain) => chain.rules.length),
-      [3, 0, 2],
+      [3, 0, 4],
     )
     assert.deepEqual(
       left?.sets.map((set) => set.elements.count),
-      [2, 1, 0, 0],
+      [2, 1, 0, 0, 0],
     )
     await assert.rejects(
       nft.run([t.deleteRule('guard', rule.handle)]),
       refused('ENOENT', `delete rule ip conformance guard handle ${rule.handle}`),
     )
+  })
+
+  check('one set alone, with what is left of its timeouts', async (nft) => {
+    await nft.run(whole)
+    await nft.run([t.addElements(new Elements(clients).add(['192.0.2.1', '10.43.0.1', 80], ['10.42.0.7', 8080], { timeoutMs: 60_000 }))])
+    const found = await nft.elements('ip', 'conformance', clients)
+    assert.deepEqual(found?.values(0), { key: ['192.0.2.1', '10.43.0.1', '80'], data: ['10.42.0.7', '8080'] })
+    assert.equal(found?.options.get(0)?.timeoutMs, 60_000)
+    assert.equal((await nft.elements('ip', 'conformance', networks))?.count, 4)
+    assert.equal(await nft.elements('ip', 'conformance', { name: 'other', key: ['ipv4_addr'] }), undefined)
+    assert.equal(await nft.elements('ip', 'elsewhere', clients), undefined)
   })
 
   check('intervals are deleted by their bounds', async (nft) => {

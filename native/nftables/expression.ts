@@ -73,6 +73,16 @@ export const ctKeys = [
   'protocol',
   'proto-src',
   'proto-dst',
+  'label',
+  'packets',
+  'bytes',
+  'avgpkt',
+  'zone',
+  'event',
+  'src-ip',
+  'dst-ip',
+  'src-ip6',
+  'dst-ip6',
 ] as const
 export type CtKey = (typeof ctKeys)[number]
 

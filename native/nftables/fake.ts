@@ -38,6 +38,7 @@ export const fakeNft = (): FakeNft => {
       transactions.push(commands)
     },
     list: async (family, name) => list(family, name),
+    elements: async (family, name, { name: set }) => list(family, name)?.sets.find(({ spec }) => spec.name === set)?.elements,
     async dump(family, name) {
       const table = list(family, name)
       return table ? tableText(table) : ''

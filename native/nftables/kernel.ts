@@ -7,12 +7,12 @@ import { isSysError, SysError } from '../sys-error.ts'
 import type { NetlinkSocket } from '../types.ts'
 import { type Batch, encodeBatch, families, MSG, rowAt, SUBSYSTEM, writeFamily } from './batch.ts'
 import type { Command } from './command.ts'
-import type { Elements } from './elements.ts'
+import { Elements } from './elements.ts'
 import { elementReader } from './elements-codec.ts'
 import { type Nft, NftError } from './nft.ts'
 import { chainReader } from './read.ts'
 import { readSet } from './set-codec.ts'
-import type { Family, NftSet, Table } from './table.ts'
+import type { Family, NftSet, SetSpec, Table } from './table.ts'
 import { tableText } from './table-text.ts'
 
 /** `netns`: path of a network namespace; absent: the process's own. */
@@ -56,18 +56,29 @@ class KernelNft implements Nft {
   }
 
   list(family: Family, table: string): Promise<Table | undefined> {
-    return this.#alone(async () => {
-      for (let attempt = 1; attempt < listAttempts; attempt++) {
+    return this.#alone(() =>
+      uninterrupted(`list table ${family} ${table}`, async () => {
+        const before = await this.#generation()
+        const found = await this.#list(family, table)
+        if ((await this.#generation()) !== before) throw new Interrupted()
+        return found
+      }),
+    )
+  }
+
+  elements(family: Family, table: string, set: SetSpec): Promise<Elements | undefined> {
+    return this.#alone(() =>
+      uninterrupted(`list set ${family} ${table} ${set.name}`, async () => {
+        const found = new Elements(set)
         try {
-          const before = await this.#generation()
-          const found = await this.#list(family, table)
-          if ((await this.#generation()) === before) return found
+          await this.#fill(families[family], table, found)
+          return found
         } catch (error) {
-          if (!(error instanceof Interrupted)) throw error
+          if (isSysError(error, 'ENOENT')) return undefined
+          throw error
         }
-      }
-      throw new SysError('EINTR', 'nftables', `list table ${family} ${table}`)
-    })
+      }),
+    )
   }
 
   async dump(family: Family, table: string): Promise<string> {
@@ -147,23 +158,23 @@ class KernelNft implements Nft {
       const elements = readSet(new AttributeReader(payload, 4))
       sets.push({ spec: elements.spec, elements })
     })
-    for (const { spec, elements } of sets) {
-      const reader = elementReader(elements)
-      await ask(
-        MSG.GETSETELEM,
-        (w) => {
-          w.attrString(1, name)
-          w.attrString(2, spec.name)
-        },
-        (attrs) => {
-          while (attrs.next()) if (attrs.type === 3) reader.read(attrs.nested())
-        },
-      )
-      reader.finish()
-      // A dump of many datagrams goes on by count: if the set's hash table grows meanwhile, some elements come twice and as many are left out.
-      if (hasTwins(elements)) throw new Interrupted()
-    }
+    for (const { elements } of sets) await this.#fill(number, name, elements)
     return { family, name, chains: reader.chains(), sets }
+  }
+
+  async #fill(family: number, table: string, elements: Elements): Promise<void> {
+    const reader = elementReader(elements)
+    const attributes = (w: MessageWriter) => {
+      w.attrString(1, table)
+      w.attrString(2, elements.spec.name)
+    }
+    await this.#request({ type: MSG.GETSETELEM, family, flags: NLM_F.DUMP, attributes }, (payload) => {
+      const attrs = new AttributeReader(payload, 4)
+      while (attrs.next()) if (attrs.type === 3) reader.read(attrs.nested())
+    })
+    reader.finish()
+    // A dump of many datagrams goes on by count: if the set's hash table grows meanwhile, some elements come twice and as many are left out.
+    if (hasTwins(elements)) throw new Interrupted()
   }
 
   /** One request and its replies, up to the last. Replies to others go to `other`. */
@@ -204,6 +215,17 @@ class KernelNft implements Nft {
       }
     }
   }
+}
+
+const uninterrupted = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
+  for (let attempt = 1; attempt < listAttempts; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof Interrupted)) throw error
+    }
+  }
+  throw new SysError('EINTR', 'nftables', what)
 }
 
 const hasTwins = (elements: Elements): boolean => {

@@ -3,7 +3,8 @@
 
 import { SysError } from '../sys-error.ts'
 import { type Command, commandText } from './command.ts'
-import type { Family, Table } from './table.ts'
+import type { Elements } from './elements.ts'
+import type { Family, SetSpec, Table } from './table.ts'
 
 export interface Nft {
   /**
@@ -13,6 +14,8 @@ export interface Nft {
   run(commands: readonly Command[], options?: { generation?: number }): Promise<void>
   /** A table as it is, undefined if there is none. Consistent: taken at one generation. */
   list(family: Family, table: string): Promise<Table | undefined>
+  /** The elements of one set, undefined if it or its table is not there. */
+  elements(family: Family, table: string, set: SetSpec): Promise<Elements | undefined>
   /** A table as text, like `nft list table`; empty if there is none. */
   dump(family: Family, table: string): Promise<string>
   /** Changes with every transaction of anyone in this namespace. Elements that rules add or that time out do not change it. */

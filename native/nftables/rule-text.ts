@@ -86,7 +86,7 @@ const statementText = (e: Expression, held: Map<number, Held>, family: Family, s
     case 'dynset': {
       const spec = sets.get(e.set)
       const key = spec && concatenation(held, e.key, shapeOf(spec).key)
-      const data = e.data === undefined ? '' : held.get(e.data)?.text
+      const data = e.data === undefined ? '' : spec && concatenation(held, e.data, shapeOf(spec).data)
       if (key === undefined || data === undefined) return unknown
       return `${e.op} @${e.set} { ${key}${e.timeoutMs ? ` timeout ${duration(e.timeoutMs)}` : ''}${data && ` : ${data}`} }`
     }

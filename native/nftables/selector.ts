@@ -2,7 +2,7 @@
 // which type it is.
 
 import { type DatatypeName, datatypes } from './datatype.ts'
-import type { Expression } from './expression.ts'
+import type { CtKey, Expression } from './expression.ts'
 
 /** Types that only rules know: bit sets, a packet's direction in its connection, and the kind of an address. */
 export type SelectorType = DatatypeName | 'ct_state' | 'ct_status' | 'ct_dir' | 'fib_addrtype'
@@ -25,6 +25,11 @@ const meta = (type: DatatypeName, key: 'mark' | 'iifname' | 'oifname' | 'l4proto
   load: { name: 'meta', key },
   note: [9, number],
 })
+/** Of the connection rather than of the packet. nft knows a port's type only where the rule has asked for `ct protocol`. */
+const tuple = (type: DatatypeName, key: CtKey, direction: 'original' | 'reply'): Source => ({
+  type,
+  load: { name: 'ct', key, direction },
+})
 
 const sources = {
   'ip saddr': payload('ipv4_addr', 'network', 12, 4, [12, 11]),
@@ -40,6 +45,14 @@ const sources = {
   'ct state': { type: 'ct_state', load: { name: 'ct', key: 'state' } },
   'ct status': { type: 'ct_status', load: { name: 'ct', key: 'status' } },
   'ct direction': { type: 'ct_dir', load: { name: 'ct', key: 'direction' } },
+  'ct protocol': { type: 'inet_proto', load: { name: 'ct', key: 'protocol' } },
+  'ct original ip daddr': tuple('ipv4_addr', 'dst-ip', 'original'),
+  'ct original ip6 daddr': tuple('ipv6_addr', 'dst-ip6', 'original'),
+  'ct original proto-dst': tuple('inet_service', 'proto-dst', 'original'),
+  'ct reply ip saddr': tuple('ipv4_addr', 'src-ip', 'reply'),
+  'ct reply ip6 saddr': tuple('ipv6_addr', 'src-ip6', 'reply'),
+  'ct reply proto-src': tuple('inet_service', 'proto-src', 'reply'),
+  'fib saddr type': { type: 'fib_addrtype', load: { name: 'fib', result: 'type', flags: 1 } },
   'fib daddr type': { type: 'fib_addrtype', load: { name: 'fib', result: 'type', flags: 2 } },
 } satisfies Record<string, Source>
 

@@ -94,18 +94,23 @@ const matchPrefix = (load: Expression, type: DatatypeName, op: CompareOp, networ
 export type Lookup = { key: readonly Selector[]; map: string }
 export const lookup = (key: readonly Selector[], map: string): Lookup => ({ key, map })
 
-/** Loads selectors into consecutive registers. */
-const loadKey = (key: readonly Selector[]): Expression[] => {
-  let next = 0
+/** Loads selectors into consecutive registers, from `first` on. */
+const loadKey = (key: readonly Selector[], first = 0): Expression[] => {
+  let next = first
   const loads = key.flatMap((selector) => {
-    const { type } = sourceOf(selector)
     const expressions = load(selector, next)
-    next += type in datatypes ? wordsOf(datatypes[type as DatatypeName].bytes) : 1
+    next += wordsOfKey([selector])
     return expressions
   })
   if (next > 16) throw new RangeError('the key is longer than all registers')
   return loads
 }
+
+const wordsOfKey = (key: readonly Selector[]): number =>
+  key.reduce((sum, selector) => {
+    const { type } = sourceOf(selector)
+    return sum + (type in datatypes ? wordsOf(datatypes[type as DatatypeName].bytes) : 1)
+  }, 0)
 
 /** Goes where the map says, on if it says nothing. */
 export const vmap = (key: readonly Selector[], map: string): Statement => [
@@ -115,6 +120,11 @@ export const vmap = (key: readonly Selector[], map: string): Statement => [
 
 /** Holds if the set has the concatenation. */
 export const contained = (key: readonly Selector[], set: string): Statement => [...loadKey(key), { name: 'lookup', set, sreg: 0 }]
+/** Holds if it does not. */
+export const missing = (key: readonly Selector[], set: string): Statement => [
+  ...loadKey(key),
+  { name: 'lookup', set, sreg: 0, inverted: true },
+]
 
 /** Rewrites the destination to what the map (address . port) says; goes on if it says nothing. */
 export const dnat = (family: 'ip' | 'ip6', to: Lookup): Statement => [
@@ -123,11 +133,15 @@ export const dnat = (family: 'ip' | 'ip6', to: Lookup): Statement => [
   { name: 'nat', type: 'dnat', family, address: 0, port: family === 'ip' ? 1 : 4, flags: 0 },
 ]
 
-/** Notes the key in a dynamic set, or starts its timeout anew. */
-export const update = (set: string, key: readonly Selector[], timeoutMs?: number): Statement => [
-  ...loadKey(key),
-  { name: 'dynset', op: 'update', set, key: 0, ...(timeoutMs && { timeoutMs }) },
-]
+/** Notes the key in a dynamic set, in a map with its data, or if it is there starts its timeout anew (the data stays). */
+export const update = (set: string, key: readonly Selector[], timeoutMs?: number, data?: readonly Selector[]): Statement => {
+  const at = wordsOfKey(key)
+  return [
+    ...loadKey(key),
+    ...(data ? loadKey(data, at) : []),
+    { name: 'dynset', op: 'update', set, key: 0, ...(data && { data: at }), ...(timeoutMs && { timeoutMs }) },
+  ]
+}
 
 export const masquerade = (...flags: (keyof typeof natFlags)[]): Statement => [
   { name: 'masq', flags: flags.reduce((sum, flag) => sum | natFlags[flag], 0) },
