@@ -7,6 +7,7 @@ import { systemClock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
 import { cleanupNetwork } from './network/cleanup.ts'
 import { places } from './places.ts'
+import { openPolicy } from './policy/policy.ts'
 import { findProgram } from './program.ts'
 import { openProxy } from './proxy/proxy.ts'
 import { openRuleset } from './ruleset/ruleset.ts'
@@ -52,7 +53,9 @@ async function removeRules(log: Log): Promise<void> {
   const conntrack = await openConntrack()
   try {
     const anywhere = { cluster: '0.0.0.0/0', pods: '0.0.0.0/0', services: '0.0.0.0/0' }
-    await openProxy({ ruleset: openRuleset(nft), conntrack, log, nodeName: '', networks: { ip: anywhere } }).remove()
+    const ruleset = openRuleset(nft)
+    await openProxy({ ruleset, conntrack, log, nodeName: '', networks: { ip: anywhere } }).remove()
+    await openPolicy({ ruleset, log, nodeName: '', families: ['ip'] }).remove()
   } finally {
     conntrack.close()
     nft.close()

@@ -21,6 +21,8 @@ import type { Facts } from './node/facts.ts'
 import { allocatableOf } from './node/status.ts'
 import { places } from './places.ts'
 import { openPods } from './pods/pods.ts'
+import { followPolicies } from './policies.ts'
+import { openPolicy } from './policy/policy.ts'
 import { openProxy } from './proxy/proxy.ts'
 import { openRuleset } from './ruleset/ruleset.ts'
 import type { Cgroups } from './runtime/cgroups.ts'
@@ -85,13 +87,18 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
     const proxy = openProxy({ ruleset, conntrack, log, nodeName, networks })
     stack.defer(() => proxy.close())
 
+    const policy = openPolicy({ ruleset, log, nodeName, families: ['ip'] })
+    const policies = followPolicies({ client, clock, random, log, events: options.events, watched, policy })
+    stack.defer(() => policies.close())
+
     const routes = coalesce(() => network.applyNodes([...nodes.list()]), { name: 'routes to nodes', clock, log })
     stack.defer(() => routes.close())
 
     const objects = openObjects({ client, clock, random, log })
     stack.defer(() => objects.close())
     const volumes = openVolumes({ mounts, objects, tokens: tokensOf({ client, clock }), podsDir: places(options.dataDir).pods })
-    await Promise.race([Promise.all([services.synced, slices.synced, nodes.synced, assigned.synced]), aborted(options.signal)])
+    const synced = [services, slices, nodes, assigned, policies].map((each) => each.synced)
+    await Promise.race([Promise.all(synced), aborted(options.signal)])
     options.signal.throwIfAborted()
     stack.defer(follow(nodes, () => routes.poke()))
     routes.poke()
@@ -115,7 +122,19 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
       client,
       runtime: options.runtime,
       images: options.images,
-      network,
+      network: {
+        async setup(pod) {
+          const sandbox = await network.setup(pod)
+          const known = assigned.get(pod)
+          if (known?.metadata.uid === pod.uid) await policies.place(known, sandbox.ips)
+          return sandbox
+        },
+        async teardown(uid) {
+          await network.teardown(uid)
+          policies.release(uid)
+        },
+        list: () => network.list(),
+      },
       namespaces,
       cgroups: options.cgroups,
       volumes,
