@@ -17,6 +17,7 @@ export const statusToV1 = (metric: MetricStatus): object => converted(metric, cu
 
 /** In the form of v1 if that comes back the same. */
 function converted<T extends MetricSpec | MetricStatus>(metric: T, to: (metric: Metric) => Metric, from: (metric: object) => T): object {
+  if (!(metric as Metric)[nameOf(metric.type)]) return metric
   const v1 = to(metric)
   return same(from(v1), metric) ? v1 : metric
 }
@@ -57,7 +58,7 @@ export function metricFromV1(metric: object): MetricSpec {
   const { type } = metric as Metric
   const name = nameOf(type ?? '')
   const source = (metric as Metric)[name] as Source | undefined
-  if (!source || source.metric || source.describedObject || source.target?.type) return metric as MetricSpec
+  if (!source || source.metric || source.describedObject || (source.target && 'type' in source.target)) return metric as MetricSpec
   const { targetAverageUtilization: averageUtilization, targetAverageValue, ...rest } = source
   switch (type) {
     case 'Resource':

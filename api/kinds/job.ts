@@ -40,6 +40,12 @@ const labelsFor = ({ metadata: { uid, name } }: JobType): Record<string, string>
   'job-name': name,
 })
 
+/** A job without labels has those of its pods. */
+function defaultLabels({ metadata, spec }: JobType): void {
+  const labels = spec.template?.metadata?.labels
+  if (labels && Object.keys(metadata.labels ?? {}).length === 0) metadata.labels = { ...labels }
+}
+
 export const job: KindSpec<JobType> = {
   kind: Job,
   singular: 'job',
@@ -64,8 +70,7 @@ export const job: KindSpec<JobType> = {
     if (!spec) return
     if (spec.completions === undefined && spec.parallelism === undefined) spec.completions = 1
     spec.parallelism ??= 1
-    const labels = spec.template?.metadata?.labels
-    if (labels && Object.keys(j.metadata.labels ?? {}).length === 0) j.metadata.labels = { ...labels }
+    defaultLabels(j)
     spec.backoffLimit ??= spec.backoffLimitPerIndex === undefined ? 6 : mostFailures
     spec.completionMode ??= 'NonIndexed'
     spec.suspend ??= false
@@ -83,6 +88,7 @@ export const job: KindSpec<JobType> = {
     const labels = labelsFor(j)
     spec.template.metadata = { ...spec.template.metadata, labels: { ...labels, ...spec.template.metadata?.labels } }
     spec.selector ??= { matchLabels: { 'batch.kubernetes.io/controller-uid': j.metadata.uid } }
+    defaultLabels(j)
   },
   validate(j, faults) {
     const { spec } = j
