@@ -50,6 +50,6 @@ function cellOf(type: string, value: unknown, now: number): string | number | bo
       if (typeof value !== 'string') return null
       return Number.isNaN(Date.parse(value)) ? '<invalid>' : since(value, now)
     default:
-      return typeof value === 'object' ? JSON.stringify(value) : String(value)
+      return typeof value === 'string' ? value : JSON.stringify(value)
   }
 }

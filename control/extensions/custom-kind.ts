@@ -69,7 +69,7 @@ function customKind(definition: CustomResourceDefinition, version: CustomResourc
     },
   }
   return {
-    spec: spec as KindSpec,
+    spec,
     schema: structOf(schema, { go: `${kind.version}.${kind.kind}`, name }),
     published: { name, kind: kind.kind, listKind, plural: kind.plural, schema },
     served: version.served,
@@ -81,7 +81,8 @@ function fieldsOf({ selectableFields }: CustomResourceDefinitionVersion): NonNul
   const entries = (selectableFields ?? []).map(({ jsonPath }) => {
     const read = (object: Stored) => {
       const value = valueAt(object, jsonPath)
-      return value === undefined || value === null ? '' : String(value)
+      if (typeof value === 'string') return value
+      return typeof value === 'number' || typeof value === 'boolean' ? String(value) : ''
     }
     return [jsonPath.slice(1), read] as const
   })

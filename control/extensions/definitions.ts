@@ -93,8 +93,8 @@ export class Definitions {
   }
 
   async #reconcile(name: string): Promise<void> {
-    const { all, offers, client, clock } = this.#deps
-    const definitions = all()
+    const { offers, client, clock } = this.#deps
+    const definitions = this.#deps.all()
     const definition = definitions.find(({ metadata }) => metadata.name === name)
     if (!definition) {
       this.#served.delete(name)

@@ -29,6 +29,7 @@ import { rbacAuthorizer } from '#control/auth/rbac.ts'
 import { openTokens } from '#control/auth/tokens.ts'
 import { serverUser, type User } from '#control/auth/user.ts'
 import { Definitions, type DefinitionsDeps } from '#control/extensions/definitions.ts'
+import { webhookCaller } from '#control/extensions/webhook.ts'
 import type { Pki } from '#control/pki/pki.ts'
 import type { Store } from '../store/store.ts'
 import { Core } from './core.ts'
@@ -47,7 +48,7 @@ import type { AgentTls } from './routes/agent.ts'
 import { type Creators, creatorRoute } from './routes/creators.ts'
 import { logRoute } from './routes/log.ts'
 import { podCreators } from './routes/pod-writes.ts'
-import { proxyRoute } from './routes/proxy.ts'
+import { proxyRoute, serviceDestination } from './routes/proxy.ts'
 import { reviewResources, reviewRoute } from './routes/reviews.ts'
 import { scaleRoute } from './routes/scale.ts'
 import { tokenCreators } from './routes/token.ts'
@@ -203,11 +204,12 @@ function customDefinitions(
 ) {
   const { core, cache, resources, creators, clock, log } = deps
   const own = resources.of(CustomResourceDefinition)
+  const callWebhook = webhookCaller({ resolve: (service) => serviceDestination(core, service, String(service.port)) })
   const definitions = new Definitions({
     client: inProcessClient({ core, user: serverUser, creators }),
     clock,
     log,
-    offers: customResources({ core, cache, resources, user: serverUser }),
+    offers: customResources({ core, cache, resources, user: serverUser, callWebhook }),
     all: () => [...cache.of(own).under(own.prefix)].map((item) => item.object as Definition),
     builtin: builtinKinds.map(({ kind }) => kind),
   })

@@ -16,7 +16,7 @@ import { clone, type Item } from './item.ts'
 import { type Patch, patched } from './patch.ts'
 import { type Listed, type ListQuery, Reader } from './read.ts'
 import { checkKind, type Resource, type Resources } from './resource.ts'
-import { inward, kept, keptAt, outward, shown, shownFeed, shownList } from './versions.ts'
+import { inward, isShownAsKept, kept, keptAt, outward, shown, shownFeed, shownList } from './versions.ts'
 import type { WatchCache } from './watch-cache.ts'
 import { type Stored, Writer } from './write.ts'
 
@@ -47,35 +47,29 @@ export class Core {
   }
 
   async get(target: Target, resourceVersion?: string): Promise<Item> {
-    return shown(target.resource, await this.#reader.get(keptAt(target), resourceVersion))
-  }
-
-  /** From the cache as it is; a moment old at worst. */
-  cached(target: Target): Item | undefined {
-    const item = this.#reader.cached(keptAt(target))
-    return item && shown(target.resource, item)
+    return await shown(target.resource, await this.#reader.get(keptAt(target), resourceVersion))
   }
 
   async list(query: ListQuery): Promise<Listed> {
-    return shownList(query.resource, await this.#reader.list({ ...query, resource: kept(query.resource) }))
+    return await shownList(query.resource, await this.#reader.list({ ...query, resource: kept(query.resource) }))
   }
 
   async watch(query: WatchQuery): Promise<AsyncGenerator<Sent[]>> {
     const feed = await openFeed(this.#deps, { ...query, resource: kept(query.resource) })
-    return query.resource.stored ? shownFeed(query.resource, feed) : feed
+    return isShownAsKept(query.resource) ? feed : shownFeed(query.resource, feed)
   }
 
   async create(resource: Resource, namespace: string | undefined, object: KubeObject, options: WriteOptions): Promise<Item> {
-    return shown(resource, await this.#writer.create(kept(resource), namespace, inward(resource, object), options))
+    return await shown(resource, await this.#writer.create(kept(resource), namespace, await inward(resource, object), options))
   }
 
   async update(target: Target, options: WriteOptions, change: (current: Stored) => Stored | Promise<Stored>): Promise<Item> {
     const { resource } = target
     if (!resource.stored) return await this.#writer.update(target, options, change)
     const item = await this.#writer.update(keptAt(target), options, async (current) =>
-      inward(resource, await change(outward(resource, current))),
+      inward(resource, await change(await outward(resource, current))),
     )
-    return shown(resource, item)
+    return await shown(resource, item)
   }
 
   patch(target: Target, patch: Patch, options: WriteOptions): Promise<Item> {
@@ -93,14 +87,17 @@ export class Core {
     const { namespace } = target
     const resource = kept(target.resource)
     const { converts } = target.resource.spec
+    // A version of a custom resource applies in its own terms: only whole objects can be converted.
+    const own = target.resource.view && target.resource.stored ? target.resource : undefined
     const given = configurationOf(target, body, options)
     const configuration = converts ? (converts.toStored(given as KubeObject & JsonObject) as KubeObject & JsonObject) : given
     const { fieldManager: manager = '', force = false, subresource } = options
     const managed = { ...options, managed: true }
-    const apply = (live: Stored | undefined) => {
+    const apply = async (current: Stored | undefined) => {
+      const live = own && current ? await outward(own, current) : current
       const now = timestamp(this.#deps.clock.now())
       const made = applyPatch({
-        schema: resource.schema,
+        schema: (own ?? resource).schema,
         live,
         patch: configuration,
         manager,
@@ -109,20 +106,20 @@ export class Core {
         statusIsPlain: !resource.spec.status,
         now,
       })
-      const object = made as Stored
+      const object = own ? await inward(own, made as Stored) : (made as Stored)
       // Only a configuration that names a version is meant for that one alone.
       if (live && !givenVersion(configuration)) delete (object.metadata as { resourceVersion?: string }).resourceVersion
       return object
     }
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return { item: shown(target.resource, await this.#writer.update(keptAt(target), managed, apply)), created: false }
+        return { item: await shown(target.resource, await this.#writer.update(keptAt(target), managed, apply)), created: false }
       } catch (error) {
         if (!isStatus(error, 'NotFound') || subresource) throw error
       }
       try {
-        const item = await this.#writer.create(resource, namespace, clone(apply(undefined)), managed)
-        return { item: shown(target.resource, item), created: true }
+        const item = await this.#writer.create(resource, namespace, clone(await apply(undefined)), managed)
+        return { item: await shown(target.resource, item), created: true }
       } catch (error) {
         if (!isStatus(error, 'AlreadyExists') || attempt === mostAttempts) throw error
       }
@@ -131,7 +128,7 @@ export class Core {
 
   async delete(target: Target, user: User, options: DeleteOptions = {}): Promise<Deleted> {
     const { gone, item } = await this.#deleter.delete(keptAt(target), user, options)
-    return { gone, item: shown(target.resource, item) }
+    return { gone, item: await shown(target.resource, item) }
   }
 
   /** What was selected, as it was. */
@@ -151,7 +148,7 @@ export class Core {
       }
     }
     await Promise.all(Array.from({ length: Math.min(deletionsAtOnce, listed.items.length) }, worker))
-    return shownList(query.resource, listed)
+    return await shownList(query.resource, listed)
   }
 }
 

@@ -3,19 +3,21 @@
 
 import { isStatus } from '#api/errors.ts'
 import { apiVersionOf, type KubeObject } from '#api/kinds/kind.ts'
-import { allVerbs, resourceName } from '#api/kinds/spec.ts'
+import { allVerbs, type KindSpec, resourceName } from '#api/kinds/spec.ts'
 import type { CustomResourceDefinition } from '#api/types/apiextensions-v1.gen.ts'
 import type { User } from '#control/auth/user.ts'
 import type { Cleanup } from '#control/extensions/conditions.ts'
+import { type CallWebhook, type Converter, converterOf } from '#control/extensions/conversion.ts'
 import { type CustomKind, customKinds } from '#control/extensions/custom-kind.ts'
 import type { Offers } from '#control/extensions/definitions.ts'
 import type { Core } from './core.ts'
+import { customView } from './custom-view.ts'
 import { type Resource, type Resources, registryPrefix } from './resource.ts'
 import type { WatchCache } from './watch-cache.ts'
 
-export type CustomResourceDeps = { core: Core; cache: WatchCache; resources: Resources; user: User }
+export type CustomResourceDeps = { core: Core; cache: WatchCache; resources: Resources; user: User; callWebhook: CallWebhook }
 
-export function customResources({ core, cache, resources, user }: CustomResourceDeps): Offers {
+export function customResources({ core, cache, resources, user, callWebhook }: CustomResourceDeps): Offers {
   /** The version that is kept, by the definition's name. */
   const stored = new Map<string, Resource>()
   return {
@@ -24,12 +26,13 @@ export function customResources({ core, cache, resources, user }: CustomResource
       const kinds = customKinds(definition)
       const kept = kinds.find(({ storage }) => storage)
       if (!kept) return
-      const storage = resourceOf(kept)
+      const convert = converterOf(definition, callWebhook)
+      const storage = keptResource(kept, convert)
       await cache.add(storage)
       stored.set(name, storage)
       resources.set(
         name,
-        kinds.filter(({ served }) => served).map((kind) => (kind === kept ? storage : versionOf(kind, kept, storage))),
+        kinds.filter(({ served }) => served).map((kind) => (kind === kept ? storage : versionOf(kind, storage, convert))),
       )
     },
     remove(name) {
@@ -41,9 +44,11 @@ export function customResources({ core, cache, resources, user }: CustomResource
     async empty(definition: CustomResourceDefinition): Promise<Cleanup> {
       const resource = stored.get(definition.metadata.name)
       if (!resource) return { left: 0 }
+      // As they are kept: nobody looks at them, and a webhook that converts them may be gone already.
+      const { view: _, ...raw } = resource
       try {
-        await core.deleteCollection({ resource }, user)
-        return { left: (await core.list({ resource })).items.length }
+        await core.deleteCollection({ resource: raw }, user)
+        return { left: (await core.list({ resource: raw })).items.length }
       } catch (error) {
         if (isStatus(error)) return { left: 0, failure: error.message }
         throw error
@@ -66,22 +71,21 @@ function resourceOf({ spec, schema, published }: CustomKind): Resource {
   }
 }
 
+function keptResource(kind: CustomKind, convert: Converter): Resource {
+  const resource = resourceOf(kind)
+  return { ...resource, view: customView({ own: resource, kept: resource, convert }) }
+}
+
 /** A version that is not the one kept. Objects are judged by the version in which they come. */
-function versionOf(own: CustomKind, kept: CustomKind, storage: Resource): Resource {
-  const { spec } = own
-  const inVersion = <T extends KubeObject>(object: T, apiVersion: string): T => ({ ...object, apiVersion })
-  const apiVersion = apiVersionOf(spec.kind)
-  const shown = (object: KubeObject) => inVersion(object, apiVersion)
-  const { examine } = spec
-  const judged: Resource = {
-    ...storage,
-    kind: spec.kind,
-    spec: {
-      ...kept.spec,
-      fields: spec.fields ?? {},
-      ...(examine && { examine: (next, previous, faults) => examine(shown(next), previous && shown(previous), faults) }),
+function versionOf(kind: CustomKind, kept: Resource, convert: Converter): Resource {
+  const own = resourceOf(kind)
+  const view = customView({ own, kept, convert })
+  const inVersion = async (object: KubeObject) => (await view.show([object]))[0] as KubeObject
+  const spec: KindSpec = {
+    ...own.spec,
+    async examine(next, previous, faults) {
+      await own.spec.examine?.(await inVersion(next), previous && (await inVersion(previous)), faults)
     },
   }
-  const converts = { stored: kept.spec.kind, toStored: (object: KubeObject) => inVersion(object, storage.apiVersion), fromStored: shown }
-  return { ...resourceOf(own), spec: { ...spec, converts }, stored: judged }
+  return { ...own, view, stored: { ...kept, kind: own.kind, spec } }
 }

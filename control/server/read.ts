@@ -37,11 +37,6 @@ export class Reader {
     return item
   }
 
-  /** What the cache holds now, without waiting for writes under way. */
-  cached(target: Target): Item | undefined {
-    return this.#cache.of(target.resource).get(keyFor(target.resource, target.namespace, target.name))
-  }
-
   async list(query: ListQuery): Promise<Listed> {
     const { resource } = query
     const selection = selectionOf(resource.spec, query.labelSelector, query.fieldSelector)

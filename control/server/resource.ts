@@ -2,11 +2,19 @@
 // place in the store. The list is fixed for built-in kinds; others may come and go later.
 
 import { StatusError } from '#api/errors.ts'
-import { apiVersionOf, type Kind } from '#api/kinds/kind.ts'
+import { apiVersionOf, type Kind, type KubeObject } from '#api/kinds/kind.ts'
 import { allVerbs, type KindSpec, resourceName } from '#api/kinds/spec.ts'
 import { schemaOf } from '#api/schema/compile.ts'
 import type { Published } from '#api/schema/crd/publish.ts'
 import type { Struct } from '#api/schema/schema.ts'
+
+/** How one version of a custom resource sees the objects that are kept. Both ways make copies. */
+export type View = {
+  /** Kept objects, of whatever version and schema, as this version has them now. */
+  show(objects: readonly KubeObject[]): Promise<KubeObject[]>
+  /** What came in this version, as it is to be kept. */
+  keep(object: KubeObject): Promise<KubeObject>
+}
 
 export type Resource = {
   readonly spec: KindSpec
@@ -20,6 +28,8 @@ export type Resource = {
   readonly verbs: readonly string[]
   /** Where these objects are kept in another version: that one, under this one's name. See versions.ts. */
   readonly stored?: Resource
+  /** Of a custom resource: how its objects are read, whatever they were written under. */
+  readonly view?: View
   /** Of a custom resource: how OpenAPI shows it. */
   readonly published?: Published
 }

@@ -16,8 +16,11 @@ import type { Target, WriteOptions } from './call.ts'
 import { isDone } from './deletion.ts'
 import { clone, encode, Item } from './item.ts'
 import { conflict, keyFor, notFound, type Resource, staleMessage } from './resource.ts'
+import { shown } from './versions.ts'
 
 export type Stored = KubeObject & { status?: unknown }
+/** What is stored, and what its kept version makes of it: the same, but for custom resources. */
+type There = { raw: Item; item: Item }
 export type WriteDeps = { store: Store; admission: readonly Admission[]; clock: Clock }
 
 /** Without vowels and what looks alike, so that no word comes out. */
@@ -104,7 +107,8 @@ export class Writer {
     for (let attempt = 1; ; attempt += 1) {
       if (!entry) throw notFound(target.resource, target.name)
       try {
-        return await this.#updateOnce(target, new Item(entry), options, change)
+        const raw = new Item(entry)
+        return await this.#updateOnce(target, { raw, item: await shown(target.resource, raw) }, options, change)
       } catch (error) {
         if (!(error instanceof RevisionMismatch)) throw error
         if (attempt === mostAttempts) throw conflict(target.resource, target.name, staleMessage)
@@ -115,14 +119,14 @@ export class Writer {
 
   async #updateOnce(
     target: Target,
-    item: Item,
+    there: There,
     options: WriteOptions,
     change: (current: Stored) => Stored | Promise<Stored>,
   ): Promise<Item> {
     const { resource } = target
     const { spec, kind } = resource
-    const previous = item.object as Stored
-    const object = await change(item.copy())
+    const previous = there.item.object as Stored
+    const object = await change(there.item.copy())
     const subresource = options.subresource ?? ''
     const pinned = settleMeta(target, object, previous)
     if (subresource === 'status') keepAllBut(object, previous, 'status')
@@ -143,7 +147,7 @@ export class Writer {
         spec.validateUpdate?.(object, previous, faults, subresource)
         if (faults.list.length === 0) await spec.examine?.(object, previous, faults)
         if (faults.list.length > 0) throw invalid(kind.group, kind.kind, target.name, faults.list)
-        return () => this.#replace(target, item, object, options)
+        return () => this.#replace(target, there, object, options)
       })
     } catch (error) {
       if (error instanceof RevisionMismatch && pinned) throw conflict(resource, target.name, staleMessage)
@@ -173,9 +177,10 @@ export class Writer {
     else delete after.metadata.managedFields
   }
 
-  async #replace(target: Target, item: Item, object: Stored, options: WriteOptions): Promise<Item> {
+  async #replace(target: Target, { raw, item }: There, object: Stored, options: WriteOptions): Promise<Item> {
     const { resource } = target
-    if (sameButBookkeeping(object, item.object)) return item
+    // What was written in another version or under another schema is brought up to date.
+    if (raw === item && sameButBookkeeping(object, item.object)) return item
     if (options.dryRun) return unsaved(item.key, object, item.revision)
     if (isDone(object)) {
       await this.#deps.store.delete(item.key, { expected: item.revision })

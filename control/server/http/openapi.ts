@@ -22,9 +22,9 @@ const forever = 'public, immutable, max-age=31536000'
 
 type Options = {
   /** Every served kind, as discovery shows it. */
-  offers(): readonly ServedKind[]
+  offers: () => readonly ServedKind[]
   /** Changes with them. */
-  revision(): number
+  revision: () => number
 }
 
 export function openapiPages({ offers, revision }: Options): Record<string, Page> {

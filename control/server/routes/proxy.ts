@@ -46,11 +46,20 @@ async function destination(core: Core, { info }: Exchange, kind: string): Promis
   if (parts.length === 3 && parts[0] && parts[0] !== 'http') {
     throw new StatusError('BadRequest', `the proxy speaks http only, not ${JSON.stringify(parts[0])}`)
   }
-  const at = (of: typeof Pod | typeof Service | typeof Endpoints) =>
-    core.get({ resource: core.resources.of(of), namespace: info.namespace, name })
-  if (kind === 'Pod') return podDestination((await at(Pod)).object as PodType, port)
+  if (kind !== 'Pod') return await serviceDestination(core, { namespace: info.namespace, name }, port)
+  const { object } = await core.get({ resource: core.resources.of(Pod), namespace: info.namespace, name })
+  return podDestination(object as PodType, port)
+}
+
+/** One of the addresses behind a service; `port`: its name or number, or '' for the first. Throws ServiceUnavailable. */
+export async function serviceDestination(
+  core: Core,
+  { namespace, name }: { namespace: string | undefined; name: string },
+  port: string,
+): Promise<Destination> {
+  const at = (of: typeof Service | typeof Endpoints) => core.get({ resource: core.resources.of(of), namespace, name })
   const endpoints: EndpointsType = (await at(Endpoints)).object
-  return serviceDestination((await at(Service)).object as ServiceType, endpoints, port)
+  return behind((await at(Service)).object as ServiceType, endpoints, port)
 }
 
 function podDestination({ metadata, spec, status }: PodType, port: string): Destination {
@@ -60,7 +69,7 @@ function podDestination({ metadata, spec, status }: PodType, port: string): Dest
   return { host, port: number }
 }
 
-function serviceDestination({ metadata, spec }: ServiceType, endpoints: EndpointsType, port: string): Destination {
+function behind({ metadata, spec }: ServiceType, endpoints: EndpointsType, port: string): Destination {
   const ports = spec.ports ?? []
   const wanted = port ? ports.find((p) => p.name === port || String(p.port) === port) : ports[0]
   if (!wanted)
