@@ -54,7 +54,9 @@ export function planStatus(definition: CustomResourceDefinition, { others, clean
     else if (cleanup.left) set('Terminating', true, 'InstanceDeletionInProgress', 'CustomResource deletion is in progress')
     else set('Terminating', false, 'InstanceDeletionCompleted', 'removed all instances')
   }
-  return same(conditions, status.conditions) && names === status.acceptedNames ? status : { ...status, acceptedNames: names, conditions }
+  const observedGeneration = definition.metadata.generation
+  const next: Status = { ...status, acceptedNames: names, conditions, ...(observedGeneration && { observedGeneration }) }
+  return same(next, status) ? status : next
 }
 
 export const isTrue = ({ status }: CustomResourceDefinition, type: Condition['type']): boolean =>

@@ -65,7 +65,7 @@ function customKind(definition: CustomResourceDefinition, version: CustomResourc
     async examine(next, previous, faults) {
       const check = validator({ patterns: await openPatterns() })
       check({ schema, value: next, path: '', faults, ...(previous && { previous }) })
-      if (scale) validateScale(next, scale, faults)
+      if (scale && faults.list.length === 0) validateScale(next, scale, faults)
     },
   }
   return {

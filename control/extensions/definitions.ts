@@ -69,6 +69,11 @@ export class Definitions {
     }
   }
 
+  /** An object of the definition is gone: it may have been the last. */
+  emptied(name: string): void {
+    if (this.#served.get(name)?.metadata.deletionTimestamp) this.#queue.add(name)
+  }
+
   async close(): Promise<void> {
     this.#queue.close()
     await this.#working

@@ -214,6 +214,7 @@ function customDefinitions(
     builtin: builtinKinds.map(({ kind }) => kind),
   })
   cache.onChange((resource, { type, item, previous }) => {
+    if (resource.published && type === 'DELETED') definitions.emptied(resource.name)
     if (resource.prefix === own.prefix)
       definitions.heard(item.object as Definition, previous?.object as Definition | undefined, type === 'DELETED')
   })
