@@ -1,7 +1,7 @@
 import type { EndpointSlice as EndpointSliceType } from '../types/discovery-v1.gen.ts'
 import { ageColumn, nameColumn } from './columns.ts'
 import { EndpointSlice } from './index.ts'
-import { isDns1123Subdomain, isIP, isPortName } from './names.ts'
+import { isDns1123Label, isDns1123Subdomain, isIP } from './names.ts'
 import type { KindSpec } from './spec.ts'
 
 const shown = 3
@@ -50,7 +50,7 @@ export const endpointSlice: KindSpec<EndpointSliceType> = {
     }
     const names = new Set<string>()
     for (const [i, port] of (s.ports ?? []).entries()) {
-      if (port.name) faults.each(`ports[${i}].name`, port.name, isPortName(port.name))
+      if (port.name) faults.each(`ports[${i}].name`, port.name, isDns1123Label(port.name))
       if (names.has(port.name ?? '')) faults.duplicate(`ports[${i}].name`, port.name ?? '')
       names.add(port.name ?? '')
       faults.oneOf(`ports[${i}].protocol`, port.protocol, ['SCTP', 'TCP', 'UDP'])

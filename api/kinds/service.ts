@@ -3,7 +3,7 @@ import { ageColumn, labelsText, nameColumn, none } from './columns.ts'
 import { validatePortRef } from './container-validation.ts'
 import type { Faults } from './faults.ts'
 import { Service } from './index.ts'
-import { isDns1035Label, isDns1123Subdomain, isIP, isIPv4, isPortName } from './names.ts'
+import { isDns1035Label, isDns1123Label, isDns1123Subdomain, isIP, isIPv4 } from './names.ts'
 import type { KindSpec } from './spec.ts'
 
 const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort']
@@ -146,7 +146,7 @@ function validatePorts(s: ServiceType, faults: Faults): void {
     const at = `spec.ports[${i}]`
     if (!port.name && ports.length > 1) faults.required(`${at}.name`)
     else if (port.name) {
-      faults.each(`${at}.name`, port.name, isPortName(port.name).length > 0 ? isDns1035Label(port.name) : [])
+      faults.each(`${at}.name`, port.name, isDns1123Label(port.name))
       if (names.has(port.name)) faults.duplicate(`${at}.name`, port.name)
       names.add(port.name)
     }

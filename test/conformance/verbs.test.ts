@@ -68,8 +68,8 @@ function verbs(sample: Sample, resource: Resource): void {
   let made: Json
 
   it('dry run: create answers, and stores nothing', async () => {
-    const tried = await api.create(object, undefined, 'All')
-    assert.ok(tried.metadata?.uid)
+    const tried: Json = await api.create(object, undefined, 'All')
+    assert.ok(tried.metadata.uid)
     await assert.rejects(api.read(header), { code: 404 })
   })
 

@@ -14,6 +14,7 @@ import type { VirtualResource } from '../http/discovery.ts'
 
 const authorization = { group: 'authorization.k8s.io', version: 'v1', namespaced: false }
 const authentication = { group: 'authentication.k8s.io', version: 'v1', namespaced: false }
+const self = { kind: 'SelfSubjectReview', plural: 'selfsubjectreviews', singular: 'selfsubjectreview' }
 
 export const reviewResources: readonly VirtualResource[] = [
   { ...authorization, kind: 'SelfSubjectAccessReview', plural: 'selfsubjectaccessreviews', singular: 'selfsubjectaccessreview' },
@@ -27,7 +28,9 @@ export const reviewResources: readonly VirtualResource[] = [
     namespaced: true,
   },
   { ...authentication, kind: 'TokenReview', plural: 'tokenreviews', singular: 'tokenreview' },
-  { ...authentication, kind: 'SelfSubjectReview', plural: 'selfsubjectreviews', singular: 'selfsubjectreview' },
+  { ...authentication, ...self },
+  // What `kubectl auth whoami` asks for up to 1.27.
+  { ...authentication, version: 'v1beta1', ...self },
 ]
 
 type Deps = { authorizers: readonly Authorizer[]; authenticator: Authenticator; roles: Roles }
