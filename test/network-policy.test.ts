@@ -56,11 +56,14 @@ const web = await address('web')
 const host = plan.server.address
 
 type Who = 'near' | 'far' | 'friend' | 'host' | 'web'
-const wget = (url: string) => ['wget', '-q', '-T', '1', '-O', '-', url]
+const wget = (url: string) => ['timeout', '1', 'busybox', 'wget', '-q', '-O', '-', url]
 
 /** What it got, or nothing. */
 const ask = async (who: Who, url = `http://${web}:8080/`): Promise<string> => {
-  if (who === 'host') return (await attempt('busybox', wget(url))).stdout.trim()
+  if (who === 'host') {
+    const [program = '', ...args] = wget(url)
+    return (await attempt(program, args)).stdout.trim()
+  }
   const { stdout } = await kubectl.attempt(['exec', who, '-n', who === 'friend' ? 'team-a' : 'default', '--', ...wget(url)])
   return stdout.trim()
 }
@@ -159,7 +162,7 @@ test('egress: denied but to the name server, then to a pod, then out of the clus
 
 test('a connection that is established ends within a second, and goes on when it is allowed again', async () => {
   const heard = async () => Number(await kubectl('exec', 'far', '--', 'sh', '-c', 'wc -c < /tmp/heard'))
-  const listening = kubectl.attempt(['exec', 'far', '--', 'sh', '-c', `timeout 20 nc ${web} 9000 > /tmp/heard`])
+  const listening = kubectl.attempt(['exec', 'far', '--', 'sh', '-c', `sleep 15 | nc ${web} 9000 > /tmp/heard`])
   await eventually(async () => assert.ok((await heard()) > 20))
   await apply(policy('deny', { podSelector: { matchLabels: { app: 'web' } }, policyTypes: ['Ingress'] }))
   await new Promise((resolve) => setTimeout(resolve, 1000))
@@ -173,18 +176,19 @@ test('a connection that is established ends within a second, and goes on when it
 
 test('a pod is isolated from its first packet, and an agent that was killed changes nothing', async () => {
   await apply(policy('deny', { podSelector: { matchLabels: { app: 'late' } }, policyTypes: ['Egress'] }))
-  await apply(`
+  const asksOnce = (name: string) => `
 apiVersion: v1
 kind: Pod
-metadata: { name: late, labels: { app: late } }
+metadata: { name: ${name}, labels: { app: ${name} } }
 spec:
-  terminationGracePeriodSeconds: 1
   restartPolicy: Never
   nodeSelector: { kubernetes.io/hostname: ${node2.name} }
-  containers:
-    - { name: main, image: "busybox:1.35", command: [sh, -c, "wget -q -T 1 -O - http://${web}:8080/ && sleep 1000"] }
-`)
+  containers: [{ name: main, image: "busybox:1.35", command: [sh, -c, "${wget(`http://${web}:8080/`).join(' ')}; exit $?"] }]
+---
+`
+  await apply(asksOnce('late') + asksOnce('free'))
   await kubectl('wait', '--for=jsonpath={.status.phase}=Failed', 'pod/late', '--timeout=30s')
+  await kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', 'pod/free', '--timeout=30s')
   await apply(policy('deny', { podSelector: {}, policyTypes: ['Ingress'] }))
   await eventually(() => reaches(undefined, { near: false, far: false }), SOON)
   await killAgent(node1)
