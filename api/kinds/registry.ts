@@ -6,6 +6,7 @@ import { mutatingAdmissionPolicyBinding, validatingAdmissionPolicyBinding } from
 import { certificateSigningRequest } from './certificate-signing-request.ts'
 import { clusterRole } from './cluster-role.ts'
 import { clusterRoleBinding } from './cluster-role-binding.ts'
+import { componentStatus } from './component-status.ts'
 import { configMap } from './config-map.ts'
 import { controllerRevision } from './controller-revision.ts'
 import { cronJob } from './cron-job.ts'
@@ -60,6 +61,7 @@ import { volumeAttributesClass } from './volume-attributes-class.ts'
 import { mutatingWebhookConfiguration, validatingWebhookConfiguration } from './webhook-configuration.ts'
 
 export const builtinKinds: readonly KindSpec[] = [
+  componentStatus,
   configMap,
   endpoints,
   event,

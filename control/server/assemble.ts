@@ -45,6 +45,7 @@ import { PodsByNode } from './node-facts.ts'
 import { keyFor, Resources } from './resource.ts'
 import { cachedRoles } from './roles.ts'
 import type { AgentTls } from './routes/agent.ts'
+import { componentStatusRoute } from './routes/component-statuses.ts'
 import { type Creators, creatorRoute } from './routes/creators.ts'
 import { logRoute } from './routes/log.ts'
 import { podCreators } from './routes/pod-writes.ts'
@@ -118,14 +119,21 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
   const definitions = customDefinitions({ core, cache, resources, creators, clock, log })
   await definitions.start()
   let isReady = false
+  const checks = [
+    { name: 'ping', healthy: () => true },
+    { name: 'store', healthy: () => true },
+    { name: 'poststarthook/bootstrap', healthy: () => isReady },
+  ]
+  const handler = new ResourceHandler({ core, clock, randomTimeout: () => randomInt(1800, 3600) })
   const app = createApp({
     core,
-    handler: new ResourceHandler({ core, clock, randomTimeout: () => randomInt(1800, 3600) }),
+    handler,
     discovery: new Discovery(resources, reviewResources),
     routes: [
       reviewRoute({ authorizers, authenticator: authentication, roles }),
       creatorRoute(creators),
       scaleRoute(core),
+      componentStatusRoute({ handler, checks: checks.filter(({ name }) => name === 'store'), revision: () => cache.revision }),
       logRoute({ core, tls: agentTls }),
       proxyRoute({ core, tls: agentTls }),
     ],
@@ -135,11 +143,7 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
       return authentication.authenticate(env.credentials())
     },
     pages: {
-      ...healthPages([
-        { name: 'ping', healthy: () => true },
-        { name: 'store', healthy: () => true },
-        { name: 'poststarthook/bootstrap', healthy: () => isReady },
-      ]),
+      ...healthPages(checks),
       ...openapiPages({ offers: () => offersOf(resources), revision: () => resources.revision }),
       '/metrics': metrics.page,
     },

@@ -1,0 +1,28 @@
+import type { ComponentStatus as ComponentStatusType } from '../types/core-v1.gen.ts'
+import { nameColumn } from './columns.ts'
+import { ComponentStatus } from './index.ts'
+import { isDns1123Subdomain } from './names.ts'
+import type { KindSpec } from './spec.ts'
+
+const healthy = ({ conditions }: ComponentStatusType) => conditions?.find((c) => c.type === 'Healthy')
+
+/** Made when asked for; nothing is stored. */
+export const componentStatus: KindSpec<ComponentStatusType> = {
+  kind: ComponentStatus,
+  singular: 'componentstatus',
+  shortNames: ['cs'],
+  verbs: ['get', 'list'],
+  nameRule: isDns1123Subdomain,
+  columns: [
+    nameColumn,
+    {
+      name: 'Status',
+      cell(c) {
+        const condition = healthy(c)
+        return condition ? (condition.status === 'True' ? 'Healthy' : 'Unhealthy') : 'Unknown'
+      },
+    },
+    { name: 'Message', cell: (c) => healthy(c)?.message ?? '' },
+    { name: 'Error', cell: (c) => healthy(c)?.error ?? '' },
+  ],
+}
