@@ -5,7 +5,9 @@ import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { apiVersionOf } from '#api/kinds/kind.ts'
 import { builtinKinds } from '#api/kinds/registry.ts'
+import { subresourcesOf } from './http/discovery.ts'
 import { found, kubectlServer } from './kubectl.fake.ts'
 
 const manifest = await readFile(new URL('kinds.fixture.yaml', import.meta.url), 'utf8')
@@ -45,6 +47,18 @@ it('the manifest has every kind that the server offers', () => {
   const kinds = new Set(builtinKinds.map(({ kind }) => kind.kind))
   for (const kind of documents.map((text) => /^kind: (.*)$/m.exec(text)?.[1] ?? '').concat(elsewhere)) kinds.delete(kind)
   assert.deepEqual([...kinds], [])
+})
+
+it('the documentation names every kind as it is served', async () => {
+  const table = await readFile(new URL('../../docs/kinds.md', import.meta.url), 'utf8')
+  const code = (names: readonly string[]) => names.map((name) => `\`${name}\``).join(', ')
+  for (const spec of builtinKinds) {
+    const { kind, shortNames = [] } = spec
+    const subresources = subresourcesOf(spec).map(({ name }) => name)
+    const cells = [kind.kind, apiVersionOf(kind), kind.namespaced ? 'namespace' : 'cluster', code(shortNames), code(subresources)]
+    assert.ok(table.includes(`| ${cells.join(' | ')} |`), `docs/kinds.md should say | ${cells.join(' | ')} |`)
+  }
+  assert.equal(table.match(/^\| (?!kind|---)/gm)?.length, builtinKinds.length)
 })
 
 describe('every kind, by kubectl', { skip: found.length === 0 && 'there is none on this machine' }, () => {
