@@ -10,6 +10,7 @@ export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/coracle
 # What the product runs on, then what builds it; npm and kubectl only where the machine has none.
 PACKAGES := runc conmon nftables iproute2 util-linux busybox-static gcc g++ libc6-dev ca-certificates \
   $(if $(shell command -v npm),,nodejs npm) $(if $(shell command -v kubectl),,kubernetes-client)
+HOUSE := api control agent native cli images
 TEST_PACKAGES := docker-registry conntrack dnsutils curl
 
 .PHONY: up down check test bench deps packages test-packages addon images format .coracle/debian-kubectl
@@ -20,13 +21,13 @@ up: deps images
 down:
 	@if [ -x $(NODE) ]; then $(NODE) test/cluster/down.ts; fi
 
-# Types, lint, format, dead code, and the unit tests: everything that needs no cluster.
+# Types, lint, format, dead code, and the unit tests: everything that needs neither cluster nor kubectl.
 check: deps test-packages
 	@$(NODE) $(BIN)/tsc -p .
 	@$(NODE) $(BIN)/oxlint --type-aware --deny-warnings
 	@$(NODE) $(BIN)/biome check --error-on-warnings .
 	@$(NODE) $(BIN)/knip --no-progress
-	@$(NODE) --test --test-reporter=dot --test-timeout=60000 'api/**/*.test.ts' 'control/**/*.test.ts' 'agent/**/*.test.ts' 'native/**/*.test.ts' 'cli/**/*.test.ts' 'images/**/*.test.ts'
+	@$(NODE) --test --test-reporter=dot --test-timeout=60000 $$(find $(HOUSE) -name '*.test.ts' ! -name '*.kubectl.test.ts')
 
 # The oldest client that must work: Debian's own, beside whichever the machine has.
 .coracle/debian-kubectl: packages
@@ -34,7 +35,7 @@ check: deps test-packages
 
 # Whole clusters, one test file at a time: they share the machine.
 test: check images .coracle/debian-kubectl
-	@$(NODE) --test --test-reporter=spec --test-concurrency=1 --test-timeout=600000 'test/**/*.test.ts'
+	@$(NODE) --test --test-reporter=spec --test-concurrency=1 --test-timeout=600000 $$(find $(HOUSE) -name '*.kubectl.test.ts') 'test/**/*.test.ts'
 
 bench: deps images
 	@$(NODE) test/bench/run.ts $(BENCH)

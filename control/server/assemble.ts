@@ -116,7 +116,7 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
   const agentTls = { ca: pki.authority.cert, ...pki.agentClient }
   const creators = { ...podCreators({ core, clock }), ...tokenCreators({ core, tokens }) }
   const metrics = serverMetrics({ cache, resources })
-  const definitions = customDefinitions({ core, cache, resources, creators, clock, log })
+  const definitions = customDefinitions({ core, cache, resources, creators, clock, log, rules })
   await definitions.start()
   let isReady = false
   const checks = [
@@ -176,6 +176,7 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
     },
     async close() {
       await definitions.close()
+      await rules.close()
       await cache.close()
     },
   }
@@ -206,14 +207,14 @@ function follow(
 function customDefinitions(
   deps: Pick<DefinitionsDeps, 'clock' | 'log'> & { core: Core; cache: WatchCache; resources: Resources; creators: Creators },
 ) {
-  const { core, cache, resources, creators, clock, log } = deps
+  const { core, cache, resources, creators, clock, log, rules } = deps
   const own = resources.of(CustomResourceDefinition)
   const callWebhook = webhookCaller({ resolve: (service) => serviceDestination(core, service, String(service.port)) })
   const definitions = new Definitions({
     client: inProcessClient({ core, user: serverUser, creators }),
     clock,
     log,
-    offers: customResources({ core, cache, resources, user: serverUser, callWebhook }),
+    offers: customResources({ core, cache, resources, user: serverUser, callWebhook, rules }),
     all: () => [...cache.of(own).under(own.prefix)].map((item) => item.object as Definition),
     builtin: builtinKinds.map(({ kind }) => kind),
   })

@@ -9,21 +9,22 @@ import type { User } from '#control/auth/user.ts'
 import type { Cleanup } from '#control/extensions/conditions.ts'
 import { type CallWebhook, type Converter, converterOf } from '#control/extensions/conversion.ts'
 import { type CustomKind, customKinds } from '#control/extensions/custom-kind.ts'
+import type { Rules } from '#control/extensions/rule-faults.ts'
 import type { Offers } from '#control/extensions/definitions.ts'
 import type { Core } from './core.ts'
 import { customView } from './custom-view.ts'
 import { type Resource, type Resources, registryPrefix } from './resource.ts'
 import type { WatchCache } from './watch-cache.ts'
 
-export type CustomResourceDeps = { core: Core; cache: WatchCache; resources: Resources; user: User; callWebhook: CallWebhook }
+export type CustomResourceDeps = { core: Core; cache: WatchCache; resources: Resources; user: User; callWebhook: CallWebhook; rules: Rules }
 
-export function customResources({ core, cache, resources, user, callWebhook }: CustomResourceDeps): Offers {
+export function customResources({ core, cache, resources, user, callWebhook, rules }: CustomResourceDeps): Offers {
   /** The version that is kept, by the definition's name. */
   const stored = new Map<string, Resource>()
   return {
     async set(definition) {
       const { name } = definition.metadata
-      const kinds = customKinds(definition)
+      const kinds = customKinds(definition, { rules })
       const kept = kinds.find(({ storage }) => storage)
       if (!kept) return
       const convert = converterOf(definition, callWebhook)
