@@ -39,6 +39,7 @@ export type CauseReason =
   | 'FieldValueTooMany'
   | 'FieldManagerConflict'
   | 'ResourceVersionTooLarge'
+  | 'DisruptionBudget'
   | 'UnexpectedServerResponse'
 
 export type StatusDetails = { name?: string; group?: string; kind?: string; uid?: string; causes?: Cause[]; retryAfterSeconds?: number }

@@ -13,6 +13,7 @@ import { clusterRoles } from './cluster-roles.ts'
 import { collectGarbage } from './collector/collector.ts'
 import { deployments } from './deployment/deployment.ts'
 import type { Deps } from './deps.ts'
+import { disruptionBudgets } from './disruption/disruption.ts'
 import { endpointSlices, endpoints } from './endpoints/endpoints.ts'
 import { eventExpiry } from './events.ts'
 import { namespaces } from './namespace.ts'
@@ -69,6 +70,7 @@ export async function startControllers({ ca, clusterCIDR, ...given }: Controller
     podGc(deps),
     eventExpiry(deps),
     clusterRoles(deps),
+    disruptionBudgets(deps),
   ]
   await Promise.all([run(reconcilers, { informers: base.informers, clock, log, signal }), collectGarbage(deps, signal)])
   await Promise.all([...recorders.values()].map((each) => each.close()))

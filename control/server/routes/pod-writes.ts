@@ -5,9 +5,9 @@ import { StatusError } from '#api/errors.ts'
 import { isObject } from '#api/schema/decode.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import type { Core } from '../core.ts'
-import type { DeleteOptions } from '../delete.ts'
 import { conflict } from '../resource.ts'
 import { type Creators, success } from './creators.ts'
+import { evictionCreators } from './eviction.ts'
 
 export const podCreators = ({ core, clock }: { core: Core; clock: Clock }): Creators => ({
   async 'pods/binding'(target, body, options) {
@@ -40,9 +40,5 @@ export const podCreators = ({ core, clock }: { core: Core; clock: Clock }): Crea
     return success
   },
 
-  async 'pods/eviction'(target, body, { user, dryRun = false }) {
-    const given = isObject(body.deleteOptions) ? (body.deleteOptions as DeleteOptions) : {}
-    await core.delete(target, user, { ...given, dryRun })
-    return success
-  },
+  ...evictionCreators({ core, clock }),
 })

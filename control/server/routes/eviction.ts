@@ -1,0 +1,132 @@
+// pods/NAME/eviction: a deletion that asks the pod's PodDisruptionBudget first
+// (kubernetes pkg/registry/core/pod/storage/eviction.go).
+
+import { type Clock, timestamp } from '#api/clock.ts'
+import { isStatus, StatusError } from '#api/errors.ts'
+import { Pod, PodDisruptionBudget } from '#api/kinds/index.ts'
+import { isObject } from '#api/schema/decode.ts'
+import { selectorMatcher } from '#api/selector/label.ts'
+import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
+import type { PodDisruptionBudget as BudgetType } from '#api/types/policy-v1.gen.ts'
+import { serverUser } from '#control/auth/user.ts'
+import type { Target, WriteOptions } from '../call.ts'
+import type { Core } from '../core.ts'
+import type { DeleteOptions } from '../delete.ts'
+import { type Creators, success } from './creators.ts'
+
+/** A budget that so many evictions wait on is not looked after. */
+const mostDisrupted = 2000
+const processedSeconds = 10
+
+export const evictionCreators = ({ core, clock }: { core: Core; clock: Clock }): Creators => ({
+  async 'pods/eviction'(target, body, options) {
+    const given = isObject(body.deleteOptions) ? (body.deleteOptions as DeleteOptions) : {}
+    const pod = (await core.get(target)).object as PodType
+    const at = (version: string) => ({
+      ...given,
+      preconditions: { ...given.preconditions, uid: pod.metadata.uid, resourceVersion: version },
+    })
+    const evict = (rules: DeleteOptions) => core.delete(target, options.user, { ...rules, dryRun: options.dryRun ?? false })
+    const budget = needsNoLeave(pod) ? undefined : await budgetOf(core, pod)
+    if (!budget) {
+      await evict(given)
+    } else if (isSpared(budget, pod)) {
+      // Only as it was seen: by now it may be healthy, and counted.
+      await evict(at(pod.metadata.resourceVersion))
+    } else {
+      await decrement(core, clock, budget, pod, options)
+      await markDisrupted(core, clock, target, options)
+      await evict(given)
+    }
+    return success
+  },
+})
+
+/** Nothing is lost with a pod that does not run or is going anyway. */
+const needsNoLeave = ({ metadata, status }: PodType): boolean =>
+  metadata.deletionTimestamp !== undefined || ['Succeeded', 'Failed', 'Pending'].includes(status.phase ?? '')
+
+async function budgetOf(core: Core, { metadata }: PodType): Promise<BudgetType | undefined> {
+  const { items } = await core.list({ resource: core.resources.of(PodDisruptionBudget), namespace: metadata.namespace })
+  const budgets = items.map((item) => item.object as BudgetType)
+  const found = budgets.filter(({ spec }) => selectorMatcher(spec.selector)(metadata.labels ?? {}))
+  if (found.length > 1) {
+    throw new StatusError(
+      'InternalError',
+      'This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.',
+    )
+  }
+  return found[0]
+}
+
+/** Whether a pod may go without leave, because it is not ready and so not counted. */
+function isSpared({ spec, status }: BudgetType, pod: PodType): boolean {
+  if (pod.status.conditions?.some((c) => c.type === 'Ready' && c.status === 'True')) return false
+  if (spec.unhealthyPodEvictionPolicy === 'AlwaysAllow') return true
+  const { currentHealthy, desiredHealthy } = status
+  return currentHealthy >= desiredHealthy && desiredHealthy > 0
+}
+
+async function decrement(core: Core, clock: Clock, { metadata }: BudgetType, pod: PodType, options: WriteOptions): Promise<void> {
+  const resource = core.resources.of(PodDisruptionBudget)
+  const target = { resource, namespace: metadata.namespace, name: metadata.name }
+  await core.update(target, { user: serverUser, subresource: 'status', dryRun: options.dryRun ?? false }, (current) => {
+    const budget = current as BudgetType
+    checkAllowed(budget)
+    budget.status = {
+      ...budget.status,
+      disruptionsAllowed: budget.status.disruptionsAllowed - 1,
+      disruptedPods: { ...budget.status.disruptedPods, [pod.metadata.name]: timestamp(clock.now()) },
+    }
+    // As often as it takes: what counts is the budget as it is then.
+    delete (budget.metadata as { resourceVersion?: string }).resourceVersion
+    return budget
+  })
+}
+
+function checkAllowed({ metadata, status }: BudgetType): void {
+  const { name, generation = 0 } = metadata
+  const details = (message: string) => ({ causes: [{ reason: 'DisruptionBudget' as const, message }] })
+  if ((status.observedGeneration ?? 0) < generation) {
+    throw new StatusError('TooManyRequests', "Cannot evict pod as it would violate the pod's disruption budget.", {
+      ...details(`The disruption budget ${name} is still being processed by the server.`),
+      retryAfterSeconds: processedSeconds,
+    })
+  }
+  if (Object.keys(status.disruptedPods ?? {}).length >= mostDisrupted) {
+    throw new StatusError(
+      'Forbidden',
+      `pod disruption budget ${name}: DisruptedPods map too big - too many evictions not confirmed by PDB controller`,
+    )
+  }
+  if (status.disruptionsAllowed <= 0) {
+    const { desiredHealthy, currentHealthy } = status
+    throw new StatusError(
+      'TooManyRequests',
+      "Cannot evict pod as it would violate the pod's disruption budget.",
+      details(`The disruption budget ${name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`),
+    )
+  }
+}
+
+/** Controllers and people see by it why the pod went. */
+async function markDisrupted(core: Core, clock: Clock, target: Target, { dryRun = false }: WriteOptions): Promise<void> {
+  const condition = {
+    type: 'DisruptionTarget' as const,
+    status: 'True' as const,
+    reason: 'EvictionByEvictionAPI',
+    message: 'Eviction API: evicting',
+    lastTransitionTime: timestamp(clock.now()),
+  }
+  try {
+    await core.update({ ...target, resource: core.resources.of(Pod) }, { user: serverUser, subresource: 'status', dryRun }, (current) => {
+      const pod = current as PodType
+      const others = (pod.status.conditions ?? []).filter(({ type }) => type !== condition.type)
+      pod.status = { ...pod.status, conditions: [...others, condition] }
+      delete (pod.metadata as { resourceVersion?: string }).resourceVersion
+      return pod
+    })
+  } catch (error) {
+    if (!isStatus(error, 'NotFound')) throw error
+  }
+}
