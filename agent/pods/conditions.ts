@@ -2,7 +2,7 @@
 
 import { timestamp } from '#api/clock.ts'
 import type { PodCondition, PodConditionType, PodPhase } from '#api/types/core-v1.gen.ts'
-import { healthOf, isSidecarSlot, type Slot } from './slot.ts'
+import { healthOf, isMain, isSidecarSlot, type Slot } from './slot.ts'
 import type { Situation } from './status.ts'
 
 type Verdict = { status: 'True' | 'False'; reason?: string; message?: string }
@@ -29,7 +29,7 @@ export function conditionsOf(situation: Situation & { phase: PodPhase; hasSandbo
 function initialisedOf({ slots, phase }: Situation & { phase: PodPhase }): Verdict {
   const inits = slots.filter((slot) => slot.init)
   if (phase === 'Succeeded') return { status: 'True', ...(inits.length > 0 && { reason: 'PodCompleted' }) }
-  const begun = slots.some((slot) => !slot.init && slot.current)
+  const begun = slots.some((slot) => isMain(slot) && slot.current)
   const incomplete = inits.filter((slot) => !begun && !complete(slot))
   if (incomplete.length === 0) return { status: 'True' }
   const message = `containers with incomplete status: [${names(incomplete)}]`
@@ -42,7 +42,7 @@ const complete = (slot: Slot): boolean =>
 function readyOf({ slots, phase }: Situation & { phase: PodPhase }): Verdict {
   if (phase === 'Succeeded') return { status: 'False', reason: 'PodCompleted' }
   if (phase === 'Failed') return { status: 'False', reason: 'PodFailed' }
-  const unready = slots.filter((slot) => (!slot.init || isSidecarSlot(slot)) && !healthOf(slot).ready)
+  const unready = slots.filter((slot) => (isMain(slot) || isSidecarSlot(slot)) && !healthOf(slot).ready)
   if (unready.length === 0) return { status: 'True' }
   return { status: 'False', reason: 'ContainersNotReady', message: `containers with unready status: [${names(unready)}]` }
 }

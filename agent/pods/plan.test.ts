@@ -52,6 +52,15 @@ test('a new pod starts all its containers, in order', () => {
   expect(planned(podOf({}), { web: running }))
 })
 
+test('an ephemeral container starts once, whatever the others do, and ends with the pod', () => {
+  const ephemeralContainers = [{ ...container('look'), targetContainerName: 'web' }]
+  const pod = podOf({ initContainers: [container('init')], ephemeralContainers })
+  expect(planned(pod, { init: none, web: none, look: none }), 'start look #0', 'start init #0')
+  expect(planned(pod, { init: exited(0), web: running, look: exited(1) }))
+  const deleted = podOf({ ephemeralContainers }, { deletionTimestamp: 'now', deletionGracePeriodSeconds: 5 })
+  expect(planned(deleted, { web: exited(0), look: running }), 'end', 'stop look within 5s: Stopping container look')
+})
+
 test('a container that ends is started again as the policy says', () => {
   for (const [restartPolicy, code, lines] of [
     ['Always', 0, ['start web #1']],

@@ -87,6 +87,8 @@ export function plan(view: PodView): Plan {
   }
   if (pod.spec.containers.every((container) => settled(view, container))) return end(view)
   const steps = new Steps(view)
+  // Whoever looks into a pod wants to see one that gets no further, too.
+  for (const container of pod.spec.ephemeralContainers ?? []) steps.keep(container, 'Never')
   const initialised = initialise(view, steps)
   if (initialised === 'failed') return end(view)
   if (initialised) {
@@ -200,7 +202,8 @@ function end(view: PodView): Plan {
   }
 
   const inits = pod.spec.initContainers ?? []
-  const mains = [...inits.filter((container) => !isSidecar(container)), ...pod.spec.containers].filter(alive)
+  const others = [...pod.spec.containers, ...(pod.spec.ephemeralContainers ?? [])]
+  const mains = [...inits.filter((container) => !isSidecar(container)), ...others].filter(alive)
   const sidecars = inits.filter((container) => isSidecar(container) && alive(container))
   for (const container of mains) stop(container)
   if (mains.length === 0 && sidecars.length > 0) stop(sidecars.at(-1)!)

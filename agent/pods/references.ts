@@ -15,7 +15,11 @@ export function referencesOf(pod: Pod): { kind: Kind; name: string }[] {
       secrets.add(source.secret?.name)
     }
   }
-  for (const { env = [], envFrom = [] } of [...pod.spec.containers, ...(pod.spec.initContainers ?? [])]) {
+  for (const { env = [], envFrom = [] } of [
+    ...pod.spec.containers,
+    ...(pod.spec.initContainers ?? []),
+    ...(pod.spec.ephemeralContainers ?? []),
+  ]) {
     for (const { valueFrom } of env) {
       maps.add(valueFrom?.configMapKeyRef?.name)
       secrets.add(valueFrom?.secretKeyRef?.name)

@@ -1,7 +1,7 @@
 // One container of a pod as the agent knows it: its newest process, the one before, and what is going
 // on with it. The worker alone changes it; plan and status are read from it.
 
-import type { Container, ContainerStatus, Pod } from '#api/types/core-v1.gen.ts'
+import type { Container, ContainerStatus, Pod, PodStatus } from '#api/types/core-v1.gen.ts'
 import type { ContainerState } from '../runtime/runtime.ts'
 import type { Backoff } from './backoff.ts'
 import type { View } from './plan.ts'
@@ -34,8 +34,11 @@ export type Process = {
 }
 
 export type Slot = {
-  container: Container
+  /** An ephemeral one may name another whose processes it sees. */
+  container: Container & { targetContainerName?: string }
   init: boolean
+  /** Added to the running pod by somebody who looks into it: started once, and of no weight for the pod's state. */
+  ephemeral?: true
   current?: Process
   previous?: Process
   /** The attempt that follows processes whose traces are lost. */
@@ -73,7 +76,7 @@ export type Labels = {
   stopSignal?: string
 }
 
-/** A slot for each container, the init ones first. */
+/** A slot for each container, the init ones first, the ephemeral ones last. */
 export function slotsOf({ spec, status }: Pod): Slot[] {
   const { containerStatuses = [], initContainerStatuses = [] } = status ?? {}
   const make = (init: boolean, statuses: ContainerStatus[]) => (container: Container) => {
@@ -81,8 +84,19 @@ export function slotsOf({ spec, status }: Pod): Slot[] {
     const floor = before ? before.restartCount + (before.containerID ? 1 : 0) : 0
     return { container, init, floor, settled: false }
   }
-  return [...(spec.initContainers ?? []).map(make(true, initContainerStatuses)), ...spec.containers.map(make(false, containerStatuses))]
+  return [
+    ...(spec.initContainers ?? []).map(make(true, initContainerStatuses)),
+    ...spec.containers.map(make(false, containerStatuses)),
+    ...(spec.ephemeralContainers ?? []).map((container) => slotOfEphemeral(container, status)),
+  ]
 }
+
+export const slotOfEphemeral = (container: Container, status: PodStatus | undefined): Slot => {
+  const before = status?.ephemeralContainerStatuses?.find(({ name }) => name === container.name)
+  return { container, init: false, ephemeral: true, floor: before?.containerID ? 1 : 0, settled: false }
+}
+
+export const isMain = ({ init, ephemeral }: Slot): boolean => !init && !ephemeral
 
 export const isSidecarSlot = ({ container, init }: Slot): boolean => init && container.restartPolicy === 'Always'
 

@@ -14,7 +14,7 @@ import { expand } from './expand.ts'
 import type { Ground, Sandbox } from './ground.ts'
 import { imageFor } from './image.ts'
 import { graceOf } from './plan.ts'
-import { type Process, processOf, type Slot } from './slot.ts'
+import { isMain, type Process, processOf, type Slot } from './slot.ts'
 import { containerSpec, fileMounts, volumeMount } from './spec.ts'
 
 export type Start = {
@@ -106,9 +106,17 @@ const imageID = (image: Image): string => image.digests[0] ?? image.id
  * all, and when it ends the kernel ends the others with it.
  */
 function namespacesOf({ pod, slot, slots }: Start, { namespaces }: Sandbox): ContainerSpec['namespaces'] {
+  const target = slot.container.targetContainerName
+  if (target) {
+    const { current } = slots.find(({ container }) => container.name === target) ?? {}
+    if (current?.phase !== 'running' || current.pid === undefined) {
+      throw new ConfigError(`the target container ${JSON.stringify(target)} does not run`)
+    }
+    return { ...namespaces, pid: current.pid }
+  }
   if (pod.spec.hostPID) return { ...namespaces, pid: 'host' }
   if (!pod.spec.shareProcessNamespace || slot.init) return { ...namespaces, pid: 'new' }
-  const lender = slots.find(({ init, current }) => !init && current?.phase === 'running' && current.pid !== undefined)
+  const lender = slots.find((other) => isMain(other) && other.current?.phase === 'running' && other.current.pid !== undefined)
   return { ...namespaces, pid: lender?.current?.pid ?? 'new' }
 }
 

@@ -5,7 +5,7 @@ import { timestamp } from '#api/clock.ts'
 import type { ContainerState, ContainerStatus, Pod, PodPhase, PodStatus } from '#api/types/core-v1.gen.ts'
 import { conditionsOf } from './conditions.ts'
 import { qosClass } from './qos.ts'
-import { healthOf, ID_PREFIX, isSidecarSlot, type Process, type Slot } from './slot.ts'
+import { healthOf, ID_PREFIX, isMain, isSidecarSlot, type Process, type Slot } from './slot.ts'
 
 export type Situation = {
   pod: Pod
@@ -27,8 +27,9 @@ export const isOver = (phase: PodPhase | undefined): boolean => phase === 'Succe
 export function statusOf(situation: Situation): PodStatus {
   const { pod, slots, ips, hostIPs, startedAt, failed } = situation
   const before = pod.status ?? {}
-  const containerStatuses = slots.filter((slot) => !slot.init).map((slot) => statusOfContainer(slot, situation))
+  const containerStatuses = slots.filter(isMain).map((slot) => statusOfContainer(slot, situation))
   const initContainerStatuses = slots.filter((slot) => slot.init).map((slot) => statusOfContainer(slot, situation))
+  const ephemeralContainerStatuses = slots.filter((slot) => slot.ephemeral).map((slot) => statusOfContainer(slot, situation))
   const phase = isOver(before.phase) ? before.phase! : failed ? 'Failed' : phaseOf(situation)
   const podIPs = ips.length > 0 ? ips.map((ip) => ({ ip })) : (before.podIPs ?? [])
   return {
@@ -40,6 +41,7 @@ export function statusOf(situation: Situation): PodStatus {
     startTime: timestamp(startedAt),
     ...(initContainerStatuses.length > 0 && { initContainerStatuses }),
     containerStatuses,
+    ...(ephemeralContainerStatuses.length > 0 && { ephemeralContainerStatuses }),
     qosClass: before.qosClass ?? qosClass(pod),
   }
 }
@@ -101,7 +103,7 @@ export const fullName = ({ metadata }: Pod): string => `${metadata.name}_${metad
 /** The kubelet's getPhase. */
 function phaseOf({ pod, slots, finished }: Situation): PodPhase {
   const policy = pod.spec.restartPolicy ?? 'Always'
-  const mains = slots.filter((slot) => !slot.init)
+  const mains = slots.filter(isMain)
   const inits = slots.filter((slot) => slot.init)
   const begun = mains.some(({ current }) => current)
   const failedInit = inits.some((slot) => !isSidecarSlot(slot) && slot.current?.phase === 'exited' && slot.current.exitCode !== 0)

@@ -128,8 +128,9 @@ export class Tender {
   }
 
   event = (type: 'Normal' | 'Warning', reason: string, message: string): void => {
-    const { init, container } = this.slot
-    this.#around.event(type, reason, message, `spec.${init ? 'initContainers' : 'containers'}{${container.name}}`)
+    const { init, ephemeral, container } = this.slot
+    const list = init ? 'initContainers' : ephemeral ? 'ephemeralContainers' : 'containers'
+    this.#around.event(type, reason, message, `spec.${list}{${container.name}}`)
   }
 
   async #tryStart(attempt: number, turn: Promise<void>, signal: AbortSignal): Promise<void> {

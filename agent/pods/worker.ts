@@ -9,13 +9,13 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Timer } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
 import { Pod } from '#api/kinds/index.ts'
-import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
+import type { Container, Pod as PodType } from '#api/types/core-v1.gen.ts'
 import type { ContainerState } from '../runtime/runtime.ts'
 import type { PodDeps } from './deps.ts'
 import { Ground } from './ground.ts'
 import { type Action, type Plan, plan } from './plan.ts'
 import { referencesOf } from './references.ts'
-import { ID_PREFIX, slotsOf, viewOf } from './slot.ts'
+import { ID_PREFIX, type Slot, slotOfEphemeral, slotsOf, viewOf } from './slot.ts'
 import { logFolder } from './start.ts'
 import { fullName, isOver, statusOf } from './status.ts'
 import { StatusWriter } from './status-writer.ts'
@@ -39,6 +39,8 @@ const RETRY_MAX_MS = 60_000
 export class PodWorker {
   readonly #deps: PodDeps
   readonly #onDone: () => void
+  readonly #slots: Slot[]
+  readonly #around: Around
   readonly #tenders: Tender[]
   readonly #ground: Ground
   readonly #writer: StatusWriter
@@ -69,10 +71,10 @@ export class PodWorker {
     this.#writer = new StatusWriter(pod, deps)
     this.#startedAt = pod.status?.startTime ? Date.parse(pod.status.startTime) : deps.clock.now()
     this.#history = isOver(pod.status?.phase)
-    const slots = slotsOf(pod)
-    const around: Around = {
+    this.#slots = slotsOf(pod)
+    this.#around = {
       pod: () => this.#pod,
-      slots,
+      slots: this.#slots,
       ground: this.#ground,
       deps,
       signal: this.#closing.signal,
@@ -86,7 +88,7 @@ export class PodWorker {
         return { turn, over: resolve }
       },
     }
-    this.#tenders = slots.map((slot) => new Tender(slot, around))
+    this.#tenders = this.#slots.map((slot) => new Tender(slot, this.#around))
     this.#gone = gone
     for (const { spec } of found) this.#ground.cgroups.add(dirname(spec.cgroup))
     if (!this.#history && !gone) this.#hold()
@@ -102,8 +104,15 @@ export class PodWorker {
     this.#pod = pod
     this.#ground.pod = pod
     for (const { slot } of this.#tenders) {
-      const all = slot.init ? (pod.spec.initContainers ?? []) : pod.spec.containers
+      const all: readonly Container[] =
+        (slot.init ? pod.spec.initContainers : slot.ephemeral ? pod.spec.ephemeralContainers : pod.spec.containers) ?? []
       slot.container = all.find(({ name }) => name === slot.container.name) ?? slot.container
+    }
+    for (const container of pod.spec.ephemeralContainers ?? []) {
+      if (this.#slots.some((slot) => slot.container.name === container.name)) continue
+      const slot = slotOfEphemeral(container, pod.status)
+      this.#slots.push(slot)
+      this.#tenders.push(new Tender(slot, this.#around))
     }
     const { labels, annotations } = pod.metadata
     if (!isDeepStrictEqual([labels, annotations], [before.labels, before.annotations])) this.#refresh()
@@ -237,9 +246,17 @@ export class PodWorker {
   #publish({ crashLooping, finished }: Plan, now: number): void {
     if (this.#gone || this.#history) return
     const { ips } = this.#ground
-    const slots = this.#tenders.map(({ slot }) => slot)
     const { host } = this.#deps
-    const situation = { pod: this.#pod, slots, ips, hostIPs: host.ips, startedAt: this.#startedAt, now, crashLooping, finished }
+    const situation = {
+      pod: this.#pod,
+      slots: this.#slots,
+      ips,
+      hostIPs: host.ips,
+      startedAt: this.#startedAt,
+      now,
+      crashLooping,
+      finished,
+    }
     this.#writer.set(statusOf({ ...situation, failed: this.#failed }))
   }
 
@@ -289,8 +306,8 @@ export class PodWorker {
 
   async #adopt(found: ContainerState[]): Promise<void> {
     const { runtime } = this.#deps
-    const { containerStatuses = [], initContainerStatuses = [] } = this.#pod.status ?? {}
-    const statuses = [...containerStatuses, ...initContainerStatuses]
+    const { containerStatuses = [], initContainerStatuses = [], ephemeralContainerStatuses = [] } = this.#pod.status ?? {}
+    const statuses = [...containerStatuses, ...initContainerStatuses, ...ephemeralContainerStatuses]
     const health = (id: string) => {
       const status = statuses.find(({ containerID }) => containerID === ID_PREFIX + id)
       return status && { started: status.started ?? status.ready, ready: status.ready }

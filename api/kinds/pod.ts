@@ -1,5 +1,5 @@
 import type { Pod as PodType } from '../types/core-v1.gen.ts'
-import { same } from './faults.ts'
+import { type Faults, same } from './faults.ts'
 import { Pod } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
 import { podColumns } from './pod-columns.ts'
@@ -66,6 +66,7 @@ export const pod: KindSpec<PodType> = {
     validateTolerations('spec.tolerations', p.spec.tolerations, faults)
   },
   validateUpdate(next, previous, faults, subresource) {
+    if (subresource === 'ephemeralcontainers') return keepEphemeral(next, previous, faults)
     if (subresource !== '') return
     if (!same(fixedPart(next), fixedPart(previous))) {
       faults.forbidden(
@@ -91,6 +92,21 @@ export const pod: KindSpec<PodType> = {
     if (!p.spec.nodeName || p.status?.phase === 'Succeeded' || p.status?.phase === 'Failed') return 0
     return Math.max(asked ?? p.spec.terminationGracePeriodSeconds ?? 30, 0)
   },
+}
+
+/** They are added, and never changed or taken away. */
+function keepEphemeral(next: PodType, previous: PodType, faults: Faults): void {
+  const now = next.spec.ephemeralContainers ?? []
+  for (const before of previous.spec.ephemeralContainers ?? []) {
+    const after = now.find(({ name }) => name === before.name)
+    const name = JSON.stringify(before.name)
+    if (!after) faults.forbidden('spec.ephemeralContainers', `existing ephemeral containers ${name} may not be removed`)
+    else if (!same(after, before)) faults.forbidden('spec.ephemeralContainers', `existing ephemeral containers ${name} may not be changed`)
+  }
+  const targets = new Set([...next.spec.containers, ...(next.spec.initContainers ?? [])].map(({ name }) => name))
+  for (const [i, { targetContainerName: target }] of now.entries()) {
+    if (target && !targets.has(target)) faults.notFound(`spec.ephemeralContainers[${i}].targetContainerName`, target)
+  }
 }
 
 /** All of a pod that an update may not change. */
