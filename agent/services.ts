@@ -5,10 +5,11 @@ import type { EventRecorder } from '#api/events/recorder.ts'
 import type { Informer } from '#api/informer/informer.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import type { Log } from '#api/log.ts'
-import type { Service } from '#api/types/core-v1.gen.ts'
+import type { Node, Pod, Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import { coalesce } from './coalesce.ts'
 import type { ObjectName } from './proxy/desired.ts'
+import { openHealthChecks } from './proxy/health-checks.ts'
 import type { Proxy } from './proxy/proxy.ts'
 
 export type ServicesOptions = {
@@ -16,6 +17,10 @@ export type ServicesOptions = {
   /** Both are synced. */
   services: Informer<Service>
   slices: Informer<EndpointSlice>
+  /** Of all nodes, and of the pods of this one. */
+  nodes: Informer<Node>
+  pods: Informer<Pod>
+  nodeName: string
   events: EventRecorder
   clock: Clock
   log: Log
@@ -26,37 +31,47 @@ export type ServicesOptions = {
 /** Bursts of changes become few transactions, milliseconds. */
 const GATHER_MS = 10
 
-export function serveServices({ proxy, services, slices, events, clock, log, clusterDNS }: ServicesOptions): { close(): Promise<void> } {
+const zoneLabel = 'topology.kubernetes.io/zone'
+
+export function serveServices(options: ServicesOptions): { close(): Promise<void> } {
+  const { proxy, services, slices, nodes, pods, nodeName, events, clock, log, clusterDNS } = options
+  const health = openHealthChecks({ log })
   const rules = coalesce(
     async () => {
-      const { errors } = await proxy.apply()
-      for (const { service, reason } of errors) events.event(service, 'Warning', 'FailedToProgramService', reason)
+      const { errors, healthChecks } = await proxy.apply()
+      await health.apply(healthChecks)
+      for (const { object, reason } of errors) events.event(object, 'Warning', 'FailedToProgramService', reason)
     },
     { name: 'services', clock, log, gather: GATHER_MS },
   )
-  const poke = () => rules.poke()
   const stops = [
-    tell(services, poke, (name, service) => proxy.serviceChanged(name, service?.spec.clusterIP === clusterDNS ? undefined : service)),
-    tell(slices, poke, (name, slice) => proxy.sliceChanged(name, slice)),
+    tell(services, (name, service) => {
+      proxy.serviceChanged(name, service?.spec.clusterIP === clusterDNS ? undefined : service)
+      rules.poke()
+    }),
+    tell(slices, (name, slice) => {
+      proxy.sliceChanged(name, slice)
+      rules.poke()
+    }),
+    tell(pods, (name, pod) => {
+      if (proxy.podChanged(name, pod)) rules.poke()
+    }),
+    tell(nodes, ({ name }, node) => {
+      if (name === nodeName && proxy.zoneChanged(node?.metadata.labels?.[zoneLabel])) rules.poke()
+    }),
   ]
   rules.poke()
   return {
     async close() {
       for (const stop of stops) stop()
       await rules.close()
+      await health.close()
     },
   }
 }
 
-function tell<T extends KubeObject>(
-  informer: Informer<T>,
-  poke: () => void,
-  changed: (name: ObjectName, object: T | undefined) => void,
-): () => void {
-  const about = ({ metadata: { name, namespace = '' } }: T, object: T | undefined) => {
-    changed({ name, namespace }, object)
-    poke()
-  }
-  const set = (object: T) => about(object, object)
-  return informer.on({ add: set, update: set, delete: (object) => about(object, undefined) })
+function tell<T extends KubeObject>(informer: Informer<T>, changed: (name: ObjectName, object: T | undefined) => void): () => void {
+  const nameOf = ({ metadata: { name, namespace = '' } }: T) => ({ name, namespace })
+  const set = (object: T) => changed(nameOf(object), object)
+  return informer.on({ add: set, update: set, delete: (object) => changed(nameOf(object), undefined) })
 }

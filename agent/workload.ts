@@ -102,7 +102,7 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
     options.signal.throwIfAborted()
     stack.defer(follow(nodes, () => routes.poke()))
     routes.poke()
-    const rules = serveServices({ proxy, services, slices, events: options.events, clock, log, clusterDNS: options.clusterDNS })
+    const rules = serveServices({ ...options, proxy, services, slices, nodes, pods: assigned })
     stack.defer(() => rules.close())
 
     const names = await serveNames({

@@ -1,9 +1,9 @@
 // All frontends that the cluster's services ask for, kept up to date change by change: what one service
 // means is worked out again only when it or its slices change, however many others there are.
 
-import type { Service } from '#api/types/core-v1.gen.ts'
+import type { Pod, Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
-import { type Frontend, frontendsOf, type ServiceError, serviceNameLabel } from './frontends.ts'
+import { type Frontend, frontendsOf, type HealthCheck, hostPortsOf, type Meaning, type ProxyError, serviceNameLabel } from './frontends.ts'
 import type { ProxyFamily } from './layout.ts'
 
 export type ObjectName = { namespace: string; name: string }
@@ -13,14 +13,17 @@ export type Wanted = { readonly frontends: ReadonlyMap<string, Frontend>; readon
 
 export class Desired {
   readonly #nodeName: string
+  #zone: string | undefined
   readonly #families: ReadonlyMap<ProxyFamily, Claims>
   readonly #services = new Map<string, Service>()
   /** By service, then by the slice's name. */
   readonly #slices = new Map<string, Map<string, EndpointSlice>>()
   /** By slice: the service that it was last of. */
   readonly #serviceOf = new Map<string, string>()
-  /** What each service was last found to mean. */
-  readonly #meanings = new Map<string, readonly Frontend[]>()
+  readonly #pods = new Map<string, Pod>()
+  /** What each service was last found to mean; pods after a blank, which no name has. */
+  readonly #meanings = new Map<string, Meaning>()
+  readonly #healthChecks = new Map<string, HealthCheck>()
   readonly #dirty = new Set<string>()
 
   constructor(options: { nodeName: string; families: readonly ProxyFamily[] }) {
@@ -55,28 +58,60 @@ export class Desired {
     this.#dirty.add(service)
   }
 
+  /** A pod of this node. False if it has no host ports: few have, and only they are kept. */
+  podChanged(name: ObjectName, pod: Pod | undefined): boolean {
+    const id = ` ${idOf(name)}`
+    if (pod && hasHostPorts(pod)) this.#pods.set(id, pod)
+    else if (!this.#pods.delete(id)) return false
+    this.#dirty.add(id)
+    return true
+  }
+
+  /** False if it is as before. */
+  zoneChanged(zone: string | undefined): boolean {
+    if (zone === this.#zone) return false
+    this.#zone = zone
+    for (const id of this.#services.keys()) this.#dirty.add(id)
+    return true
+  }
+
+  /** By `namespace/name` of the service. */
+  get healthChecks(): ReadonlyMap<string, HealthCheck> {
+    return this.#healthChecks
+  }
+
   of(family: ProxyFamily): Wanted {
     return this.#families.get(family) as Claims
   }
 
   /** Works out what changed since the last time. Of two services that claim the same, the older has it. */
-  refresh(): ServiceError[] {
-    const errors: ServiceError[] = []
-    const options = { nodeName: this.#nodeName, families: this.#families }
+  refresh(): ProxyError[] {
+    const errors: ProxyError[] = []
     for (const id of this.#dirty) {
-      const service = this.#services.get(id)
-      const meaning = service && frontendsOf(service, [...(this.#slices.get(id)?.values() ?? [])], options)
-      if (meaning) errors.push(...meaning.errors)
-      for (const frontend of this.#meanings.get(id) ?? []) this.#families.get(frontend.family)?.release(frontend)
+      const meaning = this.#meaningOf(id)
+      if (meaning) for (const error of meaning.errors) errors.push(error)
+      for (const frontend of this.#meanings.get(id)?.frontends ?? []) this.#families.get(frontend.family)?.release(frontend)
       for (const frontend of meaning?.frontends ?? []) this.#families.get(frontend.family)?.claim(frontend)
-      if (meaning) this.#meanings.set(id, meaning.frontends)
+      if (meaning) this.#meanings.set(id, meaning)
       else this.#meanings.delete(id)
+      if (meaning?.healthCheck) this.#healthChecks.set(id, meaning.healthCheck)
+      else this.#healthChecks.delete(id)
     }
-    const conflicts = new Map<Frontend, ServiceError>()
+    const conflicts = new Map<Frontend, ProxyError>()
     for (const id of this.#dirty)
-      for (const frontend of this.#meanings.get(id) ?? []) this.#families.get(frontend.family)?.conflicts(frontend, conflicts)
+      for (const frontend of this.#meanings.get(id)?.frontends ?? []) this.#families.get(frontend.family)?.conflicts(frontend, conflicts)
     this.#dirty.clear()
-    return [...errors, ...conflicts.values()]
+    for (const error of conflicts.values()) errors.push(error)
+    return errors
+  }
+
+  #meaningOf(id: string): Meaning | undefined {
+    const pod = this.#pods.get(id)
+    if (pod) return hostPortsOf(pod, this.#families)
+    const service = this.#services.get(id)
+    if (!service) return undefined
+    const slices = [...(this.#slices.get(id)?.values() ?? [])]
+    return frontendsOf(service, slices, { nodeName: this.#nodeName, zone: this.#zone, families: this.#families })
   }
 }
 
@@ -110,18 +145,22 @@ class Claims implements Wanted {
   }
 
   /** Those who claim the same as this frontend without having it. */
-  conflicts({ key }: Frontend, into: Map<Frontend, ServiceError>): void {
+  conflicts({ key }: Frontend, into: Map<Frontend, ProxyError>): void {
     const [first, ...others] = this.#rivals.get(key) ?? []
     if (!first) return
-    const { namespace, name } = first.service.metadata
-    for (const other of others) into.set(other, { service: other.service, reason: `${key} is taken by service ${namespace}/${name}` })
+    const { kind, metadata } = first.owner
+    const reason = `${key} is taken by ${kind.toLowerCase()} ${metadata.namespace}/${metadata.name}`
+    for (const other of others) into.set(other, { object: other.owner, reason })
   }
 }
 
 const byAge = (a: Frontend, b: Frontend): number => {
-  const order = ({ service: { metadata } }: Frontend) => `${metadata.creationTimestamp ?? ''} ${metadata.namespace}/${metadata.name}`
+  const order = ({ owner: { metadata } }: Frontend) => `${metadata.creationTimestamp ?? ''} ${metadata.namespace}/${metadata.name}`
   const [first, second] = [order(a), order(b)]
   return first < second ? -1 : first > second ? 1 : 0
 }
+
+const hasHostPorts = ({ spec }: Pod): boolean =>
+  [...spec.containers, ...(spec.initContainers ?? [])].some(({ ports }) => ports?.some(({ hostPort }) => hostPort))
 
 const idOf = ({ namespace, name }: ObjectName): string => `${namespace}/${name}`

@@ -41,6 +41,7 @@ export const slice = (
   }) as unknown as EndpointSlice
 
 export const networks = { ip: { cluster: '10.42.0.0/16', pods: '10.42.1.0/24', services: '10.43.0.0/16' } }
+export const bothNetworks = { ...networks, ip6: { cluster: 'fd00:42::/56', pods: 'fd00:42:0:1::/64', services: 'fd00:43::/112' } }
 
 type Told = Pick<Proxy, 'serviceChanged' | 'sliceChanged'>
 

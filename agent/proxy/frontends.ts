@@ -1,14 +1,16 @@
 // What a Service and its EndpointSlices mean for this node: its frontends (an address or a node port,
 // a protocol, a port), each with the backends that serve it from here.
 
-import type { Service, ServicePort } from '#api/types/core-v1.gen.ts'
+import type { Pod, Service, ServicePort } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
-import { canonicalAddress } from './address.ts'
+import { canonicalAddress, distinctPrefixes } from './address.ts'
+import { type Backend, type Endpoints, endpointsOf, type Here } from './endpoints.ts'
 import type { ProxyFamily } from './layout.ts'
 
-export type Backend = { readonly address: string; readonly port: number /** Runs on this node. */; readonly local: boolean }
-
 export type Protocol = 'tcp' | 'udp' | 'sctp'
+
+/** What asked for a frontend: a pod asks for its host ports. */
+export type Owner = Service | Pod
 
 export type Frontend = {
   /** Tells frontends of one family apart: `10.43.0.1 tcp 443`, of node ports `* tcp 30443`. */
@@ -18,37 +20,61 @@ export type Frontend = {
   readonly address: string | undefined
   readonly protocol: Protocol
   readonly port: number
-  /** The balancing chain's name without the number of backends. */
-  readonly balancer: string
-  /** What new connections meet if there are no backends. */
-  readonly refusal: 'goto reject-chain' | 'drop'
   readonly backends: readonly Backend[]
-  readonly service: Service
+  /** Traffic policy Local: who reaches which of them. Undefined: all reach all. */
+  readonly split: Split | undefined
+  /** Where new connections go that have no backend. */
+  readonly refusal: 'goto reject-chain' | 'goto only-inside' | 'drop'
+  /** For how long after its last connection a client keeps its backend; undefined: it does not. */
+  readonly affinitySeconds: number | undefined
+  /** Prefixes of those who are let in; undefined: everyone. */
+  readonly sources: readonly string[] | undefined
+  readonly owner: Owner
 }
 
-/** A service, or a part of it, that could not be programmed; `reason` is for people. */
-export type ServiceError = { service: Service; reason: string }
+/**
+ * The first `outside` backends run on this node; those from outside the cluster reach them alone, under
+ * their own address. Pods and this node reach all from the place `inside` on: before it are those that
+ * terminate and serve only because no other on this node does.
+ */
+export type Split = { readonly outside: number; readonly inside: number }
+
+/** A service, a pod or a part of one that could not be programmed; `reason` is for people. */
+export type ProxyError = { object: Owner; reason: string }
+
+/** What a load balancer in front of the nodes asks each about a service. */
+export type HealthCheck = { port: number; readyHere: number }
+
+export type Meaning = { frontends: Frontend[]; errors: ProxyError[]; healthCheck?: HealthCheck }
 
 export const serviceNameLabel = 'kubernetes.io/service-name'
 
-export const frontendsOf = (
-  service: Service,
-  slices: readonly EndpointSlice[],
-  options: { nodeName: string; families: { has(family: ProxyFamily): boolean } },
-): { frontends: Frontend[]; errors: ServiceError[] } => {
+/** Of a service that asks for affinity without a time, in seconds. */
+const defaultAffinity = 10_800
+
+export type Families = { has(family: ProxyFamily): boolean }
+
+export const frontendsOf = (service: Service, slices: readonly EndpointSlice[], options: Here & { families: Families }): Meaning => {
   const frontends: Frontend[] = []
-  const errors: ServiceError[] = []
+  const errors: ProxyError[] = []
+  const meaning: Meaning = { frontends, errors }
   const { spec } = service
-  const fail = (reason: string) => errors.push({ service, reason })
+  const fail = (reason: string) => errors.push({ object: service, reason })
   const clusterIPs = (spec?.clusterIPs?.length ? spec.clusterIPs : [spec?.clusterIP ?? '']).filter((address) => address !== '')
-  if (!spec || spec.type === 'ExternalName' || clusterIPs.length === 0 || clusterIPs[0] === 'None') return { frontends, errors }
+  if (!spec || spec.type === 'ExternalName' || clusterIPs.length === 0 || clusterIPs[0] === 'None') return meaning
 
   const internal = addressesOf(clusterIPs, fail)
-  const external = addressesOf([...(spec.externalIPs ?? []), ...loadBalancerIPs(service, fail)], fail)
+  const external = addressesOf(spec.externalIPs ?? [], fail)
+  const balanced = addressesOf(loadBalancerIPs(service), fail)
+  const sources = spec.loadBalancerSourceRanges?.length
+    ? distinctPrefixes(spec.loadBalancerSourceRanges, (range) => fail(`source range ${range} is not a prefix`))
+    : undefined
   const families = new Set(internal.map(({ family }) => family))
-  const sticky = spec.sessionAffinity === 'ClientIP' ? '-sticky' : ''
+  const affinitySeconds =
+    spec.sessionAffinity === 'ClientIP' ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? defaultAffinity) : undefined
   const internalLocal = spec.internalTrafficPolicy === 'Local'
   const externalLocal = spec.externalTrafficPolicy === 'Local'
+  let readyHere = 0
 
   for (const port of spec.ports ?? []) {
     const protocol = protocolOf(port)
@@ -58,40 +84,66 @@ export const frontendsOf = (
     }
     for (const family of families) {
       if (!options.families.has(family)) continue
-      const all = endpointsOf(slices, port, family, service, options.nodeName, fail)
-      const anywhere = usable(all)
-      const here = internalLocal || externalLocal ? usable(all.filter(({ local }) => local)) : []
-      const add = (address: string | undefined, number: number, isLocal: boolean, reach: 'lb' | 'local') => {
-        const backends = isLocal ? here : anywhere
+      const endpoints = endpointsOf(slices, port, family, service, options, fail)
+      readyHere = Math.max(readyHere, endpoints.readyHere)
+      const toOutside = externalLocal ? outsideLocal(endpoints) : cluster(endpoints)
+      const add = (address: string | undefined, number: number, reach: Reach, only?: readonly string[]) =>
         frontends.push({
           key: `${address ?? '*'} ${protocol} ${number}`,
           family,
           address,
           protocol,
           port: number,
-          balancer: `${address === undefined ? 'node-' : ''}${reach}${sticky}`,
-          // Endpoints elsewhere only: the client is to try another node, not to give up.
-          refusal: isLocal && anywhere.length > 0 ? 'drop' : 'goto reject-chain',
-          backends,
-          service,
+          ...reach,
+          affinitySeconds,
+          sources: only,
+          owner: service,
         })
-      }
-      for (const address of internal) if (address.family === family) add(address.text, port.port, internalLocal, 'lb')
-      for (const address of external)
-        if (address.family === family) add(address.text, port.port, externalLocal, externalLocal ? 'local' : 'lb')
-      if (port.nodePort) add(undefined, port.nodePort, externalLocal, externalLocal ? 'local' : 'lb')
+      for (const { text } of of(family, internal)) add(text, port.port, internalLocal ? insideLocal(endpoints) : cluster(endpoints))
+      for (const { text } of of(family, external)) add(text, port.port, toOutside)
+      const taken = new Set(of(family, external).map(({ text }) => text))
+      for (const { text } of of(family, balanced)) if (!taken.has(text)) add(text, port.port, toOutside, sources?.[family])
+      if (port.nodePort) add(undefined, port.nodePort, toOutside)
     }
   }
-  return { frontends, errors }
+  const healthPort = spec.type === 'LoadBalancer' && externalLocal ? spec.healthCheckNodePort : undefined
+  return healthPort ? { ...meaning, healthCheck: { port: healthPort, readyHere } } : meaning
 }
 
-const protocolOf = ({ protocol = 'TCP' }: ServicePort): Protocol | undefined => {
+type Reach = Pick<Frontend, 'backends' | 'split' | 'refusal'>
+
+const cluster = ({ anywhere }: Endpoints): Reach => ({ backends: anywhere, split: undefined, refusal: 'goto reject-chain' })
+
+/** Endpoints elsewhere only: the client is to try another node, not to give up. */
+const insideLocal = ({ anywhere, here }: Endpoints): Reach => ({
+  backends: here,
+  split: undefined,
+  refusal: anywhere.length > 0 ? 'drop' : 'goto reject-chain',
+})
+
+const outsideLocal = ({ anywhere, here }: Endpoints): Reach => {
+  const reachedInside = new Set(anywhere)
+  const reachedOutside = new Set(here)
+  const last = here.filter((backend) => !reachedInside.has(backend))
+  const shared = here.filter((backend) => reachedInside.has(backend))
+  return {
+    backends: [...last, ...shared, ...anywhere.filter((backend) => !reachedOutside.has(backend))],
+    split: { outside: here.length, inside: last.length },
+    refusal: anywhere.length > 0 ? 'goto only-inside' : 'goto reject-chain',
+  }
+}
+
+const protocolOf = ({ protocol = 'TCP' }: Pick<ServicePort, 'protocol'>): Protocol | undefined => {
   const lower = protocol.toLowerCase()
   return lower === 'tcp' || lower === 'udp' || lower === 'sctp' ? lower : undefined
 }
 
-const addressesOf = (addresses: readonly string[], fail: (reason: string) => void): { text: string; family: ProxyFamily }[] => {
-  const found = new Map<string, { text: string; family: ProxyFamily }>()
+type Address = { text: string; family: ProxyFamily }
+
+const of = (family: ProxyFamily, addresses: readonly Address[]): Address[] => addresses.filter((address) => address.family === family)
+
+const addressesOf = (addresses: readonly string[], fail: (reason: string) => void): Address[] => {
+  const found = new Map<string, Address>()
   for (const address of addresses) {
     const canonical = canonicalAddress(address)
     if (canonical) found.set(canonical.text, canonical)
@@ -100,65 +152,47 @@ const addressesOf = (addresses: readonly string[], fail: (reason: string) => voi
   return [...found.values()]
 }
 
-const loadBalancerIPs = (service: Service, fail: (reason: string) => void): string[] => {
-  const ips = (service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip, ipMode }) => (ip && ipMode !== 'Proxy' ? [ip] : []))
-  // To let everyone in would be worse than to let no one in.
-  if (ips.length === 0 || !service.spec?.loadBalancerSourceRanges?.length) return ips
-  fail('loadBalancerSourceRanges are not enforced yet: its load balancer addresses are left out')
-  return []
-}
+/** Those to which packets come as they were sent. */
+const loadBalancerIPs = (service: Service): string[] =>
+  (service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip, ipMode }) => (ip && ipMode !== 'Proxy' ? [ip] : []))
 
-/** `fallback`: still serves while it terminates. */
-type Candidate = Backend & { ready: boolean; readonly fallback: boolean }
-
-/** Ready endpoints; if there are none, those that still serve while they terminate. */
-const usable = (candidates: readonly Candidate[]): readonly Backend[] => {
-  if (candidates.every(({ ready }) => ready)) return candidates
-  const ready = candidates.filter((candidate) => candidate.ready)
-  return ready.length > 0 ? ready : candidates.filter(({ fallback }) => fallback)
-}
-
-/** Each once, in the order of their addresses, whatever the order of the slices. */
-const endpointsOf = (
-  slices: readonly EndpointSlice[],
-  servicePort: ServicePort,
-  family: ProxyFamily,
-  service: Service,
-  nodeName: string,
-  fail: (reason: string) => void,
-): Candidate[] => {
-  const found: Candidate[] = []
-  const type = family === 'ip' ? 'IPv4' : 'IPv6'
-  for (const slice of slices) {
-    if (slice.addressType !== type) continue
-    for (const { name = '', protocol = 'TCP', port } of slice.ports ?? []) {
-      if (port === undefined || name !== (servicePort.name ?? '') || protocol !== (servicePort.protocol ?? 'TCP')) continue
-      for (const { addresses, conditions, nodeName: runsOn } of slice.endpoints ?? []) {
-        const address = addresses[0] ?? ''
-        const canonical = canonicalAddress(address)
-        if (canonical?.family !== family) {
-          fail(`endpoint address ${address} is not ${type}`)
-          continue
-        }
-        const ready = conditions?.ready ?? service.spec?.publishNotReadyAddresses ?? true
-        const fallback = conditions?.terminating === true && (conditions.serving ?? ready)
-        found.push({ address: canonical.text, port, local: runsOn === nodeName, ready, fallback })
-      }
+/** The host ports of a pod that runs on this node: seen by its own address, like traffic policy Local with one endpoint. */
+export const hostPortsOf = (pod: Pod, families: Families): Meaning => {
+  const frontends: Frontend[] = []
+  const errors: ProxyError[] = []
+  const fail = (reason: string) => errors.push({ object: pod, reason })
+  const { spec, status } = pod
+  if (spec.hostNetwork || status?.phase === 'Succeeded' || status?.phase === 'Failed') return { frontends, errors }
+  const podIPs = addressesOf(
+    (status?.podIPs ?? []).flatMap(({ ip }) => ip ?? []),
+    fail,
+  )
+  const sidecars = spec.initContainers?.filter(({ restartPolicy }) => restartPolicy === 'Always') ?? []
+  for (const { hostPort, hostIP = '', containerPort, ...rest } of [...sidecars, ...spec.containers].flatMap(({ ports }) => ports ?? [])) {
+    const protocol = protocolOf(rest)
+    if (!hostPort || !protocol) continue
+    const bound = hostIP === '' ? undefined : canonicalAddress(hostIP)
+    if (hostIP !== '' && (!bound || /^127\.|^::1$/.test(hostIP))) {
+      fail(`host port ${hostPort}: pods cannot be reached through ${hostIP}`)
+      continue
+    }
+    const address = bound && /^(0\.0\.0\.0|::)$/.test(bound.text) ? undefined : bound?.text
+    for (const { text, family } of podIPs) {
+      if (!families.has(family) || (bound && bound.family !== family)) continue
+      frontends.push({
+        key: `${address ?? '*'} ${protocol} ${hostPort}`,
+        family,
+        address,
+        protocol,
+        port: hostPort,
+        backends: [{ address: text, port: containerPort, local: true }],
+        split: { outside: 1, inside: 0 },
+        refusal: 'goto reject-chain',
+        affinitySeconds: undefined,
+        sources: undefined,
+        owner: pod,
+      })
     }
   }
-  return withoutTwins(found.sort(byAddress))
-}
-
-const byAddress = (a: Backend, b: Backend): number => (a.address < b.address ? -1 : a.address > b.address ? 1 : a.port - b.port)
-
-/** Of an endpoint that is in two slices while it moves, the state that serves counts. */
-const withoutTwins = (sorted: Candidate[]): Candidate[] => {
-  let kept = 0
-  for (const candidate of sorted) {
-    const last = sorted[kept - 1]
-    if (kept > 0 && last && byAddress(last, candidate) === 0) last.ready ||= candidate.ready
-    else sorted[kept++] = candidate
-  }
-  sorted.length = kept
-  return sorted
+  return { frontends, errors }
 }

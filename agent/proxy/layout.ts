@@ -4,14 +4,16 @@
 // slot below N and translates to what `backends` holds for it. So a changed endpoint is a few
 // elements, and N only counts chains, not services.
 //
-//   lb-3           three endpoints anywhere; what comes from outside the cluster is masqueraded
-//   local-3        three endpoints on this node, which see the client's own address
-//   ...-sticky-3   the slot follows from the client's address (session affinity ClientIP)
-//   node-...       reached through a node port
+//   lb-3            three endpoints anywhere; who comes from outside the cluster is masqueraded
+//   local-2-of-5    traffic policy Local: five endpoints, of which two are on this node; those from
+//                   outside the cluster reach the two alone, which see the client's own address
+//   ...-sticky-...  the client goes where it went before, which `clients` remembers (session affinity)
+//   remember-600    notes in `clients` where a connection went, for 600 seconds
+//   node-...        reached through a node port
 //
 // Nothing outside this table is touched, and nothing here accepts what others would drop.
 
-import type { ChainSpec, RuleSpec, Selector, SetSpec, TableRef } from 'nft-js'
+import type { ChainSpec, RuleSpec, Selector, SetSpec, TableRef, Verdict } from 'nft-js'
 import {
   commented,
   contained,
@@ -19,42 +21,89 @@ import {
   drop,
   goto,
   jump,
+  leave,
   lookup,
   masquerade,
   match,
   matchMasked,
+  missing,
   reject,
   rule,
   setMark,
+  update,
   vmap,
 } from 'nft-js/nftables/statement.ts'
+import type { Frontend } from './frontends.ts'
 
 export type ProxyFamily = 'ip' | 'ip6'
 
 /** Of one family, as prefixes: all pods of the cluster, those of this node, and the services. */
 export type Networks = { cluster: string; pods: string; services: string }
 
+const setNames = [
+  'services',
+  'backends',
+  'unreachable',
+  'nodePorts',
+  'nodeBackends',
+  'unreachableNodePorts',
+  'hairpins',
+  'sticky',
+  'stickyNodePorts',
+  'clients',
+  'clientPorts',
+  'guarded',
+  'sources',
+] as const
+
 export type Layout = {
   family: ProxyFamily
   table: TableRef
-  sets: Record<'services' | 'backends' | 'unreachable' | 'nodePorts' | 'nodeBackends' | 'unreachableNodePorts' | 'hairpins', SetSpec>
+  sets: Record<(typeof setNames)[number], SetSpec>
   /** The chains that are always there. */
   chains: readonly { chain: ChainSpec; rules: readonly RuleSpec[] }[]
-  /** The rules of a balancing chain, by its name. */
-  balancer: (name: string) => readonly RuleSpec[]
+  /** The rules of a chain that some services need, by its name. */
+  madeFor: (name: string) => readonly RuleSpec[]
 }
 
-const balancerName = /^(node-)?(lb|local)(-sticky)?-(\d+)$/
-export const isBalancer = (chain: string): boolean => balancerName.test(chain)
+const balancerName = /^(node-)?(?:lb|local)(-sticky)?-(\d+)(?:-of-(\d+))?(?:-from-(\d+))?$/
+const memoryName = /^remember-(\d+)$/
+/** A chain that is there for as long as a service needs it. */
+export const isMade = (chain: string): boolean => balancerName.test(chain) || memoryName.test(chain)
 
-/** `mark` is the bit of the packet mark that says "masquerade this on its way out". */
-export const layoutOf = (family: ProxyFamily, networks: Networks, mark: number): Layout => {
+type Balanced = Pick<Frontend, 'address' | 'affinitySeconds' | 'split'> & { backends: readonly unknown[] }
+
+/** Where new connections to a frontend go that has backends. */
+export const balancerOf = ({ address, affinitySeconds, split, backends }: Balanced): Verdict => {
+  const name = `${address === undefined ? 'node-' : ''}${split ? 'local' : 'lb'}${affinitySeconds === undefined ? '' : '-sticky'}`
+  const count = backends.length
+  if (!split) return `goto ${name}-${count}`
+  return `goto ${name}-${split.outside}-of-${count}${split.inside > 0 ? `-from-${split.inside}` : ''}`
+}
+
+export const memoryOf = ({ affinitySeconds }: Balanced): Verdict | undefined =>
+  affinitySeconds === undefined ? undefined : `jump remember-${affinitySeconds}`
+
+/** The most clients that session affinity remembers, of all services together; those beyond are balanced anew each time. */
+const mostClients = 65_536
+
+export type LayoutOptions = {
+  /** The bit of the packet mark that says "masquerade this on its way out". */
+  mark: number
+  /** The node's addresses on which node ports answer, as prefixes; absent: all but loopback. */
+  nodePortAddresses?: readonly string[] | undefined
+}
+
+export const layoutOf = (family: ProxyFamily, networks: Networks, { mark, nodePortAddresses }: LayoutOptions): Layout => {
   const address = family === 'ip' ? 'ipv4_addr' : 'ipv6_addr'
   const saddr: Selector = `${family} saddr`
   const daddr: Selector = `${family} daddr`
   const service: Selector[] = [daddr, 'meta l4proto', 'th dport']
   const nodePort: Selector[] = ['meta l4proto', 'th dport']
   const slot: Selector = 'numgen random mod 1'
+  const client = clientOf(family)
+  const filled = { flags: ['dynamic', 'timeout'], size: mostClients } as const
+  const tuple = { address: `ct original ${family} daddr`, port: 'ct original proto-dst' } as const
 
   const sets: Layout['sets'] = {
     services: { name: 'services', key: [address, 'inet_proto', 'inet_service'], data: 'verdict' },
@@ -64,10 +113,17 @@ export const layoutOf = (family: ProxyFamily, networks: Networks, mark: number):
     nodeBackends: { name: 'node-backends', key: [...nodePort, slot], data: [daddr, 'th dport'] },
     unreachableNodePorts: { name: 'unreachable-node-ports', key: ['inet_proto', 'inet_service'], data: 'verdict' },
     hairpins: { name: 'hairpins', key: [address, address] },
+    sticky: { name: 'sticky', key: [address, 'inet_proto', 'inet_service'], data: 'verdict' },
+    stickyNodePorts: { name: 'sticky-node-ports', key: ['inet_proto', 'inet_service'], data: 'verdict' },
+    clients: { name: 'clients', key: client.field, data: family === 'ip' ? [daddr, 'th dport'] : [daddr], ...filled },
+    clientPorts: { name: 'client-ports', key: client.field, data: ['th dport'], ...filled },
+    guarded: { name: 'guarded', key: [address, 'inet_proto', 'inet_service'] },
+    sources: { name: 'sources', key: [address, 'inet_proto', 'inet_service', address], flags: ['interval'] },
   }
 
   // Loopback addresses are local too, but what is sent to them cannot leave for a pod.
-  const toThisNode = [...match('fib daddr type', 'local'), ...match(daddr, '!=', family === 'ip' ? '127.0.0.0/8' : '::1')]
+  const nodes = nodePortAddresses?.map((prefix) => match(daddr, prefix)) ?? [match(daddr, '!=', family === 'ip' ? '127.0.0.0/8' : '::1')]
+  const toThisNode = nodes.map((which) => [...match('fib daddr type', 'local'), ...which])
   const outbound = masquerade('fully-random')
   const unassigned = [match(daddr, networks.services), match('ct state', 'new'), goto('reject-chain')]
 
@@ -75,11 +131,29 @@ export const layoutOf = (family: ProxyFamily, networks: Networks, mark: number):
     { chain: { name: 'reject-chain' }, rules: [rule(match('meta l4proto', 'tcp'), reject(family, 'tcp reset')), rule(reject(family))] },
     {
       chain: { name: 'refuse' },
-      rules: [rule(vmap(service, sets.unreachable.name)), rule(toThisNode, vmap(nodePort, sets.unreachableNodePorts.name))],
+      rules: [
+        commented(
+          'only from where the service allows',
+          rule(contained(service, sets.guarded.name), missing([...service, saddr], sets.sources.name), drop),
+        ),
+        rule(vmap(service, sets.unreachable.name)),
+        ...toThisNode.map((node) => rule(node, vmap(nodePort, sets.unreachableNodePorts.name))),
+      ],
+    },
+    {
+      chain: { name: 'only-inside' },
+      rules: [rule(match(saddr, networks.cluster), leave), rule(match('fib saddr type', 'local'), leave), rule(drop)],
+    },
+    {
+      chain: { name: 'remember' },
+      rules: protocols.flatMap((protocol) => [
+        rule(match('ct protocol', protocol), vmap([tuple.address, 'meta l4proto', tuple.port], sets.sticky.name)),
+        rule(match('ct protocol', protocol), vmap(['meta l4proto', tuple.port], sets.stickyNodePorts.name)),
+      ]),
     },
     {
       chain: { name: 'translate' },
-      rules: [rule(vmap(service, sets.services.name)), rule(toThisNode, vmap(nodePort, sets.nodePorts.name))],
+      rules: [rule(vmap(service, sets.services.name)), ...toThisNode.map((node) => rule(node, vmap(nodePort, sets.nodePorts.name)))],
     },
     // A service without endpoints is refused before routing, so also where its address has no route.
     {
@@ -101,6 +175,7 @@ export const layoutOf = (family: ProxyFamily, networks: Networks, mark: number):
     {
       chain: { name: 'nat-postrouting', base: { type: 'nat', hook: 'postrouting', priority: 100, policy: 'accept' } },
       rules: [
+        rule(match('ct status', 'dnat'), jump('remember')),
         commented('from outside to a service', rule(matchMasked('meta mark', mark, mark), setMark({ clear: mark }), outbound)),
         commented(
           'a pod to itself through its service',
@@ -132,15 +207,61 @@ export const layoutOf = (family: ProxyFamily, networks: Networks, mark: number):
     },
   ]
 
-  const balancer = (name: string): RuleSpec[] => {
-    const [, node, reach, sticky, count] = balancerName.exec(name) ?? []
-    if (count === undefined) throw new TypeError(`no balancing chain: ${name}`)
-    const pick: Selector = sticky ? `jhash ${saddr} mod ${Number(count)}` : `numgen random mod ${Number(count)}`
-    const from = node ? lookup([...nodePort, pick], sets.nodeBackends.name) : lookup([...service, pick], sets.backends.name)
-    const rules = [rule(dnat(family, from))]
-    if (reach === 'lb') rules.unshift(rule(match(saddr, '!=', networks.cluster), setMark({ set: mark })))
-    return rules
+  const masqueraded = setMark({ set: mark })
+  const madeFor = (name: string): RuleSpec[] => {
+    const [, seconds] = memoryName.exec(name) ?? []
+    if (seconds !== undefined) return remember(Number(seconds) * 1000)
+    const [, node, sticky, first, all, from = '0'] = balancerName.exec(name) ?? []
+    if (first === undefined) throw new TypeError(`no chain that services need: ${name}`)
+    const to = (pick: Selector): RuleSpec['expressions'] =>
+      dnat(family, node ? lookup([...nodePort, pick], sets.nodeBackends.name) : lookup([...service, pick], sets.backends.name))
+    const before = family === 'ip6' ? lookup(client.asks, sets.clientPorts.name) : undefined
+    const again = sticky ? [rule(dnat(family, lookup(client.asks, sets.clients.name), before))] : []
+    if (all === undefined)
+      return [rule(match(saddr, '!=', networks.cluster), masqueraded), ...again, rule(to(`numgen random mod ${Number(first)}`))]
+    const inside = Number(all) - Number(from)
+    const pick: Selector = from === '0' ? `numgen random mod ${inside}` : `numgen random mod ${inside} offset ${Number(from)}`
+    return [
+      rule(match('fib saddr type', 'local'), match(saddr, '!=', networks.cluster), masqueraded),
+      ...again,
+      rule(match(saddr, networks.cluster), to(pick)),
+      rule(match('fib saddr type', 'local'), to(pick)),
+      ...(Number(first) > 0 ? [rule(to(`numgen random mod ${Number(first)}`))] : []),
+    ]
   }
 
-  return { family, table: { family, name: 'coracle' }, sets, chains, balancer }
+  /** What the client asked for and what answers it, from the connection: its first packet is translated by then. */
+  const remember = (timeoutMs: number): RuleSpec[] =>
+    protocols.flatMap((protocol) => {
+      const note = (set: SetSpec, data: Selector[]) => rule(match('ct protocol', protocol), update(set.name, client.asked, timeoutMs, data))
+      if (family === 'ip') return [note(sets.clients, ['ct reply ip saddr', 'ct reply proto-src'])]
+      return [note(sets.clients, ['ct reply ip6 saddr']), note(sets.clientPorts, ['ct reply proto-src'])]
+    })
+
+  return { family, table: { family, name: 'coracle' }, sets, chains, madeFor }
 }
+
+/**
+ * A client of a service as the key of `clients`: its fields, and how they are found in a packet that asks for
+ * the service, and in the connection once it was asked for. nft 1.0.6 takes rules that fill maps only with
+ * keys and data of four words each. For IPv6, therefore, addresses are hashed (clients with the same hash
+ * share a backend), and there is another map for the port.
+ */
+const clientOf = (family: ProxyFamily): Record<'field' | 'asks' | 'asked', Selector[]> => {
+  const number: Selector = 'numgen random mod 1'
+  const hashed = 'mod 4294967295 seed 0x1'
+  if (family === 'ip')
+    return {
+      field: ['ip saddr', 'ip daddr', 'meta l4proto', 'th dport'],
+      asks: ['ip saddr', 'ip daddr', 'meta l4proto', 'th dport'],
+      asked: ['ip saddr', 'ct original ip daddr', 'meta l4proto', 'ct original proto-dst'],
+    }
+  return {
+    field: [number, number, 'meta l4proto', 'th dport'],
+    asks: [`jhash ip6 saddr ${hashed}`, `jhash ip6 daddr ${hashed}`, 'meta l4proto', 'th dport'],
+    asked: [`jhash ip6 saddr ${hashed}`, `jhash ct original ip6 daddr ${hashed}`, 'meta l4proto', 'ct original proto-dst'],
+  }
+}
+
+/** nft prints a connection's port only in rules that ask for its protocol. */
+const protocols = ['tcp', 'udp', 'sctp'] as const

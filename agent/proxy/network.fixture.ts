@@ -9,10 +9,28 @@ import { writeSysctl } from 'nft-js'
 import { freshNetns } from 'nft-js/testing/fresh-netns.ts'
 import type { PeerReply, PeerRequest } from './peer.ts'
 
-export const clientAddress = '192.0.2.2'
-export const nodeAddress = '192.0.2.1'
-export const podAddresses = ['10.42.1.2', '10.42.1.3'] as const
-const gateway = '10.42.1.1'
+/** A node with two addresses, one family each. */
+export const addresses = {
+  ip: {
+    client: '192.0.2.2',
+    node: '192.0.2.1',
+    pods: ['10.42.1.2', '10.42.1.3'],
+    gateway: '10.42.1.1',
+    services: '10.43.0.0/16',
+    host: 32,
+    link: 24,
+  },
+  ip6: {
+    client: '2001:db8::2',
+    node: '2001:db8::1',
+    pods: ['fd00:42:0:1::2', 'fd00:42:0:1::3'],
+    gateway: 'fd00:42:0:1::1',
+    services: 'fd00:43::/112',
+    host: 128,
+    link: 64,
+  },
+} as const
+export const { client: clientAddress, node: nodeAddress, pods: podAddresses } = addresses.ip
 
 const exec = promisify(execFile)
 /** Of util-linux: runs a program in a namespace. */
@@ -46,35 +64,43 @@ export const nodeNetwork = async (t: TestContext): Promise<{ node: string; peers
   await writeSysctl('net.ipv4.ip_forward', '1', node)
   // A hairpin leaves by the link that it came from: redirects, besides being wrong, would use up the budget of other ICMP errors.
   for (const links of ['all', 'default']) await writeSysctl(`net.ipv4.conf.${links}.send_redirects`, '0', node)
+  await writeSysctl('net.ipv6.conf.all.forwarding', '1', node)
   await ip(
     node,
     `link add outside type veth peer name eth0 netns ${client}
-    address add ${nodeAddress}/24 dev outside
-    link set outside up
-    address add ${gateway}/32 dev lo`,
+    link set outside up`,
   )
-  await ip(
-    client,
-    `address add ${clientAddress}/24 dev eth0
-    link set eth0 up
-    route add default via ${nodeAddress}`,
-  )
+  await ip(client, 'link set eth0 up')
   for (const [i, pod] of pods.entries()) {
     await ip(
       node,
       `link add pod${i} type veth peer name eth0 netns ${pod}
-      link set pod${i} up
-      route add ${podAddresses[i]}/32 dev pod${i}`,
+      link set pod${i} up`,
     )
-    await ip(
-      pod,
-      `address add ${podAddresses[i]}/32 dev eth0
-      link set eth0 up
-      route add ${gateway} dev eth0 scope link
-      route add default via ${gateway}`,
-    )
+    await ip(pod, 'link set eth0 up')
   }
-  await ip(node, `route add 10.43.0.0/16 via ${clientAddress} src ${nodeAddress}`)
+  for (const { client: outside, node: own, pods: podsOf, gateway, services, host, link } of Object.values(addresses)) {
+    await ip(node, `address add ${own}/${link} dev outside nodad`)
+    await ip(
+      client,
+      `address add ${outside}/${link} dev eth0 nodad
+      route add default via ${own} dev eth0`,
+    )
+    for (const [i, pod] of pods.entries()) {
+      await ip(
+        node,
+        `address add ${gateway}/${host} dev pod${i} nodad
+        route add ${podsOf[i]}/${host} dev pod${i}`,
+      )
+      await ip(
+        pod,
+        `address add ${podsOf[i]}/${host} dev eth0 nodad
+        route add ${gateway} dev eth0
+        route add default via ${gateway} dev eth0`,
+      )
+    }
+    await ip(node, `route add ${services} via ${outside} dev outside src ${own}`)
+  }
   const [nodePeer, clientPeer, onePeer, twoPeer] = await Promise.all([node, client, one, two].map((netns) => startPeer(t, netns)))
   return { node, peers: { node: nodePeer as Peer, client: clientPeer as Peer, pods: [onePeer as Peer, twoPeer as Peer] } }
 }

@@ -2,7 +2,7 @@
 // its IPC channel. Run by `startPeer` in network.fixture.ts.
 
 import { createSocket } from 'node:dgram'
-import { connect, createServer, type Socket } from 'node:net'
+import { connect, createServer, isIPv6, type Socket } from 'node:net'
 
 export type PeerRequest =
   /** Answers every line or datagram with `<name> <address that asked>`. */
@@ -18,18 +18,27 @@ const kept = new Map<string, Socket>()
 const usualPatience = 2000
 const noAnswer = () => Object.assign(new Error('no answer'), { code: 'TIMEOUT' })
 
-const listen = (protocol: 'tcp' | 'udp', port: number, name: string): Promise<string> =>
+/** In both families, each under its own form of address. */
+const listen = async (protocol: 'tcp' | 'udp', port: number, name: string): Promise<string> => {
+  const listening = (['0.0.0.0', '::'] as const).map((address) => (protocol === 'udp' ? listenUdp : listenTcp)(address, port, name))
+  await Promise.all(listening)
+  return ''
+}
+
+const listenUdp = (address: string, port: number, name: string): Promise<void> =>
   new Promise((resolve, reject) => {
-    if (protocol === 'udp') {
-      const socket = createSocket('udp4', (_, from) => socket.send(`${name} ${from.address}`, from.port, from.address))
-      socket.once('error', reject).bind(port, '0.0.0.0', () => resolve(''))
-      return
-    }
+    const own = isIPv6(address) ? ({ type: 'udp6', ipv6Only: true } as const) : ({ type: 'udp4' } as const)
+    const socket = createSocket(own, (_, from) => socket.send(`${name} ${from.address}`, from.port, from.address))
+    socket.once('error', reject).bind(port, address, () => resolve())
+  })
+
+const listenTcp = (host: string, port: number, name: string): Promise<void> =>
+  new Promise((resolve, reject) => {
     const server = createServer((socket) => {
       const from = socket.remoteAddress
       socket.on('error', () => {}).on('data', () => socket.write(`${name} ${from}`))
     })
-    server.once('error', reject).listen(port, '0.0.0.0', () => resolve(''))
+    server.once('error', reject).listen({ host, port, ipv6Only: true }, () => resolve())
   })
 
 type Question = Extract<PeerRequest, { do: 'ask' }>
@@ -63,7 +72,7 @@ const askTcp = ({ host, port, keep, patience = usualPatience }: Question): Promi
 
 const askUdp = ({ host, port, localPort, patience = usualPatience }: Question): Promise<string> =>
   new Promise((resolve, reject) => {
-    const socket = createSocket('udp4')
+    const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
     const timer = setTimeout(() => finish(() => reject(noAnswer())), patience)
     const finish = (then: () => void) => {
       clearTimeout(timer)

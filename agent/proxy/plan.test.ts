@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fakeNft, type Nft, NftError, openNft } from 'nft-js'
+import { Elements, fakeNft, inTable, type Nft, NftError, openNft } from 'nft-js'
 import { commandText } from 'nft-js/nftables/command.ts'
+import type { NftSet } from 'nft-js/nftables/table.ts'
 import { freshNetns, needsRoot } from 'nft-js/testing/fresh-netns.ts'
 import { silent } from '#api/log.ts'
 import type { Service } from '#api/types/core-v1.gen.ts'
@@ -112,6 +113,57 @@ test('UDP flows are forgotten where their endpoint went or there was none', asyn
   ])
 })
 
+test('clients are forgotten by session affinity whose backend went', async () => {
+  const nft = fakeNft()
+  const proxy = proxyOn(nft)
+  const web = service('web', '10.43.0.1', {
+    type: 'NodePort',
+    ports: [{ port: 80, nodePort: 30080 }],
+    sessionAffinity: 'ClientIP',
+  })
+  await proxy.apply([web], [slice('web', ['10.42.0.2', '10.42.0.3'])])
+  const clients = (await nft.list('ip', 'coracle'))?.sets.find(({ spec }) => spec.name === 'clients')?.spec
+  assert(clients)
+  const remember = async (client: string, address: string, port: number, backend: string) =>
+    nft.run([
+      inTable({ family: 'ip', name: 'coracle' }).addElements(new Elements(clients).add([client, address, 'tcp', port], [backend, 8080])),
+    ])
+  const remembered = async () => {
+    const found = await nft.elements('ip', 'coracle', clients)
+    return Array.from({ length: found?.count ?? 0 }, (_, row) => found?.text(row))
+  }
+  const kept = ['198.51.100.1 . 10.43.0.1 . tcp . 80 : 10.42.0.3 . 8080', '198.51.100.3 . 192.0.2.1 . tcp . 30080 : 10.42.0.3 . 8080']
+  const fill = async () => {
+    await remember('198.51.100.1', '10.43.0.1', 80, '10.42.0.3')
+    await remember('198.51.100.2', '10.43.0.1', 80, '10.42.0.2')
+    await remember('198.51.100.3', '192.0.2.1', 30080, '10.42.0.3')
+    await remember('198.51.100.4', '192.0.2.1', 30080, '10.42.0.2')
+  }
+  await fill()
+  await proxy.apply([web], [slice('web', ['10.42.0.3'])])
+  assert.deepEqual(await remembered(), kept)
+  // As after a restart, before which it went unnoticed.
+  await fill()
+  await proxyOn(nft).apply([web], [slice('web', ['10.42.0.3'])])
+  assert.deepEqual(await remembered(), kept)
+  const { run } = nft
+  let expired = true
+  nft.run = async (commands, options) => {
+    const gone = commands.find((command) => command.does === 'delete element' && command.elements.spec.name === 'clients')
+    if (expired && gone) {
+      expired = false
+      await run([
+        inTable({ family: 'ip', name: 'coracle' }).deleteElements(
+          new Elements(clients).add(['198.51.100.3', '192.0.2.1', 'tcp', 30080], ['10.42.0.3', 8080]),
+        ),
+      ])
+    }
+    return run(commands, options)
+  }
+  await proxy.apply([{ ...web, spec: { ...web.spec, sessionAffinity: 'None' } }], [slice('web', ['10.42.0.3'])])
+  assert.deepEqual([await remembered(), expired], [[], false])
+})
+
 test('a service that the kernel refuses does not keep the others from it', async () => {
   const nft = fakeNft()
   const { run } = nft
@@ -125,7 +177,7 @@ test('a service that the kernel refuses does not keep the others from it', async
   }
   const { errors } = await proxyOn(nft).apply([service('web', '10.43.0.1'), service('db', '10.43.0.2')], [])
   assert.deepEqual(
-    errors.map(({ service, reason }) => `${service.metadata.name}: ${reason}`),
+    errors.map(({ object, reason }) => `${object.metadata.name}: ${reason}`),
     ['db: 10.43.0.2 tcp 80: nftables: ENOSPC: add element ip coracle unreachable { 10.43.0.2 . tcp . 80 : goto reject-chain }'],
   )
   const text = await nft.dump('ip', 'coracle')
@@ -133,18 +185,25 @@ test('a service that the kernel refuses does not keep the others from it', async
   assert.doesNotMatch(text, /10\.43\.0\.2/)
 })
 
-/** Everything in the table, but the slots, of which only that they are dense is checked. */
+/** Everything in the table, but the slots, of which only that they are dense is checked, and in which part of them a backend is. */
 const content = async (nft: Nft): Promise<string[]> => {
   const table = await nft.list('ip', 'coracle')
   assert(table)
+  const rows = (name: string) => {
+    const { spec, elements } = table.sets.find(({ spec }) => spec.name === name) as NftSet
+    return Array.from({ length: elements.count }, (_, row) => ({ spec, ...elements.values(row) }))
+  }
+  const verdicts = new Map(['services', 'node-ports'].flatMap(rows).map(({ key, data }) => [key.join(' '), data[0] ?? '']))
   const slots = new Map<string, number[]>()
-  const found = table.sets.flatMap(({ spec, elements }) =>
-    Array.from({ length: elements.count }, (_, row) => {
-      const { key, data } = elements.values(row)
-      if (!spec.name.endsWith('backends')) return `${spec.name} ${key.join(' ')} : ${data.join(' ')}`
+  const found = table.sets.flatMap(({ spec: { name } }) =>
+    rows(name).map(({ key, data }) => {
+      if (!name.endsWith('backends')) return `${name} ${key.join(' ')} : ${data.join(' ')}`
       const frontend = key.slice(0, -1).join(' ')
-      slots.set(frontend, [...(slots.get(frontend) ?? []), Number(key.at(-1))])
-      return `${spec.name} ${frontend} : ${data.join(' ')}`
+      const slot = Number(key.at(-1))
+      slots.set(frontend, [...(slots.get(frontend) ?? []), slot])
+      const [, outside = 0, , inside = 0] = /(\d+)-of-(\d+)(?:-from-(\d+))?/.exec(verdicts.get(frontend) ?? '') ?? []
+      const reached = `${slot < Number(outside) ? 'outside' : ''} ${slot >= Number(inside) ? 'inside' : ''}`
+      return `${name} ${frontend} : ${data.join(' ')} ${reached}`
     }),
   )
   for (const [frontend, numbers] of slots)
@@ -183,18 +242,24 @@ const model = async (nft: Nft, steps: number): Promise<void> => {
         proxy = proxyOn(nft)
         break
       case 3: {
-        const outside = { type: 'NodePort' as const, externalIPs: [`192.0.2.${below(3)}`], externalTrafficPolicy: 'Local' as const }
+        const ranges = ['0.0.0.0/0', '10.0.0.0/8', '198.51.100.0/24', '203.0.113.9/32'].filter(() => below(2))
+        const outside = {
+          type: 'LoadBalancer' as const,
+          externalIPs: [`192.0.2.${below(3)}`],
+          ...(below(2) && { externalTrafficPolicy: 'Local' as const }),
+          ...(ranges.length > 0 && { loadBalancerSourceRanges: ranges }),
+        }
         const ports = [{ port: 80 + below(2), nodePort: 30000 + below(4), protocol: below(2) ? ('TCP' as const) : ('UDP' as const) }]
-        services.set(
-          i,
-          service(`s${i}`, `10.43.0.${i}`, { ports, ...(below(2) && outside), ...(below(3) === 0 && { sessionAffinity: 'ClientIP' }) }),
-        )
+        const sticky = { sessionAffinity: 'ClientIP' as const, sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 + below(2) } } }
+        const next = service(`s${i}`, `10.43.0.${i}`, { ports, ...(below(2) && outside), ...(below(3) === 0 && sticky) })
+        services.set(i, { ...next, status: { loadBalancer: { ingress: [{ ip: `192.0.2.${below(4) + 3}` }] } } })
         break
       }
       default: {
         const endpoints = Array.from({ length: below(6) }, () => ({
           addresses: [`10.42.0.${below(12)}`],
           nodeName: below(2) ? 'here' : 'elsewhere',
+          ...(below(4) === 0 && { conditions: { ready: false, serving: true, terminating: true } }),
         }))
         const port = 8080 + below(2)
         slices.set(

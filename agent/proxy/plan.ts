@@ -1,10 +1,11 @@
 // From what is programmed and what is wanted to the commands in between. Pure: nothing changes until
 // the commands were run and `advance` is told so.
 
-import { chainOfVerdict, Elements, inTable, type NftCommand, type SetSpec, type Verdict } from 'nft-js'
-import type { Backend, Frontend } from './frontends.ts'
-import type { Layout } from './layout.ts'
-import type { Programmed, Slot, State } from './state.ts'
+import { Elements, inTable, type NftCommand, type SetSpec, type Verdict } from 'nft-js'
+import type { Backend } from './endpoints.ts'
+import type { Frontend } from './frontends.ts'
+import { balancerOf, type Layout, memoryOf } from './layout.ts'
+import { chainsOf, type Programmed, type Slot, type State } from './state.ts'
 
 /** A UDP frontend whose flows may go on to where they must not; without `backend`, all of them. */
 export type StaleFlows = { frontend: Pick<Programmed, 'address' | 'protocol' | 'port'>; backend?: Slot }
@@ -12,6 +13,8 @@ export type StaleFlows = { frontend: Pick<Programmed, 'address' | 'protocol' | '
 export type Plan = {
   commands: NftCommand[]
   stale: StaleFlows[]
+  /** `clients` may remember backends that are gone. */
+  strays: boolean
   /** What the frontends will be; undefined: gone. */
   changed: Map<string, Programmed | undefined>
   next: Omit<State, 'frontends'>
@@ -38,6 +41,7 @@ export const plan = (layout: Layout, current: State, desired: ReadonlyMap<string
   const changed: Plan['changed'] = new Map()
   const chainUses = new Map(current.chainUses)
   const hairpinUses = new Map(current.hairpinUses)
+  let strays = false
 
   const replace = (key: string, old: Programmed | undefined, wanted: Programmed | undefined) => {
     const where = (wanted ?? old) as Programmed
@@ -46,8 +50,12 @@ export const plan = (layout: Layout, current: State, desired: ReadonlyMap<string
     changes.verdict(isNode ? sets.nodePorts : sets.services, name, old?.verdict, wanted?.verdict)
     changes.verdict(isNode ? sets.unreachableNodePorts : sets.unreachable, name, old?.refusal, wanted?.refusal)
     changes.slots(isNode ? sets.nodeBackends : sets.backends, name, old?.slots ?? [], wanted?.slots ?? [])
-    count(chainUses, chainOf(old), -1)
-    count(chainUses, chainOf(wanted), 1)
+    changes.verdict(isNode ? sets.stickyNodePorts : sets.sticky, name, old?.memory, wanted?.memory)
+    if (old?.sources || wanted?.sources) changes.sources(sets, name, old?.sources, wanted?.sources)
+    for (const chain of chainsOf(old)) count(chainUses, chain, -1)
+    for (const chain of chainsOf(wanted)) count(chainUses, chain, 1)
+    // Of what was read back it is not known whether all that it remembers is still right.
+    strays ||= old?.memory !== undefined && (!old.frontend || goneBackends(old, wanted).length > 0 || !wanted?.memory)
     for (const address of localAddresses(old?.frontend)) count(hairpinUses, address, -1)
     for (const address of localAddresses(wanted?.frontend)) count(hairpinUses, address, 1)
     if (where.protocol === 'udp') stale.push(...staleFlows(where, old, wanted))
@@ -57,8 +65,8 @@ export const plan = (layout: Layout, current: State, desired: ReadonlyMap<string
   for (const key of keys ?? new Set([...current.frontends.keys(), ...desired.keys()])) {
     const old = current.frontends.get(key)
     const frontend = desired.get(key)
-    if (!frontend) old && replace(key, old, undefined)
-    else if (old?.frontend !== frontend) replace(key, old, programmed(frontend, old))
+    if (frontend && old?.frontend !== frontend) replace(key, old, programmed(frontend, old))
+    else if (!frontend && old) replace(key, old, undefined)
   }
 
   const hairpins = new Set(hairpinUses.keys())
@@ -70,11 +78,11 @@ export const plan = (layout: Layout, current: State, desired: ReadonlyMap<string
   const newChains = [...chains].filter((name) => !current.chains.has(name))
   const commands = [
     ...newChains.map((name) => table.addChain({ name })),
-    ...newChains.flatMap((name) => layout.balancer(name).map((rule) => table.addRule(name, rule))),
+    ...newChains.flatMap((name) => layout.madeFor(name).map((rule) => table.addRule(name, rule))),
     ...changes.commands(layout),
     ...[...current.chains].filter((name) => !chains.has(name)).map((name) => table.deleteChain(name)),
   ]
-  return { commands, stale, changed, next: { chains, chainUses, hairpins, hairpinUses } }
+  return { commands, stale, strays, changed, next: { chains, chainUses, hairpins, hairpinUses } }
 }
 
 /** The state after a plan's commands have been run. */
@@ -87,21 +95,30 @@ export const advance = (state: State, { changed, next }: Plan): State => {
 }
 
 const programmed = (frontend: Frontend, old: Programmed | undefined): Programmed => {
-  const { address, protocol, port, backends } = frontend
-  const count = backends.length
+  const { address, protocol, port, backends, split, sources } = frontend
+  const some = backends.length > 0
+  const bounds = split ? [split.inside, split.outside, backends.length] : [backends.length]
   return {
     address,
     protocol,
     port,
-    verdict: count > 0 ? `goto ${frontend.balancer}-${count}` : undefined,
-    refusal: count > 0 ? undefined : frontend.refusal,
-    slots: old ? keepSlots(old.slots, backends) : backends,
+    verdict: some ? balancerOf(frontend) : undefined,
+    refusal: some && split?.outside !== 0 ? undefined : frontend.refusal,
+    memory: some ? memoryOf(frontend) : undefined,
+    sources,
+    slots: old ? keepSlots(old.slots, backends, bounds) : backends,
     frontend,
   }
 }
 
-/** Backends stay in their slots as far as there are slots left; the others fill the holes. */
-const keepSlots = (old: readonly (Slot | undefined)[], backends: readonly Backend[]): readonly Slot[] => {
+/** In each of the parts that end before `bounds`, backends stay in their slots as far as there are slots left; the others fill the holes. */
+const keepSlots = (old: readonly (Slot | undefined)[], backends: readonly Backend[], bounds: readonly number[]): readonly Slot[] =>
+  bounds.flatMap((end, i) => {
+    const start = bounds[i - 1] ?? 0
+    return keepPart(old.slice(start, end), backends.slice(start, end))
+  })
+
+const keepPart = (old: readonly (Slot | undefined)[], backends: readonly Backend[]): readonly Slot[] => {
   const homeless = new Map(backends.map((backend) => [`${backend.address} ${backend.port}`, backend]))
   const slots = Array.from({ length: backends.length }, (_, i) => {
     const slot = old[i]
@@ -133,6 +150,15 @@ class Changes {
     if (wanted) this.of(set).added.add(key, wanted)
   }
 
+  sources(sets: Layout['sets'], key: (string | number)[], old: readonly string[] | undefined, wanted: readonly string[] | undefined): void {
+    const guarded = this.of(sets.guarded)
+    if (old && !wanted) guarded.deleted.add(key)
+    if (!old && wanted) guarded.added.add(key)
+    const sources = this.of(sets.sources)
+    for (const source of old ?? []) if (!wanted?.includes(source)) sources.deleted.add([...key, source])
+    for (const source of wanted ?? []) if (!old?.includes(source)) sources.added.add([...key, source])
+  }
+
   slots(set: SetSpec, key: (string | number)[], old: readonly (Slot | undefined)[], wanted: readonly (Slot | undefined)[]): void {
     const { added, deleted } = this.of(set)
     const length = Math.max(old.length, wanted.length)
@@ -156,13 +182,10 @@ class Changes {
   }
 }
 
-const chainOf = (programmed: Programmed | undefined): string | undefined => programmed?.verdict && chainOfVerdict(programmed.verdict)
-
 const localAddresses = (frontend: Frontend | undefined): string[] =>
   frontend?.backends.flatMap((backend) => (backend.local ? [backend.address] : [])) ?? []
 
-const count = (uses: Map<string, number>, name: string | undefined, by: 1 | -1): void => {
-  if (name === undefined) return
+const count = (uses: Map<string, number>, name: string, by: 1 | -1): void => {
   const sum = (uses.get(name) ?? 0) + by
   if (sum > 0) uses.set(name, sum)
   else uses.delete(name)
@@ -174,6 +197,10 @@ const count = (uses: Map<string, number>, name: string | undefined, by: 1 | -1):
  */
 const staleFlows = (frontend: Programmed, old: Programmed | undefined, wanted: Programmed | undefined): StaleFlows[] => {
   if (!old?.verdict) return wanted?.verdict ? [{ frontend }] : []
+  return goneBackends(old, wanted).map((backend) => ({ frontend, backend }))
+}
+
+const goneBackends = (old: Programmed, wanted: Programmed | undefined): Slot[] => {
   const kept = new Set(wanted?.slots.map((slot) => slot && `${slot.address} ${slot.port}`))
-  return old.slots.flatMap((slot) => (slot && !kept.has(`${slot.address} ${slot.port}`) ? [{ frontend, backend: slot }] : []))
+  return old.slots.flatMap((slot) => (slot && !kept.has(`${slot.address} ${slot.port}`) ? [slot] : []))
 }

@@ -3,14 +3,16 @@
 // when someone else has changed something, so that a flushed ruleset is restored at the next call.
 // Calls may overlap; they run one after the other. Who calls gathers bursts of changes.
 
-import type { Conntrack, NftCommand, NftError } from 'nft-js'
+import { isIPv6 } from 'node:net'
+import { type Conntrack, inTable, type NftCommand, type NftError } from 'nft-js'
 import type { Log } from '#api/log.ts'
-import type { Service } from '#api/types/core-v1.gen.ts'
+import type { Pod, Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import type { OwnTables, Ruleset, Step } from '../ruleset/ruleset.ts'
 import { adopt } from './adopt.ts'
+import { portsOf, strayClients } from './clients.ts'
 import { Desired, type ObjectName } from './desired.ts'
-import type { Frontend, ServiceError } from './frontends.ts'
+import type { Frontend, HealthCheck, ProxyError } from './frontends.ts'
 import { type Layout, layoutOf, type Networks, type ProxyFamily } from './layout.ts'
 import { advance, type Plan, plan, type StaleFlows } from './plan.ts'
 import type { State } from './state.ts'
@@ -19,16 +21,23 @@ export interface Proxy extends AsyncDisposable {
   /** Undefined: it is gone. Takes effect with the next `apply`. */
   serviceChanged(name: ObjectName, service: Service | undefined): void
   sliceChanged(name: ObjectName, slice: EndpointSlice | undefined): void
+  /** A pod of this node, for its host ports. False: nothing to apply. */
+  podChanged(name: ObjectName, pod: Pod | undefined): boolean
+  /** The zone of this node, for endpoints that are meant for some. False: nothing to apply. */
+  zoneChanged(zone: string | undefined): boolean
   /**
    * Programs what it was told and nothing else. What cannot be programmed is left out, and told of when
    * it changed since the last call. Throws SysError if the kernel refuses; the next call tries it again.
    */
-  apply(): Promise<{ errors: ServiceError[] }>
+  apply(): Promise<Applied>
   /** Deletes the tables: services are no longer reached from this node. */
   remove(): Promise<void>
   /** What is programmed stays, so that connections go on while the agent is restarted. */
   close(): Promise<void>
 }
+
+/** `healthChecks`: of all services that have any, by `namespace/name`. */
+export type Applied = { errors: ProxyError[]; healthChecks: ReadonlyMap<string, HealthCheck> }
 
 export type ProxyOptions = {
   ruleset: Ruleset
@@ -37,6 +46,8 @@ export type ProxyOptions = {
   nodeName: string
   /** The families to proxy, IPv4, IPv6 or both. */
   networks: Partial<Record<ProxyFamily, Networks>>
+  /** The prefixes of the node's addresses on which node ports and host ports answer; absent: all but loopback. */
+  nodePortAddresses?: readonly string[]
   /** The bit of the packet mark for what is to be masqueraded. */
   masqueradeMark?: number
 }
@@ -54,15 +65,17 @@ class NftProxy implements Proxy {
   readonly #desired: Desired
   /** By family: keys of the frontends that may not be programmed as they are wanted. */
   readonly #pending: ReadonlyMap<ProxyFamily, Set<string>>
+  readonly #layouts: readonly Layout[]
   readonly #tables: OwnTables<Known>
 
   constructor(options: ProxyOptions) {
-    const { networks, masqueradeMark = defaultMark, ruleset, log } = options
+    const { networks, masqueradeMark = defaultMark, nodePortAddresses, ruleset, log } = options
     this.#options = options
     const layouts = (['ip', 'ip6'] as const).flatMap((family) => {
       const own = networks[family]
-      return own ? [layoutOf(family, own, masqueradeMark)] : []
+      return own ? [layoutOf(family, own, { mark: masqueradeMark, nodePortAddresses: ofFamily(family, nodePortAddresses) })] : []
     })
+    this.#layouts = layouts
     const families = layouts.map(({ family }) => family)
     this.#desired = new Desired({ nodeName: options.nodeName, families })
     this.#pending = new Map(families.map((family) => [family, new Set()]))
@@ -81,14 +94,21 @@ class NftProxy implements Proxy {
     this.#desired.sliceChanged(name, slice)
   }
 
-  async apply(): Promise<{ errors: ServiceError[] }> {
+  podChanged(name: ObjectName, pod: Pod | undefined): boolean {
+    return this.#desired.podChanged(name, pod)
+  }
+
+  zoneChanged(zone: string | undefined): boolean {
+    return this.#desired.zoneChanged(zone)
+  }
+
+  async apply(): Promise<Applied> {
     const errors = this.#desired.refresh()
     const refused = new Set<Frontend>()
-    let stale: readonly StaleFlows[] = []
+    let plans: readonly Plan[] = []
     await this.#tables.settle(
       (known) => {
-        const plans = known.map((family) => this.#plan(family, refused))
-        stale = plans.flatMap(({ stale }) => stale)
+        plans = known.map((family) => this.#plan(family, refused))
         return this.#step(known, plans, refused)
       },
       (error) => {
@@ -96,13 +116,14 @@ class NftProxy implements Proxy {
         const key = blamed(error)
         const frontend = family !== undefined && family !== 'inet' && key !== undefined && this.#desired.of(family).frontends.get(key)
         if (!frontend) return false
-        errors.push({ service: frontend.service, reason: `${frontend.key}: ${error.message}` })
+        errors.push({ object: frontend.owner, reason: `${frontend.key}: ${error.message}` })
         refused.add(frontend)
         return true
       },
     )
-    await this.#forget(stale)
-    return { errors }
+    await this.#forget(plans.flatMap(({ stale }) => stale))
+    if (plans.some(({ strays }) => strays)) await this.#forgetClients()
+    return { errors, healthChecks: this.#desired.healthChecks }
   }
 
   remove(): Promise<void> {
@@ -159,7 +180,44 @@ class NftProxy implements Proxy {
       log.warn({ err: error, flows: stale.length }, 'UDP flows to backends that are gone could not be forgotten')
     }
   }
+
+  /** Nor is this: a client that is remembered wrongly is remembered for a time only. */
+  async #forgetClients(): Promise<void> {
+    const { log } = this.#options
+    try {
+      const found = await Promise.all(
+        this.#layouts.map(async ({ table, sets }) => ({
+          clients: await this.#tables.elements(table, sets.clients),
+          ports: await this.#tables.elements(table, sets.clientPorts),
+        })),
+      )
+      const expired = new Set<string>()
+      await this.#tables.settle(
+        (known) => ({
+          commands: known.flatMap(({ layout, state }, i) => {
+            const { clients, ports } = found[i] ?? {}
+            if (!clients || !ports) return []
+            const strays = strayClients(clients, state.frontends, expired)
+            return [strays, portsOf(strays, ports)]
+              .filter(({ count }) => count > 0)
+              .map((elements) => inTable(layout.table).deleteElements(elements))
+          }),
+          done: () => known,
+        }),
+        ({ code, command, row }) => {
+          if (code !== 'ENOENT' || command?.does !== 'delete element' || row === undefined) return false
+          expired.add(command.elements.keyOf(row))
+          return true
+        },
+      )
+    } catch (error) {
+      log.warn({ err: error }, 'clients of backends that are gone could not be forgotten')
+    }
+  }
 }
+
+const ofFamily = (family: ProxyFamily, prefixes: readonly string[] | undefined): readonly string[] | undefined =>
+  prefixes?.filter((prefix) => isIPv6(prefix.split('/')[0] ?? '') === (family === 'ip6'))
 
 /** The key of the frontend whose element the kernel refused. */
 const blamed = ({ command, row }: NftError): string | undefined => {

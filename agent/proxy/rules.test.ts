@@ -7,7 +7,7 @@ import type { Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import { goldenIn, nftPrintsAlike } from '../ruleset/golden.ts'
 import { openRuleset } from '../ruleset/ruleset.ts'
-import { networks, service, slice, wholeProxy } from './fixtures.ts'
+import { bothNetworks, networks, service, slice, wholeProxy } from './fixtures.ts'
 import { openProxy, type ProxyOptions } from './proxy.ts'
 
 const golden = goldenIn(import.meta.dirname)
@@ -61,26 +61,35 @@ test('services with endpoints, TCP and UDP, named ports', async () => {
 })
 
 test('from outside: node port, external and load balancer addresses, traffic policy Local, session affinity', async () => {
+  const web = service('web', '10.43.0.5', {
+    type: 'LoadBalancer',
+    ports: [{ port: 80, nodePort: 30080 }],
+    externalIPs: ['192.0.2.1'],
+    loadBalancerSourceRanges: ['198.51.100.0/24', '203.0.113.7/32'],
+    externalTrafficPolicy: 'Local',
+    sessionAffinity: 'ClientIP',
+    sessionAffinityConfig: { clientIP: { timeoutSeconds: 600 } },
+  })
   const text = await dump(
-    [
-      service('web', '10.43.0.5', {
-        type: 'LoadBalancer',
-        ports: [{ port: 80, nodePort: 30080 }],
-        externalIPs: ['192.0.2.1'],
-        externalTrafficPolicy: 'Local',
-        sessionAffinity: 'ClientIP',
-      }),
-    ],
+    [{ ...web, status: { loadBalancer: { ingress: [{ ip: '192.0.2.2' }] } } }],
     [slice('web', ['10.42.2.5', here('10.42.1.6')])],
+    { nodePortAddresses: ['192.0.2.0/24', 'fd00::/8', '198.51.100.1/32'] },
   )
   assert.equal(text, golden('outside', text))
 })
 
 test('two families', async () => {
   const text = await dump(
-    [service('web', '10.43.0.5', { clusterIPs: ['10.43.0.5', 'FD00:43::0:5'], type: 'NodePort', ports: [{ port: 80, nodePort: 30080 }] })],
+    [
+      service('web', '10.43.0.5', {
+        clusterIPs: ['10.43.0.5', 'FD00:43::0:5'],
+        type: 'NodePort',
+        ports: [{ port: 80, nodePort: 30080 }],
+        sessionAffinity: 'ClientIP',
+      }),
+    ],
     [slice('web', ['10.42.2.5']), slice('web', [here('fd00:42:1::6'), 'fd00:42:2::5'])],
-    { networks: { ...networks, ip6: { cluster: 'fd00:42::/56', pods: 'fd00:42:0:1::/64', services: 'fd00:43::/112' } } },
+    { networks: bothNetworks },
   )
   assert.equal(text, golden('two-families', text))
 })

@@ -1,6 +1,6 @@
 // What is programmed now, for one family: known because we put it there, or read back from the kernel.
 
-import type { Verdict } from 'nft-js'
+import { chainOfVerdict, type Verdict } from 'nft-js'
 import type { Frontend, Protocol } from './frontends.ts'
 
 export type Slot = { readonly address: string; readonly port: number }
@@ -14,16 +14,26 @@ export type Programmed = {
   readonly verdict: Verdict | undefined
   /** In `unreachable` or `unreachable-node-ports`. */
   readonly refusal: Verdict | undefined
+  /** In `sticky` or `sticky-node-ports`: where a new connection's backend is remembered for its client. */
+  readonly memory: Verdict | undefined
+  /** In `sources`; undefined: not in `guarded`. */
+  readonly sources: readonly string[] | undefined
   /** In `backends` or `node-backends`, by slot; one read back may have holes. */
   readonly slots: readonly (Slot | undefined)[]
   /** What it was made from; absent if it was read back. */
   readonly frontend?: Frontend
 }
 
+/** The chains that its verdicts lead to. */
+export const chainsOf = (programmed: Programmed | undefined): string[] => {
+  const verdicts = programmed ? [programmed.verdict, programmed.memory] : []
+  return verdicts.flatMap((verdict) => (verdict && chainOfVerdict(verdict)) ?? [])
+}
+
 export type State = {
   /** By the frontend's key. */
   readonly frontends: Map<string, Programmed>
-  /** Balancing chains that exist. */
+  /** Chains that exist besides the constant ones. */
   chains: ReadonlySet<string>
   /** How many of `frontends` lead to a chain. */
   chainUses: ReadonlyMap<string, number>

@@ -4,7 +4,7 @@
 // which the kernel's generation number tells; transactions of the other parts are known here and do
 // not count, so that one part's change never makes another read its tables again.
 
-import { inTable, isSysError, type Nft, type NftCommand, NftError, type Table, type TableRef } from 'nft-js'
+import { type Elements, inTable, isSysError, type Nft, type NftCommand, NftError, type SetSpec, type Table, type TableRef } from 'nft-js'
 import type { Log } from '#api/log.ts'
 
 /** What leads from what is known to what is wanted; `done` tells what is known once the commands were run. */
@@ -19,6 +19,8 @@ export interface OwnTables<K> {
    * the other, with those of the other parts. Throws SysError.
    */
   settle(plan: Plan<K>, refused: (error: NftError) => boolean): Promise<void>
+  /** What a set holds that rules fill; undefined if it is not there. */
+  elements(table: TableRef, set: SetSpec): Promise<Elements | undefined>
   /** Deletes the tables. */
   remove(): Promise<void>
   /** Resolves when what was asked for is done. */
@@ -78,6 +80,7 @@ export const openRuleset = (nft: Nft): Ruleset => {
               return
             }
           }),
+        elements: ({ family, name }, set) => nft.elements(family, name, set),
         remove: () =>
           alone(async () => {
             known = undefined

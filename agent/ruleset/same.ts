@@ -4,7 +4,7 @@ import { type ChainSpec, describeExpression, type RuleSpec, type SetSpec } from 
 
 export const sameSet = (a: SetSpec, b: SetSpec): boolean => shape(a) === shape(b)
 
-const shape = (spec: SetSpec): string => JSON.stringify([spec.key, spec.data, spec.flags, spec.size, spec.timeoutMs])
+const shape = (spec: SetSpec): string => JSON.stringify([spec.key, spec.data, spec.flags?.toSorted(), spec.size, spec.timeoutMs])
 
 /** Of chains: their hooks. They cannot be changed, only made anew. */
 export const sameBase = (a: ChainSpec, b: ChainSpec): boolean => base(a) === base(b)

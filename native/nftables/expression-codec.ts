@@ -116,6 +116,7 @@ const writeFields = (w: MessageWriter, e: Exclude<Expression, { name: 'other' }>
       register(2, e.dreg)
       u32(3, e.length)
       u32(4, e.modulus)
+      if (e.seed !== undefined) u32(5, e.seed)
       u32(7, 0)
       return
     case 'bitwise':
@@ -241,8 +242,15 @@ const decode = (kind: string, f: Map<number, Field>): Expression | undefined => 
     case 'numgen':
       return number(3) === 1 ? { name: 'numgen', modulus: number(2), offset: number(4), dreg } : undefined
     case 'hash':
-      if (number(7) !== 0 || f.has(5) || number(6) !== 0) return undefined
-      return { name: 'hash', sreg: dreg, dreg: register(2) ?? 0, length: number(3), modulus: number(4) }
+      if (number(7) !== 0 || number(6) !== 0) return undefined
+      return {
+        name: 'hash',
+        sreg: dreg,
+        dreg: register(2) ?? 0,
+        length: number(3),
+        modulus: number(4),
+        ...(f.has(5) && { seed: number(5) }),
+      }
     case 'bitwise':
       return number(6) === 0 ? { name: 'bitwise', sreg: dreg, dreg: register(2) ?? 0, mask: value(4), xor: value(5) } : undefined
     case 'cmp':

@@ -19,8 +19,8 @@ export type Expression =
       dreg: number
     }
   | { name: 'numgen'; modulus: number; offset: number; dreg: number }
-  /** Jenkins' hash with the kernel's own seed. */
-  | { name: 'hash'; sreg: number; length: number; modulus: number; dreg: number }
+  /** Jenkins' hash; without `seed`, with one that the kernel makes up. */
+  | { name: 'hash'; sreg: number; length: number; modulus: number; seed?: number; dreg: number }
   | { name: 'bitwise'; sreg: number; dreg: number; mask: Uint8Array; xor: Uint8Array }
   | { name: 'cmp'; op: CompareOp; sreg: number; data: Uint8Array }
   | { name: 'lookup'; set: string; sreg: number; inverted?: boolean /** Of a map: where its data goes. */; dreg?: number | 'verdict' }
@@ -119,7 +119,7 @@ export const describe = (e: Expression): string => {
     case 'numgen':
       return `numgen ${reg(e.dreg)} = random mod ${e.modulus}${e.offset ? ` offset ${e.offset}` : ''}`
     case 'hash':
-      return `hash ${reg(e.dreg)} = jhash(${reg(e.sreg)}, ${e.length}, 0x0) % mod ${e.modulus}`
+      return `hash ${reg(e.dreg)} = jhash(${reg(e.sreg)}, ${e.length}, 0x${(e.seed ?? 0).toString(16)}) % mod ${e.modulus}`
     case 'bitwise':
       return `bitwise ${reg(e.dreg)} = ( ${reg(e.sreg)} & ${hex(e.mask)} ) ^ ${hex(e.xor)}`
     case 'cmp':

@@ -4,7 +4,7 @@
 import { type DatatypeName, datatypes, formatValue, wordsOf } from './datatype.ts'
 import { duration, shapeOf } from './elements.ts'
 import { describe, type Expression, natFlags, type Sets } from './expression.ts'
-import { type SelectorType, selectorOf, sourceOf } from './selector.ts'
+import { numgenText, type SelectorType, selectorOf, sourceOf } from './selector.ts'
 import { named } from './statement.ts'
 import type { Family, RuleSpec } from './table.ts'
 
@@ -41,7 +41,8 @@ const statementText = (e: Expression, held: Map<number, Held>, family: Family, s
     case 'hash': {
       const source = held.get(e.sreg)
       if (!source) return unknown
-      held.set(e.dreg, { text: `jhash ${source.text} mod ${e.modulus}`, type: 'integer' })
+      const seed = e.seed === undefined ? '' : ` seed 0x${e.seed.toString(16)}`
+      held.set(e.dreg, { text: `jhash ${source.text} mod ${e.modulus}${seed}`, type: 'integer' })
       return undefined
     }
     case 'bitwise': {
@@ -60,7 +61,8 @@ const statementText = (e: Expression, held: Map<number, Held>, family: Family, s
       if (!spec || key === undefined) return unknown
       if (e.dreg === undefined) return `${key} ${e.inverted ? '!= ' : ''}@${e.set}`
       if (e.dreg === 'verdict') return `${key} vmap @${e.set}`
-      const [first] = shapeOf(spec).data
+      const [first, ...rest] = shapeOf(spec).data
+      for (const { at } of rest) held.delete(e.dreg + at)
       held.set(e.dreg, { text: `${key} map @${e.set}`, type: first?.type ?? 'integer' })
       return undefined
     }
@@ -75,6 +77,8 @@ const statementText = (e: Expression, held: Map<number, Held>, family: Family, s
     case 'nat': {
       const to = held.get(e.address ?? -1)
       if (!to) return unknown
+      const port = held.get(e.port ?? -1)
+      if (port) return `${e.type} to ${to.text}:${port.text}${flagText(e.flags)}`
       return `${e.type} ${e.port === undefined ? '' : `${e.family} `}to ${to.text}${flagText(e.flags)}`
     }
     case 'masq':
@@ -181,7 +185,7 @@ const rejectText = (e: Extract<Expression, { name: 'reject' }>, family: Family):
 
 /** The note that nft keeps with a set declared by `typeof`, to print it so again. */
 export const typeofText = (kind: number, fields: readonly number[]): string | undefined => {
-  if (kind === 23) return `numgen random mod ${fields[1]}`
+  if (kind === 23) return numgenText(fields[1] ?? 1, fields[2] ?? 0)
   for (const selector of [
     'ip saddr',
     'ip daddr',

@@ -56,38 +56,46 @@ const sources = {
   'fib daddr type': { type: 'fib_addrtype', load: { name: 'fib', result: 'type', flags: 2 } },
 } satisfies Record<string, Source>
 
-/** `numgen` is another number each time, `jhash` the same for the same source address. */
-export type Selector = keyof typeof sources | `numgen random mod ${number}` | `jhash ${Address} mod ${number}`
-type Address = 'ip saddr' | 'ip6 saddr'
+/** `numgen` is another number each time, counted from `offset`; `jhash` the same for the same address, with a `seed` in every rule. */
+export type Selector =
+  | keyof typeof sources
+  | `numgen random mod ${number}${'' | ` offset ${number}`}`
+  | `jhash ${Address} mod ${number}${'' | ` seed 0x${string}`}`
+type Address = 'ip saddr' | 'ip6 saddr' | 'ip6 daddr' | 'ct original ip6 daddr'
 
 /** A field of a set: a type's name, or a selector, whose type it takes (the set is then declared with `typeof`). */
 export type Field = DatatypeName | Selector
 
-const random = /^numgen random mod (\d+)$/
-const hashed = /^jhash (ip6? saddr) mod (\d+)$/
+const random = /^numgen random mod (\d+)(?: offset (\d+))?$/
+const hashed = /^jhash (ip6? [sd]addr|ct original ip6 daddr) mod (\d+)(?: seed 0x([\da-f]+))?$/
 
 export const sourceOf = (selector: Selector): Source => {
   const fixed = sources[selector as keyof typeof sources] as Source | undefined
   if (fixed) return fixed
-  const modulus = Number(random.exec(selector)?.[1])
-  if (modulus > 0) return { type: 'integer', load: { name: 'numgen', modulus, offset: 0 }, note: [23, 1, modulus, 0] }
+  const [, count, first = '0'] = random.exec(selector) ?? []
+  const [modulus, offset] = [Number(count), Number(first)]
+  if (modulus > 0) return { type: 'integer', load: { name: 'numgen', modulus, offset }, note: [23, 1, modulus, offset] }
   if (hashed.test(selector)) return { type: 'integer', load: { name: 'hash' } }
   throw new TypeError(`no such selector: ${selector}`)
 }
 
 /** The expressions that load a selector into the registers from `dreg` on. */
 export const load = (selector: Selector, dreg: number): Expression[] => {
-  const [, address, modulus] = hashed.exec(selector) ?? []
+  const [, address, modulus, seed] = hashed.exec(selector) ?? []
   if (address === undefined) return [{ ...sourceOf(selector).load, dreg } as Expression]
   // The address itself goes into registers beyond those that any key of ours takes.
   const length = sourceOf(address as Address).type === 'ipv6_addr' ? 16 : 4
-  return [...load(address as Address, hashRegister), { name: 'hash', sreg: hashRegister, length, modulus: Number(modulus), dreg }]
+  const hash = { name: 'hash', sreg: hashRegister, length, modulus: Number(modulus), dreg } as const
+  return [...load(address as Address, hashRegister), seed === undefined ? hash : { ...hash, seed: Number.parseInt(seed, 16) }]
 }
 const hashRegister = 12
 
+export const numgenText = (modulus: number, offset: number): Selector =>
+  offset > 0 ? `numgen random mod ${modulus} offset ${offset}` : `numgen random mod ${modulus}`
+
 /** The selector that an expression loads, and its type; undefined if it is none of ours. */
 export const selectorOf = (expression: Expression): { text: Selector; type: SelectorType } | undefined => {
-  if (expression.name === 'numgen') return { text: `numgen random mod ${expression.modulus}`, type: 'integer' }
+  if (expression.name === 'numgen') return { text: numgenText(expression.modulus, expression.offset), type: 'integer' }
   for (const [text, source] of Object.entries(sources)) {
     if (Object.entries(source.load).every(([key, value]) => expression[key as keyof Expression] === value))
       return { text: text as Selector, type: source.type }

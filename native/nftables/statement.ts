@@ -126,12 +126,16 @@ export const missing = (key: readonly Selector[], set: string): Statement => [
   { name: 'lookup', set, sreg: 0, inverted: true },
 ]
 
-/** Rewrites the destination to what the map (address . port) says; goes on if it says nothing. */
-export const dnat = (family: 'ip' | 'ip6', to: Lookup): Statement => [
-  ...loadKey(to.key),
-  { name: 'lookup', set: to.map, sreg: 0, dreg: 0 },
-  { name: 'nat', type: 'dnat', family, address: 0, port: family === 'ip' ? 1 : 4, flags: 0 },
-]
+/** Rewrites the destination to what the map (address . port) says, or one map of addresses and one of ports; goes on if it says nothing. */
+export const dnat = (family: 'ip' | 'ip6', to: Lookup, ports?: Lookup): Statement => {
+  const port = family === 'ip' ? 1 : 4
+  return [
+    ...loadKey(to.key),
+    { name: 'lookup', set: to.map, sreg: 0, dreg: 0 },
+    ...(ports ? [...loadKey(ports.key, port), { name: 'lookup', set: ports.map, sreg: port, dreg: port } as const] : []),
+    { name: 'nat', type: 'dnat', family, address: 0, port, flags: 0 },
+  ]
+}
 
 /** Notes the key in a dynamic set, in a map with its data, or if it is there starts its timeout anew (the data stays). */
 export const update = (set: string, key: readonly Selector[], timeoutMs?: number, data?: readonly Selector[]): Statement => {
