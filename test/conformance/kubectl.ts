@@ -22,8 +22,14 @@ export type Session = {
   file(name: string, text: string, mode?: number): Promise<string>
 }
 
-export function withEachKubectl({ kubectls, kubeconfig }: TestServer, prefix: string, tests: (session: Session) => void): void {
-  describe('kubectl', { concurrency: true }, () => {
+export function withEachKubectl(
+  { kubectls, kubeconfig }: Pick<TestServer, 'kubectls' | 'kubeconfig'>,
+  prefix: string,
+  tests: (session: Session) => void,
+  /** Whether they may be at it at the same time. */
+  concurrency = true,
+): void {
+  describe('kubectl', { concurrency }, () => {
     for (const [i, { program }] of kubectls.entries()) {
       const session = sessionOf(program, kubeconfig, `${prefix}-${i}`)
       describe(basename(program), { concurrency: false }, () => {
