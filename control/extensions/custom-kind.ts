@@ -17,6 +17,7 @@ import type {
   CustomResourceSubresourceScale,
 } from '#api/types/apiextensions-v1.gen.ts'
 import { columnsOf } from './columns.ts'
+import { hasRules, judge, type Rules } from './rule-faults.ts'
 import { scaleOf, valueAt } from './scale.ts'
 
 export type CustomKind = { spec: KindSpec; schema: Struct; published: Published; served: boolean; storage: boolean }
@@ -27,15 +28,19 @@ type Stored = KubeObject & { status?: unknown }
 const unknown: JsonSchema = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
 
 /** Every version of the definition, served or not. */
-export const customKinds = (definition: CustomResourceDefinition): CustomKind[] =>
-  definition.spec.versions.map((version) => customKind(definition, version))
+export const customKinds = (definition: CustomResourceDefinition, deps: { rules: Rules }): CustomKind[] =>
+  definition.spec.versions.map((version) => customKind(definition, version, deps))
 
 export function kindOf({ spec }: CustomResourceDefinition, version: string): Kind {
   const { group, names, scope } = spec
   return { group, version, kind: names.kind, plural: names.plural, namespaced: scope === 'Namespaced' }
 }
 
-function customKind(definition: CustomResourceDefinition, version: CustomResourceDefinitionVersion): CustomKind {
+function customKind(
+  definition: CustomResourceDefinition,
+  version: CustomResourceDefinitionVersion,
+  { rules }: { rules: Rules },
+): CustomKind {
   const kind = kindOf(definition, version.name)
   const { acceptedNames } = definition.status
   const schema = (version.schema?.openAPIV3Schema as JsonSchema | undefined) ?? unknown
@@ -43,6 +48,7 @@ function customKind(definition: CustomResourceDefinition, version: CustomResourc
   const scale = version.subresources?.scale
   const listKind = definition.spec.names.listKind ?? `${kind.kind}List`
   const name = `${[...kind.group.split('.').reverse(), kind.version].join('.')}.${kind.kind}`
+  const isRuled = hasRules(schema)
   const terminating = definition.metadata.deletionTimestamp !== undefined
   const { shortNames, categories } = acceptedNames
   const spec: KindSpec<Stored> = {
@@ -66,6 +72,7 @@ function customKind(definition: CustomResourceDefinition, version: CustomResourc
       const check = validator({ patterns: await openPatterns() })
       check({ schema, value: next, path: '', faults, ...(previous && { previous }) })
       if (scale && faults.list.length === 0) validateScale(next, scale, faults)
+      if (isRuled && faults.list.length === 0) await judge(rules, schema, next, previous, faults)
     },
   }
   return {

@@ -3,12 +3,11 @@
 import { randomInt } from 'node:crypto'
 import type { Clock } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
-import { CustomResourceDefinition, Pod, PriorityClass, Service } from '#api/kinds/index.ts'
+import { Pod, PriorityClass, Service } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import { builtinKinds } from '#api/kinds/registry.ts'
 import type { Log } from '#api/log.ts'
 import type { ServedKind } from '#api/schema/openapi/paths.ts'
-import type { CustomResourceDefinition as Definition } from '#api/types/apiextensions-v1.gen.ts'
 import type { Service as ServiceType } from '#api/types/core-v1.gen.ts'
 import type { PriorityClass as PriorityClassType } from '#api/types/scheduling-v1.gen.ts'
 import type { Admission } from '#control/admission/admission.ts'
@@ -27,20 +26,17 @@ import { join } from '#control/auth/join.ts'
 import { nodeAuthorizer } from '#control/auth/node-authorizer.ts'
 import { rbacAuthorizer } from '#control/auth/rbac.ts'
 import { openTokens } from '#control/auth/tokens.ts'
-import { serverUser, type User } from '#control/auth/user.ts'
-import { Definitions, type DefinitionsDeps } from '#control/extensions/definitions.ts'
-import { webhookCaller } from '#control/extensions/webhook.ts'
+import type { User } from '#control/auth/user.ts'
 import type { Pki } from '#control/pki/pki.ts'
 import type { Store } from '../store/store.ts'
 import { Core } from './core.ts'
-import { customResources } from './custom-resources.ts'
+import { customDefinitions } from './custom-definitions.ts'
 import { type App, createApp } from './http/app.ts'
 import { readBody } from './http/body.ts'
 import { Discovery, subresourcesOf } from './http/discovery.ts'
 import { ResourceHandler } from './http/handler.ts'
 import { openapiPages } from './http/openapi.ts'
 import { healthPages, serverMetrics } from './http/pages.ts'
-import { inProcessClient } from './in-process.ts'
 import { PodsByNode } from './node-facts.ts'
 import { keyFor, Resources } from './resource.ts'
 import { cachedRoles } from './roles.ts'
@@ -49,7 +45,7 @@ import { componentStatusRoute } from './routes/component-statuses.ts'
 import { type Creators, creatorRoute } from './routes/creators.ts'
 import { logRoute } from './routes/log.ts'
 import { podCreators } from './routes/pod-writes.ts'
-import { proxyRoute, serviceDestination } from './routes/proxy.ts'
+import { proxyRoute } from './routes/proxy.ts'
 import { reviewResources, reviewRoute } from './routes/reviews.ts'
 import { scaleRoute } from './routes/scale.ts'
 import { tokenCreators } from './routes/token.ts'
@@ -116,8 +112,9 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
   const agentTls = { ca: pki.authority.cert, ...pki.agentClient }
   const creators = { ...podCreators({ core, clock }), ...tokenCreators({ core, tokens }) }
   const metrics = serverMetrics({ cache, resources })
-  const definitions = customDefinitions({ core, cache, resources, creators, clock, log, rules })
-  await definitions.start()
+  const custom = customDefinitions({ core, cache, resources, creators, clock, log })
+  admission.push(custom.admission)
+  await custom.start()
   let isReady = false
   const checks = [
     { name: 'ping', healthy: () => true },
@@ -175,8 +172,7 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
       isReady = true
     },
     async close() {
-      await definitions.close()
-      await rules.close()
+      await custom.close()
       await cache.close()
     },
   }
@@ -201,27 +197,4 @@ function follow(
     if (resource.prefix === services.prefix)
       observe(item.object as ServiceType, previous?.object as ServiceType | undefined, type === 'DELETED')
   })
-}
-
-/** Follows the CustomResourceDefinitions as the server itself. */
-function customDefinitions(
-  deps: Pick<DefinitionsDeps, 'clock' | 'log'> & { core: Core; cache: WatchCache; resources: Resources; creators: Creators },
-) {
-  const { core, cache, resources, creators, clock, log, rules } = deps
-  const own = resources.of(CustomResourceDefinition)
-  const callWebhook = webhookCaller({ resolve: (service) => serviceDestination(core, service, String(service.port)) })
-  const definitions = new Definitions({
-    client: inProcessClient({ core, user: serverUser, creators }),
-    clock,
-    log,
-    offers: customResources({ core, cache, resources, user: serverUser, callWebhook, rules }),
-    all: () => [...cache.of(own).under(own.prefix)].map((item) => item.object as Definition),
-    builtin: builtinKinds.map(({ kind }) => kind),
-  })
-  cache.onChange((resource, { type, item, previous }) => {
-    if (resource.published && type === 'DELETED') definitions.emptied(resource.name)
-    if (resource.prefix === own.prefix)
-      definitions.heard(item.object as Definition, previous?.object as Definition | undefined, type === 'DELETED')
-  })
-  return definitions
 }
