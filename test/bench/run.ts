@@ -9,6 +9,8 @@ const benches: Record<string, () => Promise<AsyncIterable<Figure>>> = {
   'pod-start': async () => (await import('./pod-start.ts')).podStartBench(),
   memory: async () => (await import('./memory.ts')).memoryBench(),
   proxy: async () => (await import('./proxy.ts')).proxyBench(),
+  'endpoint-change': async () => (await import('./endpoint-change.ts')).endpointChangeBench(),
+  policy: async () => (await import('./policy.ts')).policyBench(),
 }
 
 const wanted = process.argv[2]
