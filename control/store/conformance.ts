@@ -115,6 +115,22 @@ export function storeConformance(name: string, open: (t: TestContext) => Promise
     assert.ok((await again.put('/c', bytes('4'))).modRevision > last.modRevision)
   })
 
+  test(`${name}: a deletion that was the last write, and was compacted away, is no revision lost`, async (t) => {
+    const { store, reopen } = await open(t)
+    await store.put('/a', bytes('1'))
+    await store.put('/b', bytes('2'))
+    await store.delete('/b')
+    const { revision } = store
+    await store.compact(revision)
+    const again = await reopen()
+    assert.equal(again.revision, revision)
+    assert.deepEqual(
+      (await again.list('/')).entries.map((e) => e.key),
+      ['/a'],
+    )
+    assert.equal((await again.put('/c', bytes('3'))).modRevision, revision + 1)
+  })
+
   test(`${name}: an ephemeral value is read, watched and superseded like any other`, async (t) => {
     const { store } = await open(t)
     await store.put('/l/a', bytes('1'), { ephemeral: true })

@@ -59,7 +59,8 @@ class MvccStore implements Store {
     }
     this.#marks = await this.#engine.marks()
     this.#keys.compact(this.#marks.compacted)
-    this.#revision = Math.max(last, this.#marks.reserved)
+    // The newest record may have been a deletion that compaction has dropped since.
+    this.#revision = Math.max(last, this.#marks.reserved, this.#marks.compacted)
     this.#assigned = this.#revision
   }
 
