@@ -47,6 +47,7 @@ async function measure(client: HttpsClient, clusterIP: string, servers: Server[]
   await reached(clusterIP, 'a')
   for (let i = 1; i <= rounds; i++) {
     const [name, server] = i % 2 ? (['b', servers[1]] as const) : (['a', servers[0]] as const)
+    await sleep(pauseMs) // a change, not a burst of them
     const started = performance.now()
     await client.patch(EndpointSlice, { name: 'bench', namespace }, 'merge', {
       ports: [{ name: '', protocol: 'TCP', port: portOf(server) }],
