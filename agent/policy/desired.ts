@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { Elements } from 'nft-js'
 import { matchesLabels } from '#api/selector/label.ts'
 import type { NetworkPolicy } from '#api/types/networking-v1.gen.ts'
-import { allowsEverything, grants, numbersOf } from './grants.ts'
+import { allowsEverything, grants, numbersOf, podPeersOf } from './grants.ts'
 import { type Direction, type Family, type GroupSet, type LaidChain, type Layout, repliesOf } from './layout.ts'
 import { type Meaning, meaningOf, type PodPeers } from './meaning.ts'
 import { type ClusterState, type Member, Members } from './members.ts'
@@ -122,15 +122,14 @@ export class Desired {
   /** Everyone whom the group's rules speak of: the same arrays as long as they are the same. */
   #peersOf({ meanings, direction }: PodGroup): (readonly Member[])[] {
     return meanings.flatMap(({ rules, policy }) =>
-      (rules[direction] ?? []).flatMap(({ peers }) =>
-        (peers?.pods ?? [everyone]).map((each) => this.#members.select(policy.metadata.namespace ?? '', each)),
+      (rules[direction] ?? []).flatMap((rule) =>
+        podPeersOf(rule, direction).map((each) => this.#members.select(policy.metadata.namespace ?? '', each)),
       ),
     )
   }
 }
 
 const none: readonly Meaning[] = []
-const everyone: PodPeers = { namespaces: [], pods: [] }
 
 /** The same for the same policies after a restart, so that a change of what they say changes elements and no chains. */
 const nameOf = (member: Member, direction: Direction, meanings: readonly Meaning[]): string => {

@@ -4,7 +4,7 @@ import { Elements } from 'nft-js'
 import type { Direction, Family, GroupSet, Layout } from './layout.ts'
 import type { Meaning, NamedPort, PodPeers, Rule } from './meaning.ts'
 import type { Member } from './members.ts'
-import { type PortRange, type Ports, portsOf } from './ports.ts'
+import { type PortRange, type Ports, portCode, portsOf, wireName } from './ports.ts'
 import { disjoint, everything, type Opening, type Range, rangeOf, rangeText, unionOfRanges } from './ranges.ts'
 
 /** Nothing that the chain would have to look for: whoever has it needs no chain. */
@@ -33,14 +33,19 @@ export const grants = ({ layout, group, direction, meanings, member, select }: G
       const perPeer = direction === 'egress' && named.length > 0
       const blocks = peers ? peers.blocks[family] : [everything(family)]
       for (const range of blocks) found.block(range, fixed)
-      const pods = peers ? peers.pods : perPeer ? [everyone] : []
-      for (const each of pods)
+      for (const each of podPeersOf({ peers, ports }, direction))
         for (const peer of select(policy.metadata.namespace ?? '', each)) {
           const theirs = perPeer && ports ? portsOf([...ports.numbers, ...numbersOf(named, peer)]) : fixed
           for (const address of peer.addresses[family]) found.peer(address, theirs)
         }
     }
   return found.sets()
+}
+
+/** The pods that a rule is about: where it lets out to everyone on a named port, all that have it. */
+export const podPeersOf = ({ peers, ports }: Rule, direction: Direction): readonly PodPeers[] => {
+  if (peers) return peers.pods
+  return direction === 'egress' && ports && ports.names.length > 0 ? [everyone] : []
 }
 
 const everyone: PodPeers = { namespaces: [], pods: [] }
@@ -56,8 +61,8 @@ class Found {
   readonly #sets: Record<GroupSet, Elements>
   readonly #blocks: Range[] = []
   readonly #openings: Opening[] = []
-  /** Elements there already: many rules may say the same. */
-  readonly #seen = new Set<string>()
+  /** Peers that have an element already, by port (0: for everything): many rules may say the same. */
+  readonly #seen = new Map<number, Set<string>>()
 
   constructor(layout: Layout, group: string) {
     const set = (name: GroupSet) => new Elements(layout.groupSet(group, name))
@@ -71,12 +76,14 @@ class Found {
   }
 
   peer(address: string, ports: Ports | undefined): void {
-    if (!ports) return this.#once(address, () => this.#sets.peers.add([address]))
+    if (!ports) {
+      if (this.#isNew(address, 0)) this.#sets.peers.add([address])
+      return
+    }
     let isRange = false
     for (const { protocol, first, last } of ports.ranges) {
-      if (first === last)
-        this.#once(`${address} ${protocol} ${first}`, () => this.#sets.ports.add([address, protocol.toLowerCase(), first]))
-      else isRange = true
+      if (first !== last) isRange = true
+      else if (this.#isNew(address, portCode(protocol, first))) this.#sets.ports.add([address, wireName(protocol), first])
     }
     if (isRange) this.#open(rangeOf(address), ports)
   }
@@ -85,7 +92,7 @@ class Found {
     for (const range of unionOfRanges(this.#blocks)) this.#sets.blocks.add([rangeText(this.#family, range)])
     for (const { range, ports } of disjoint(this.#openings))
       for (const { protocol, first, last } of ports.ranges)
-        this.#sets.ranges.add([rangeText(this.#family, range), protocol.toLowerCase(), first === last ? first : `${first}-${last}`])
+        this.#sets.ranges.add([rangeText(this.#family, range), wireName(protocol), first === last ? first : `${first}-${last}`])
     const kinds: GroupSet[] = ['ports', 'peers', 'blocks', 'ranges']
     return new Map(kinds.flatMap((kind) => (this.#sets[kind].count > 0 ? [[kind, this.#sets[kind]] as const] : [])))
   }
@@ -94,9 +101,10 @@ class Found {
     if (ports.ranges.length > 0) this.#openings.push({ range, ports })
   }
 
-  #once(key: string, add: () => void): void {
-    if (this.#seen.has(key)) return
-    this.#seen.add(key)
-    add()
+  #isNew(address: string, port: number): boolean {
+    let peers = this.#seen.get(port)
+    if (!peers) this.#seen.set(port, (peers = new Set()))
+    const { size } = peers
+    return peers.add(address).size > size
   }
 }

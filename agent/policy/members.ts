@@ -35,6 +35,8 @@ export class Members {
   #namespaces: readonly Namespace[] = []
   #made = new WeakMap<Pod, { ips: readonly string[] | undefined; member: Member }>()
   #selected = new WeakMap<PodPeers, { from: readonly (readonly Member[])[]; result: readonly Member[] }>()
+  /** Members of a namespace by a label's key and value, for the labels that policies ask for. */
+  readonly #byLabel = new WeakMap<readonly Member[], Map<string, Map<string | undefined, Member[]>>>()
   #local: readonly Member[] = none
 
   constructor(nodeName: string) {
@@ -76,10 +78,24 @@ export class Members {
     const from = peers.namespaces ? this.#in(peers.namespaces) : [this.#byNamespace.get(namespace) ?? none]
     const before = this.#selected.get(peers)
     if (before && same(before.from, from)) return before.result
-    const selected = from.flatMap((members) => members.filter(({ pod }) => matchesLabels(peers.pods, pod.metadata.labels)))
+    const selected = from.flatMap((members) =>
+      this.#candidates(members, peers.pods).filter(({ pod }) => matchesLabels(peers.pods, pod.metadata.labels)),
+    )
     const result = before && same(before.result, selected) ? before.result : selected
     this.#selected.set(peers, { from, result })
     return result
+  }
+
+  /** All that a selector can match, or more. */
+  #candidates(members: readonly Member[], selector: Selector): readonly Member[] {
+    const label = selector.find(({ operator }) => operator === 'in')
+    if (!label) return members
+    let keys = this.#byLabel.get(members)
+    if (!keys) this.#byLabel.set(members, (keys = new Map()))
+    let values = keys.get(label.key)
+    if (!values) keys.set(label.key, (values = Map.groupBy(members, ({ pod }) => pod.metadata.labels?.[label.key])))
+    const [value, ...more] = label.values.map((value) => values.get(value) ?? none)
+    return more.length === 0 ? (value ?? none) : [value ?? none, ...more].flat()
   }
 
   #in(selector: Selector): (readonly Member[])[] {

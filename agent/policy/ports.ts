@@ -6,6 +6,13 @@ export type Protocol = keyof typeof protocols
 
 export const isProtocol = (text: string): text is Protocol => Object.hasOwn(protocols, text)
 
+/** As nft writes it. */
+export const wireName = (protocol: Protocol): string => wireNames[protocol]
+const wireNames = { TCP: 'tcp', UDP: 'udp', SCTP: 'sctp' } as const
+
+/** One number for a port of a protocol, never 0. */
+export const portCode = (protocol: Protocol, port: number): number => (protocols[protocol] << 16) | port
+
 /** Both ends belong to it. */
 export type PortRange = { readonly protocol: Protocol; readonly first: number; readonly last: number }
 
