@@ -10,6 +10,8 @@ export type Informers = {
   of<T extends KubeObject>(kind: Kind<T>, select?: Select): Informer<T>
   /** The informer of all objects of this kind, if someone asked for it. */
   running<T extends KubeObject>(kind: Kind<T>): Informer<T> | undefined
+  /** Ends the informers of a kind that is served no more, or about to be asked for otherwise. */
+  forget(kind: Kind): Promise<void>
   close(): Promise<void>
 }
 
@@ -31,6 +33,11 @@ export function informers({ client, log, clock = systemClock, random = Math.rand
       return made
     },
     running: <T extends KubeObject>(kind: Kind<T>) => shared.get(idOf(kind)) as unknown as Informer<T> | undefined,
+    async forget(kind: Kind) {
+      const ended = [...shared].filter(([, { kind: own }]) => own.kind === kind.kind && apiVersionOf(own) === apiVersionOf(kind))
+      for (const [id] of ended) shared.delete(id)
+      await Promise.all(ended.map(([, informer]) => informer.close()))
+    },
     async close() {
       await Promise.all([...shared.values()].map((informer) => informer.close()))
     },

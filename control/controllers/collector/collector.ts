@@ -4,6 +4,7 @@
 import type { ServedKind } from '#api/client/client.ts'
 import { sleep } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
+import { CustomResourceDefinition } from '#api/kinds/index.ts'
 import { apiVersionOf, type Kind, type KubeObject } from '#api/kinds/kind.ts'
 import { WorkQueue } from '#api/queue/queue.ts'
 import type { OwnerReference } from '#api/types/meta-v1.gen.ts'
@@ -22,18 +23,21 @@ export async function collectGarbage({ client, informers, clock, log }: Deps, si
   const graph = new Graph()
   const queue = new WorkQueue({ clock, backoff: { first: 5, longest: 30_000 } })
   const kinds = new Map<string, ServedKind>()
+  let changed = Promise.withResolvers<void>()
   /** Uids that the server said do not exist; a uid never comes back. */
   const gone = new Set<string>()
   signal.addEventListener('abort', () => queue.close(), { once: true })
 
   const heard = (kind: Kind, object: KubeObject) => {
+    if (isDefinition(kind)) changed.resolve()
     const thing = graph.set(kind, object)
     if (thing.owners.length || thing.deleting) queue.add(thing.uid)
     // Whoever waits for us may have us to look at again, and who waits for its owner too.
     if (thing.deleting) for (const { uid } of thing.owners) queue.add(uid)
     if (awaitsDependents(thing)) for (const dependent of graph.dependentsOf(thing.uid)) queue.add(dependent.uid)
   }
-  const lost = ({ metadata }: KubeObject) => {
+  const lost = (kind: Kind, { metadata }: KubeObject) => {
+    if (isDefinition(kind)) changed.resolve()
     const dependents = graph.dependentsOf(metadata.uid)
     graph.delete(metadata.uid)
     if (dependents.length) remember(metadata.uid)
@@ -50,11 +54,24 @@ export async function collectGarbage({ client, informers, clock, log }: Deps, si
       ({ group, plural, verbs }) => ['list', 'watch', 'delete'].every((verb) => verbs.includes(verb)) && !ignored.has(`${group}/${plural}`),
     )
     for (const kind of served) {
-      const id = `${apiVersionOf(kind)} ${kind.kind}`
+      const id = idOf(kind)
       if (kinds.has(id)) continue
       kinds.set(id, kind)
-      informers.of(kind).on({ add: (object) => heard(kind, object), update: (object) => heard(kind, object), delete: lost })
+      informers.of(kind).on({
+        add: (object) => heard(kind, object),
+        update: (object) => heard(kind, object),
+        delete: (object) => lost(kind, object),
+      })
     }
+    const now = new Set(served.map(idOf))
+    for (const [id, kind] of kinds) if (!now.has(id)) await drop(id, kind)
+  }
+
+  /** No longer served, or in another version now. That says nothing about its objects. */
+  async function drop(id: string, kind: ServedKind): Promise<void> {
+    kinds.delete(id)
+    for (const { metadata } of informers.of(kind).list()) if (graph.get(metadata.uid)?.kind === kind) graph.delete(metadata.uid)
+    await informers.forget(kind)
   }
 
   async function ownerState(thing: Thing, ref: OwnerReference): Promise<OwnerState> {
@@ -145,10 +162,17 @@ export async function collectGarbage({ client, informers, clock, log }: Deps, si
 
   const working = Array.from({ length: workers }, work)
   while (!signal.aborted) {
+    changed = Promise.withResolvers<void>()
     await discover().catch((error: unknown) => log.debug({ err: error }, 'cannot tell which kinds are served'))
-    await sleep(clock, rediscover, signal)
+    const rest = new AbortController()
+    await Promise.race([changed.promise, sleep(clock, rediscover, AbortSignal.any([signal, rest.signal]))])
+    rest.abort()
   }
   await Promise.all(working)
 }
+
+const idOf = (kind: Kind): string => `${apiVersionOf(kind)} ${kind.kind}`
+/** Whose changes are changes of the kinds that are served. */
+const isDefinition = ({ group, kind }: Kind): boolean => group === CustomResourceDefinition.group && kind === CustomResourceDefinition.kind
 
 const refTo = ({ name, namespace }: Thing) => ({ name, ...(namespace && { namespace }) })
