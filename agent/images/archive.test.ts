@@ -297,7 +297,7 @@ test('wrong manifests are refused with the reason', async (t) => {
     assert.deepEqual(left(), [])
   }
   await refused({ architecture: 'riscv64' }, /no match for platform in manifest: linux\/amd64 is not among linux\/riscv64/)
-  await refused({ config: { Cmd: 'text' } }, /image configuration is invalid: config.Cmd/)
+  await refused({ config: { Cmd: 'text' } }, /image configuration.config.Cmd must be a list/)
   await refused({ names: ['x.io/UPPER:1'] }, /must be lowercase/)
   await assert.rejects(load(await tar([{ path: 'index.json', content: '{' }])), { message: /index is not JSON/ })
   await assert.rejects(load(await tar([{ path: 'x' }])), { message: /neither an OCI nor a docker image archive/ })

@@ -4,23 +4,13 @@
 import type { FileHandle } from 'node:fs/promises'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path/posix'
-import { z } from 'zod'
 import { decompress } from './compression.ts'
 import { digestOf, hexOf } from './digest.ts'
 import { layerPath, parentOf } from './layer-path.ts'
 import type { LayerSource } from './layers.ts'
 import { Malformed } from './malformed.ts'
-import {
-  check,
-  choose,
-  type Descriptor,
-  maxMetadataBytes,
-  type Platform,
-  parseConfig,
-  parseIndex,
-  parseJson,
-  parseManifest,
-} from './manifest.ts'
+import { choose, type Descriptor, maxMetadataBytes, type Platform, parseConfig, parseIndex, parseJson, parseManifest } from './manifest.ts'
+import { list, object, or, text } from './shape.ts'
 import { FileSource } from './source.ts'
 import { readTar } from './tar.ts'
 
@@ -41,16 +31,7 @@ type Place = { offset: number; size: number }
 
 const mostFiles = 100_000
 
-const dockerManifest = z.array(
-  z.object({
-    Config: z.string(),
-    RepoTags: z
-      .array(z.string())
-      .nullish()
-      .transform((tags) => tags ?? []),
-    Layers: z.array(z.string()),
-  }),
-)
+const dockerManifest = list(object({ Config: text, RepoTags: or(list(text), []), Layers: list(text) }))
 
 export class Archive {
   #file: FileHandle
@@ -139,7 +120,7 @@ export class Archive {
 
   async #dockerImages(): Promise<ArchivedImage[]> {
     const images: ArchivedImage[] = []
-    const manifest = check(dockerManifest, parseJson(await this.#read('manifest.json'), 'manifest.json'), 'manifest.json')
+    const manifest = dockerManifest(parseJson(await this.#read('manifest.json'), 'manifest.json'), 'manifest.json')
     for (const { Config, RepoTags, Layers } of manifest) {
       const configuration = await this.#read(layerPath(Config))
       const { diffIds } = parseConfig(configuration, Layers.length)

@@ -4,36 +4,36 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
 import type { Log } from '#api/log.ts'
 import type { Claims } from './claims.ts'
 import { syncFolder, writeDurably } from './durable.ts'
 import { codeOf } from './malformed.ts'
+import { list, number, object, optional, type Shaped, text } from './shape.ts'
 
-const recordSchema = z.object({
+const nameRecord = object({
   /** Canonical reference, by tag or by digest. */
-  name: z.string(),
+  name: text,
   /** Digest of the image configuration. */
-  id: z.string(),
+  id: text,
   /** What the registry calls it: digest of the manifest or index that the name led to. Absent for docker archives. */
-  digest: z.string().optional(),
+  digest: optional(text),
   /** Manifest and configuration. */
-  blobs: z.array(z.string()),
+  blobs: list(text),
   /** Chain IDs, lowest first. */
-  layers: z.array(z.string()),
-  size: z.number(),
-  config: z.object({
-    entrypoint: z.array(z.string()),
-    cmd: z.array(z.string()),
-    env: z.array(z.string()),
-    workingDir: z.string(),
-    user: z.string(),
-    stopSignal: z.string().optional(),
+  layers: list(text),
+  size: number,
+  config: object({
+    entrypoint: list(text),
+    cmd: list(text),
+    env: list(text),
+    workingDir: text,
+    user: text,
+    stopSignal: optional(text),
   }),
   /** Milliseconds since the epoch. */
-  added: z.number(),
+  added: number,
 })
-export type NameRecord = z.infer<typeof recordSchema>
+export type NameRecord = Shaped<typeof nameRecord>
 
 /** Two changes within one tick of the kernel's clock look alike: a folder this young is not believed unchanged. */
 const tickMillis = 50
@@ -87,12 +87,12 @@ export class Catalog {
 
   /** A broken record is as good as none: its image is fetched again. */
   async #readFile(file: string): Promise<NameRecord | undefined> {
-    const text = await readFile(join(this.#dir, file), 'utf8').catch((error: unknown) => {
+    const content = await readFile(join(this.#dir, file), 'utf8').catch((error: unknown) => {
       if (codeOf(error) !== 'ENOENT') throw error
     })
-    if (text === undefined) return undefined
+    if (content === undefined) return undefined
     try {
-      return recordSchema.parse(JSON.parse(text))
+      return nameRecord(JSON.parse(content), file)
     } catch (error) {
       this.#log.warn({ file, error }, 'ignoring a broken image record')
       return undefined

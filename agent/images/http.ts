@@ -2,9 +2,10 @@
 // cannot be given to the global fetch without the undici package, and blobs need a timeout on silence,
 // not on their whole length.
 
-import { Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { getCACertificates } from 'node:tls'
+import { HttpAgent, httpRequest } from '../http.ts'
 
 /** PEM texts. */
 export type TlsOptions = { ca?: string; cert?: string; key?: string; insecure?: boolean }

@@ -3,7 +3,6 @@
 
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
 import type { Claims } from './claims.ts'
 import { decompress } from './compression.ts'
 import { digestOf, hexOf, verified } from './digest.ts'
@@ -11,6 +10,7 @@ import { moveDurably, syncTree } from './durable.ts'
 import { codeOf } from './malformed.ts'
 import type { MergedLayer } from './merged.ts'
 import { settle } from './settle.ts'
+import { list, number, object, type Shaped, text } from './shape.ts'
 import { Gate, Shared } from './shared.ts'
 import { StreamSource } from './source.ts'
 import { type Unpacked, type UnpackLimits, unpack } from './unpack.ts'
@@ -26,7 +26,7 @@ export type LayerSource = {
 export type Layer = { chainId: string; root: string; size: number }
 type Known = Layer & MergedLayer
 
-const layerRecord = z.object({ size: z.number(), whiteouts: z.array(z.string()), opaque: z.array(z.string()) })
+const layerRecord = object({ size: number, whiteouts: list(text), opaque: list(text) })
 
 /** Docker's default for downloads at a time. */
 const parallel = 3
@@ -94,7 +94,7 @@ export class Layers {
       const unpacked = await this.#gate.run(() => this.#unpack(sources[index]!, root, signal))
       // Asked for by this work itself: another caller that asked for them too may give up.
       const lowers = await allDone(chain.slice(0, index).map((_, below) => this.#layer(sources, chain, below, signal)))
-      const record: z.infer<typeof layerRecord> = { size: unpacked.size, ...(await settle(root, unpacked, lowers)) }
+      const record: Shaped<typeof layerRecord> = { size: unpacked.size, ...(await settle(root, unpacked, lowers)) }
       await writeFile(join(claim.dir, 'layer', 'layer.json'), JSON.stringify(record))
       await syncTree(claim.dir)
       signal.throwIfAborted()
@@ -134,11 +134,11 @@ export class Layers {
   }
 
   async #read(chainId: string): Promise<Known | undefined> {
-    const text = await readFile(join(this.folder(chainId), 'layer.json'), 'utf8').catch((error: unknown) => {
+    const content = await readFile(join(this.folder(chainId), 'layer.json'), 'utf8').catch((error: unknown) => {
       if (codeOf(error) !== 'ENOENT') throw error
     })
-    if (text === undefined) return undefined
-    const { size, whiteouts, opaque } = layerRecord.parse(JSON.parse(text))
+    if (content === undefined) return undefined
+    const { size, whiteouts, opaque } = layerRecord(JSON.parse(content), `layer ${chainId}`)
     return { chainId, root: this.root(chainId), size, whiteouts: new Set(whiteouts), opaque: new Set(opaque) }
   }
 }

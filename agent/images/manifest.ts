@@ -1,47 +1,43 @@
 // OCI and Docker (schema 2) manifests, indexes and image configurations, checked before anything is believed.
 
 import { arch } from 'node:process'
-import { z } from 'zod'
 import type { ImageConfig } from './images.ts'
 import { Malformed } from './malformed.ts'
 import { digestPattern } from './reference.ts'
+import { count, list, matching, object, optional, or, record, type Shaped, text } from './shape.ts'
 
-const digest = z.string().regex(digestPattern)
-const platformSchema = z.object({ architecture: z.string(), os: z.string(), variant: z.string().optional() })
-const descriptor = z.object({
-  mediaType: z.string().default(''),
+const digest = matching(digestPattern)
+const platform = object({ architecture: text, os: text, variant: optional(text) })
+const descriptor = object({
+  mediaType: or(text, ''),
   digest,
-  size: z.int().nonnegative(),
-  platform: platformSchema.nullish(),
-  annotations: z.record(z.string(), z.string()).nullish(),
+  size: count,
+  platform: optional(platform),
+  annotations: optional(record(text)),
 })
-export type Descriptor = z.infer<typeof descriptor>
+export type Descriptor = Shaped<typeof descriptor>
 
-const indexSchema = z.object({ manifests: z.array(descriptor).max(1000) })
-const manifestSchema = z.object({ config: descriptor, layers: z.array(descriptor).max(500) })
-const strings = z
-  .array(z.string())
-  .nullish()
-  .transform((list) => list ?? [])
-const configSchema = z.object({
-  architecture: z.string().default(''),
-  os: z.string().default(''),
-  variant: z.string().optional(),
-  rootfs: z.object({ diff_ids: z.array(digest).max(500) }),
-  config: z
-    .object({
+const index = object({ manifests: list(descriptor, 1000) })
+const manifest = object({ config: descriptor, layers: list(descriptor, 500) })
+const strings = or(list(text), [])
+const configuration = object({
+  architecture: or(text, ''),
+  os: or(text, ''),
+  rootfs: object({ diff_ids: list(digest, 500) }),
+  config: optional(
+    object({
       Entrypoint: strings,
       Cmd: strings,
       Env: strings,
-      WorkingDir: z.string().nullish(),
-      User: z.string().nullish(),
-      StopSignal: z.string().nullish(),
-    })
-    .nullish(),
+      WorkingDir: or(text, ''),
+      User: or(text, ''),
+      StopSignal: or(text, ''),
+    }),
+  ),
 })
 
-export type Manifest = z.infer<typeof manifestSchema>
-export type Index = z.infer<typeof indexSchema>
+export type Manifest = Shaped<typeof manifest>
+export type Index = Shaped<typeof index>
 
 /** Metadata larger than this is refused unread (containerd's own bound is 8 MiB for a manifest). */
 export const maxMetadataBytes = 8 << 20
@@ -59,17 +55,17 @@ export function parseManifest(content: Uint8Array): { manifest: Manifest } | { i
   if (typeof json === 'object' && json !== null && 'schemaVersion' in json && json.schemaVersion === 1) {
     throw new Malformed('manifests of Docker schema 1 are not supported: push the image again with a current tool')
   }
-  if (typeof json === 'object' && json !== null && 'manifests' in json) return { index: check(indexSchema, json, 'index') }
-  return { manifest: check(manifestSchema, json, 'manifest') }
+  if (typeof json === 'object' && json !== null && 'manifests' in json) return { index: index(json, 'index') }
+  return { manifest: manifest(json, 'manifest') }
 }
 
 export function parseIndex(content: Uint8Array): Index {
-  return check(indexSchema, parseJson(content, 'index'), 'index')
+  return index(parseJson(content, 'index'), 'index')
 }
 
 /** Throws Malformed, also when the layers are not as many as `layers`. */
 export function parseConfig(content: Uint8Array, layers: number): { diffIds: string[]; config: ImageConfig } {
-  const { rootfs, config, os, architecture } = check(configSchema, parseJson(content, 'image configuration'), 'image configuration')
+  const { rootfs, config, os, architecture } = configuration(parseJson(content, 'image configuration'), 'image configuration')
   if (rootfs.diff_ids.length !== layers) {
     throw new Malformed(`image configuration lists ${rootfs.diff_ids.length} layers, the manifest ${layers}`)
   }
@@ -122,11 +118,4 @@ export function parseJson(content: Uint8Array, what: string): unknown {
   } catch (error) {
     throw new Malformed(`${what} is not JSON`, { cause: error })
   }
-}
-
-export function check<S extends z.ZodType>(schema: S, value: unknown, what: string): z.output<S> {
-  const result = schema.safeParse(value)
-  if (result.success) return result.data
-  const issue = result.error.issues[0]
-  throw new Malformed(`${what} is invalid: ${issue?.path.join('.') || 'it'}: ${issue?.message}`, { cause: result.error })
 }

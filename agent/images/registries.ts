@@ -8,36 +8,25 @@
 //       tls: { ca_file: /etc/ssl/ca.crt, insecure_skip_verify: false }
 
 import { readFile } from 'node:fs/promises'
-import { parse } from 'yaml'
-import { z } from 'zod'
 import type { TlsOptions } from './http.ts'
 import type { Credentials } from './images.ts'
 import type { Reference } from './reference.ts'
+import { flag, list, optional, record, type Shaped, strictObject, text } from './shape.ts'
 
-const text = z.string().nullish()
-const schema = z
-  .strictObject({
-    mirrors: z
-      .record(
-        z.string(),
-        z.strictObject({ endpoint: z.array(z.string()).nullish(), rewrite: z.record(z.string(), z.string()).nullish() }).nullish(),
-      )
-      .nullish(),
-    configs: z
-      .record(
-        z.string(),
-        z
-          .strictObject({
-            auth: z.strictObject({ username: text, password: text, auth: text, identity_token: text }).nullish(),
-            tls: z.strictObject({ ca_file: text, cert_file: text, key_file: text, insecure_skip_verify: z.boolean().nullish() }).nullish(),
-          })
-          .nullish(),
-      )
-      .nullish(),
-  })
-  .nullish()
+const mirror = strictObject({ endpoint: optional(list(text)), rewrite: optional(record(text)) })
+const login = strictObject({ username: optional(text), password: optional(text), auth: optional(text), identity_token: optional(text) })
+const tlsFiles = strictObject({
+  ca_file: optional(text),
+  cert_file: optional(text),
+  key_file: optional(text),
+  insecure_skip_verify: optional(flag),
+})
+const schema = strictObject({
+  mirrors: optional(record(optional(mirror))),
+  configs: optional(record(optional(strictObject({ auth: optional(login), tls: optional(tlsFiles) })))),
+})
 
-type Config = NonNullable<z.output<typeof schema>>
+type Config = Shaped<typeof schema>
 
 export type Endpoint = {
   /** Up to and without `/v2/`. */
@@ -55,14 +44,15 @@ export interface Registries {
 
 /** Without `file`, or if it does not exist: every registry as it is. Throws with the file's name for one that is wrong. */
 export async function readRegistries(file: string | undefined): Promise<Registries> {
-  const content = file === undefined ? '' : await readFile(file, 'utf8').catch(ifAbsent)
-  let config: Config
+  const content = file === undefined ? undefined : await readFile(file, 'utf8').catch(ifAbsent)
+  if (content === undefined) return registries({})
+  // Loaded only here: most nodes have no such file, and YAML takes megabytes.
+  const { parse } = await import('yaml')
   try {
-    config = schema.parse(parse(content)) ?? {}
+    return registries(optional(schema)(parse(content), 'it') ?? {})
   } catch (error) {
     throw new Error(`${file} is not a registries configuration`, { cause: error })
   }
-  return registries(config)
 }
 
 function registries(config: Config): Registries {
@@ -103,17 +93,15 @@ function rewrite(path: string, patterns: Record<string, string>): string {
   return path
 }
 
-type Auth = NonNullable<NonNullable<NonNullable<Config['configs']>[string]>['auth']>
-function credentials(auth: Auth | null | undefined): Credentials | undefined {
+function credentials(auth: Shaped<typeof login> | undefined): Credentials | undefined {
   if (auth?.username) return { username: auth.username, password: auth.password ?? '' }
   if (!auth?.auth) return undefined
   const [username = '', ...password] = Buffer.from(auth.auth, 'base64').toString().split(':')
   return { username, password: password.join(':') }
 }
 
-type Files = NonNullable<NonNullable<NonNullable<Config['configs']>[string]>['tls']>
-async function tls(files: Files | null | undefined): Promise<TlsOptions> {
-  const read = async (file: string | null | undefined) => (file ? await readFile(file, 'utf8') : undefined)
+async function tls(files: Shaped<typeof tlsFiles> | undefined): Promise<TlsOptions> {
+  const read = async (file: string | undefined) => (file ? await readFile(file, 'utf8') : undefined)
   return {
     ca: await read(files?.ca_file),
     cert: await read(files?.cert_file),
@@ -122,7 +110,7 @@ async function tls(files: Files | null | undefined): Promise<TlsOptions> {
   }
 }
 
-function ifAbsent(error: NodeJS.ErrnoException): string {
-  if (error.code === 'ENOENT') return ''
+function ifAbsent(error: NodeJS.ErrnoException): undefined {
+  if (error.code === 'ENOENT') return undefined
   throw error
 }

@@ -3,9 +3,8 @@
 
 import { execFile } from 'node:child_process'
 import { mkdir, readFile, statfs } from 'node:fs/promises'
-import { availableParallelism, totalmem } from 'node:os'
-import { promisify } from 'node:util'
-import systeminformation from 'systeminformation'
+import { availableParallelism, release, totalmem } from 'node:os'
+import { parseEnv, promisify } from 'node:util'
 import type { NodeSystemInfo } from '#api/types/core-v1.gen.ts'
 
 export type Facts = {
@@ -22,20 +21,21 @@ const architectures: Record<string, string> = { x64: 'amd64', arm64: 'arm64', ar
 
 export async function collectFacts({ dataDir, runtime }: { dataDir: string; runtime: string }): Promise<Facts> {
   await mkdir(dataDir, { recursive: true })
-  const [os, ids, bootID, disk, runtimeVersion] = await Promise.all([
-    systeminformation.osInfo(),
-    systeminformation.uuid(),
-    readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
+  const [os, machineID, systemUUID, bootID, disk, runtimeVersion] = await Promise.all([
+    firstOf(osReleases),
+    firstOf(machineIDs),
+    firstOf([...systemUUIDs, ...machineIDs]),
+    firstOf(['/proc/sys/kernel/random/boot_id']),
     statfs(dataDir),
     versionOf(runtime),
   ])
   return {
     info: {
-      machineID: ids.os,
-      systemUUID: ids.hardware || ids.os,
-      bootID: bootID.trim(),
-      kernelVersion: os.kernel,
-      osImage: [os.distro, os.release, os.codename && `(${os.codename})`].filter(Boolean).join(' '),
+      machineID,
+      systemUUID,
+      bootID,
+      kernelVersion: release(),
+      osImage: parseEnv(os)['PRETTY_NAME'] ?? 'Linux',
       containerRuntimeVersion: runtimeVersion,
       kubeletVersion: VERSION,
       kubeProxyVersion: VERSION,
@@ -46,6 +46,26 @@ export async function collectFacts({ dataDir, runtime }: { dataDir: string; runt
     memoryBytes: totalmem(),
     diskBytes: disk.blocks * disk.bsize,
   }
+}
+
+// Where cadvisor looks, and a Raspberry Pi's own number besides.
+const osReleases = ['/etc/os-release', '/usr/lib/os-release']
+const machineIDs = ['/etc/machine-id', '/var/lib/dbus/machine-id']
+const systemUUIDs = [
+  '/sys/class/dmi/id/product_uuid',
+  '/proc/device-tree/system-id',
+  '/proc/device-tree/vm,uuid',
+  '/proc/device-tree/serial-number',
+]
+
+/** What the first of the files says that there are; texts of the device tree end in a zero byte. */
+async function firstOf(files: readonly string[]): Promise<string> {
+  for (const file of files) {
+    const text = await readFile(file, 'utf8').catch(() => '')
+    const said = text.replaceAll('\0', '').trim()
+    if (said) return said
+  }
+  return ''
 }
 
 /** `runc://1.1.5`, from the first line that runc and crun print: `runc version 1.1.5`. */

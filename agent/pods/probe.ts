@@ -1,12 +1,12 @@
 // One check of a container, as probes and lifecycle hooks ask for it: a command in it, a GET, a
 // connection, a gRPC health question. Never throws: what goes wrong is an answer.
 
-import { request as requestHttp } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { request as requestHttps } from 'node:https'
 import { connect } from 'node:net'
 import { Writable } from 'node:stream'
 import type { Container, HTTPGetAction, LifecycleHandler, Probe } from '#api/types/core-v1.gen.ts'
+import { httpRequest } from '../http.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 
 export type Check = { ok: boolean; output: string }
@@ -86,7 +86,7 @@ function answer(
 ): Promise<{ status: number; location: string | undefined; body: string }> {
   return new Promise((resolve, reject) => {
     const options = { headers, signal, agent: false, rejectUnauthorized: false }
-    const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, options, (response) => {
+    const request = (url.protocol === 'https:' ? requestHttps : httpRequest)(url, options, (response) => {
       const chunks: Buffer[] = []
       let size = 0
       const done = () => {

@@ -4,7 +4,6 @@
 
 import type { IncomingMessage } from 'node:http'
 import { type Duplex, finished } from 'node:stream'
-import { createWebSocketStream } from 'ws'
 import { StatusError } from '../errors.ts'
 import { Channels } from './channel/channels.ts'
 import { channelProtocols, plainChannels } from './channel/protocol.ts'
@@ -33,6 +32,7 @@ export async function servePortForward(
   const names = channelProtocols.map((protocol) => protocol.name)
   const protocol = chooseProtocol(req, 'websocket', [tunnel, ...names])
   if (protocol === tunnel) {
+    const { createWebSocketStream } = await import('ws')
     return overSpdy(createWebSocketStream(await acceptWebSocket(req, socket, head, tunnel)), dial)
   }
   const ports = portsOf(query)

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { type WebSocket, WebSocketServer } from 'ws'
+import type { WebSocket } from 'ws'
 import { StatusError } from '../errors.ts'
 
 const longestMessage = 32 << 20
@@ -28,9 +28,11 @@ export function chooseProtocol(req: IncomingMessage, kind: 'websocket' | 'spdy',
 
 /**
  * Answers with 101 and the subprotocol. The name is written by hand, since `ws` refuses those with a slash,
- * such as `SPDY/3.1+portforward.k8s.io`.
+ * such as `SPDY/3.1+portforward.k8s.io`. `ws` is loaded by the first client: most nodes have none for days.
  */
-export function acceptWebSocket(req: IncomingMessage, socket: Duplex, head: Buffer, protocol: string): Promise<WebSocket> {
+export async function acceptWebSocket(req: IncomingMessage, socket: Duplex, head: Buffer, protocol: string): Promise<WebSocket> {
+  const { WebSocketServer } = await import('ws')
+  if (socket.destroyed) throw new StatusError('BadRequest', 'the client has gone')
   const server = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: longestMessage, clientTracking: false })
   delete req.headers['sec-websocket-protocol']
   if (protocol) server.on('headers', (lines) => lines.push(`Sec-WebSocket-Protocol: ${protocol}`))

@@ -2,7 +2,6 @@
 
 import { promisify } from 'node:util'
 import { constants, gzip } from 'node:zlib'
-import { stringify } from 'yaml'
 import { watchLine } from '../change.ts'
 import type { Sent } from '../feed.ts'
 import type { Item } from '../item.ts'
@@ -58,7 +57,10 @@ export async function answerList(resource: Resource, listed: Listed, look: Look)
 
 /** Any object that is not stored. */
 export async function answerJson(value: unknown, look: Pick<Look, 'view' | 'acceptEncoding' | 'warnings'>, code = 200): Promise<Response> {
-  if (look.view.format === 'yaml') return await answerBytes(Buffer.from(stringify(value)), look, code, 'application/yaml')
+  if (look.view.format === 'yaml') {
+    const { stringify } = await import('yaml')
+    return await answerBytes(Buffer.from(stringify(value)), look, code, 'application/yaml')
+  }
   return await answerBytes(Buffer.from(`${JSON.stringify(value)}\n`), look, code)
 }
 

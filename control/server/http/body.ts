@@ -1,6 +1,5 @@
 // Reading request bodies: bounded, and in every encoding that clients send.
 
-import { LineCounter, parseDocument } from 'yaml'
 import { StatusError } from '#api/errors.ts'
 import { isObject } from '#api/schema/decode.ts'
 import { parseJson } from '#api/schema/json.ts'
@@ -33,7 +32,7 @@ export async function readBody(request: Request, options: { duplicates?: boolean
   const bytes = await readBytes(request)
   if (bytes.length === 0) return { value: undefined, duplicates: [] }
   if (type === 'application/vnd.kubernetes.protobuf') return { value: decodeProtobuf(bytes), duplicates: [] }
-  return type === 'application/yaml' ? parseYaml(bytes) : parseJson(bytes, options)
+  return type === 'application/yaml' ? await parseYaml(bytes) : parseJson(bytes, options)
 }
 
 /** `application/json` where nothing is said. */
@@ -70,7 +69,9 @@ export async function readBytes(request: Request): Promise<Uint8Array> {
 
 const tooLarge = () => new StatusError('RequestEntityTooLarge', `Request entity too large: limit is ${mostBytes}`)
 
-export function parseYaml(bytes: Uint8Array): Body {
+/** Loads the parser with the first body that is YAML: kubectl sends JSON. */
+export async function parseYaml(bytes: Uint8Array): Promise<Body> {
+  const { LineCounter, parseDocument } = await import('yaml')
   const lines = new LineCounter()
   try {
     const document = parseDocument(new TextDecoder().decode(bytes), { lineCounter: lines, prettyErrors: false, logLevel: 'silent' })

@@ -223,7 +223,7 @@ export async function readPatch(request: Request): Promise<{ type: 'json' | 'mer
   const bytes = await readBytes(request)
   // YAML holds JSON as well.
   const text = new TextDecoder().decode(bytes).trimStart()
-  if (type === 'apply' && !text.startsWith('{')) return { type, body: parseYaml(bytes).value }
+  if (type === 'apply' && !text.startsWith('{')) return { type, body: (await parseYaml(bytes)).value }
   return { type, body: parseJsonPatch(text) }
 }
 

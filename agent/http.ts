@@ -1,0 +1,7 @@
+// node:http, for requests without TLS. An `import` of it reads every name that it exports, one of which
+// is `WebSocket`: that loads Node's whole fetch, three megabytes that no agent needs.
+
+const http = process.getBuiltinModule('node:http')
+
+export const HttpAgent = http.Agent
+export const httpRequest = http.request
