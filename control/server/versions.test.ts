@@ -77,7 +77,7 @@ describe('an object in two versions', () => {
     const from = (await get(v2)).metadata.resourceVersion
     const watched = eventsOf(await server.open(`${v1}?watch=1&resourceVersion=${from}`, { signal: stop.signal }))
     await server.ask('POST', v2, { metadata: { name: 'e' }, spec: { scaleTargetRef, maxReplicas: 3 } })
-    const seen = async () => (await watched.next()).value as Json
+    const seen = async () => (await watched.next()).value
     const added = await seen()
     assert.deepEqual(
       [added.type, added.object.apiVersion, added.object.spec.targetCPUUtilizationPercentage],

@@ -25,7 +25,7 @@ export async function* endpointChangeBench(): AsyncGenerator<Figure> {
   try {
     await client.create(Service, { metadata: { name: 'bench', namespace }, spec: { ports: [{ port: 80 }] } })
     const { spec } = await client.get(Service, { name: 'bench', namespace })
-    await client.create(EndpointSlice, sliceTo('bench', address, portOf(servers[0])))
+    await client.create(EndpointSlice, sliceTo('bench', address, portOf(servers[0]!)))
     let made = 0
     for (const count of [10, 10_000]) {
       await fill(client, made, count)
@@ -50,7 +50,7 @@ async function measure(client: HttpsClient, clusterIP: string, servers: Server[]
     await sleep(pauseMs) // a change, not a burst of them
     const started = performance.now()
     await client.patch(EndpointSlice, { name: 'bench', namespace }, 'merge', {
-      ports: [{ name: '', protocol: 'TCP', port: portOf(server) }],
+      ports: [{ name: '', protocol: 'TCP', port: portOf(server!) }],
     })
     await reached(clusterIP, name)
     changes.push(performance.now() - started)
@@ -126,4 +126,4 @@ async function listen(address: string, name: string): Promise<Server> {
   return server
 }
 
-const portOf = (server: Server | undefined): number => (server?.address() as AddressInfo).port
+const portOf = (server: Server): number => (server.address() as AddressInfo).port
