@@ -26,7 +26,7 @@ export function serviceAddresses({ cidr, random }: { cidr: string; random: () =>
 
   const numbersOf = (service: Service) => ({
     addresses: (service.spec.clusterIPs ?? []).filter((ip) => isIPv4(ip) && range.has(ip)).map((ip) => range.numberOf(ip)),
-    ports: (service.spec.ports ?? []).flatMap((p) => (p.nodePort ? [p.nodePort] : [])),
+    ports: [...(service.spec.ports ?? []).map(({ nodePort }) => nodePort), service.spec.healthCheckNodePort].flatMap((port) => port || []),
   })
 
   /** `number`, or any; undefined where it is not to be had. Given back if the write fails. */
@@ -96,6 +96,19 @@ export function serviceAddresses({ cidr, random }: { cidr: string; random: () =>
     }
   }
 
+  /** Where load balancers ask a node whether it has endpoints: only where that matters. */
+  function allotHealthPort({ spec }: Service, owner: string, review: Review, faults: Faults): void {
+    if (spec.type !== 'LoadBalancer' || spec.externalTrafficPolicy !== 'Local') {
+      delete spec.healthCheckNodePort
+      return
+    }
+    const before = (review.previous as Service | undefined)?.spec
+    spec.healthCheckNodePort ||= before?.healthCheckNodePort
+    const got = reserve(ports, spec.healthCheckNodePort || undefined, owner, review)
+    if (got !== undefined) spec.healthCheckNodePort = got
+    else faults.invalid('spec.healthCheckNodePort', spec.healthCheckNodePort ?? 0, 'provided port is already allocated')
+  }
+
   return {
     admission: {
       name: 'ServiceAddresses',
@@ -107,6 +120,7 @@ export function serviceAddresses({ cidr, random }: { cidr: string; random: () =>
         const faults = new Faults()
         allotAddress(service, owner, review, faults)
         allotPorts(service, owner, review, faults)
+        allotHealthPort(service, owner, review, faults)
         if (faults.list.length > 0) throw invalid('', 'Service', review.name, faults.list)
       },
     },

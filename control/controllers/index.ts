@@ -16,6 +16,7 @@ import type { Deps } from './deps.ts'
 import { disruptionBudgets } from './disruption/disruption.ts'
 import { endpointSlices, endpoints } from './endpoints/endpoints.ts'
 import { eventExpiry } from './events.ts'
+import { loadBalancers } from './load-balancer.ts'
 import { namespaces } from './namespace.ts'
 import { rootCertificates, serviceAccounts } from './namespace-defaults.ts'
 import { nodeCidrs } from './node/cidr.ts'
@@ -61,6 +62,7 @@ export async function startControllers({ ca, clusterCIDR, ...given }: Controller
     replicaSets(deps),
     endpointSlices(deps),
     endpoints(deps),
+    loadBalancers(deps),
     namespaces(deps),
     serviceAccounts(deps),
     rootCertificates(deps, ca),

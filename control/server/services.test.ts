@@ -29,6 +29,22 @@ describe('service addresses', () => {
     await server.ask('DELETE', services)
   })
 
+  it('and a health check port where load balancers have to ask', async () => {
+    const balanced = { type: 'LoadBalancer', externalTrafficPolicy: 'Local' }
+    const { body } = await make('checked', balanced)
+    const port = body.spec.healthCheckNodePort
+    assert.ok(port >= 30_000 && port <= 32_767 && port !== body.spec.ports[0].nodePort)
+    assert.equal((await make('same', { ...balanced, healthCheckNodePort: port })).code, 422)
+    assert.equal((await make('same-2', { type: 'NodePort', ports: [{ port: 80, nodePort: port }] })).code, 422)
+    const replaced = await server.ask('PUT', `${services}/checked`, { ...service('checked', balanced), metadata: { name: 'checked' } })
+    assert.equal(replaced.body.spec.healthCheckNodePort, port)
+    const patch = { spec: { externalTrafficPolicy: 'Cluster' } }
+    const without = await server.ask('PATCH', `${services}/checked`, patch, merge)
+    assert.equal(without.body.spec.healthCheckNodePort, undefined)
+    assert.equal((await make('same', { type: 'NodePort', ports: [{ port: 80, nodePort: port }] })).code, 201)
+    await server.ask('DELETE', services)
+  })
+
   it('are given when asked for, once', async () => {
     const first = await make('asked', { clusterIP: '10.43.7.7' })
     assert.deepEqual([first.body.spec.clusterIP, first.body.spec.clusterIPs], ['10.43.7.7', ['10.43.7.7']])

@@ -1,7 +1,7 @@
 // A pod as an endpoint of a service: where it answers, and whether traffic may go there.
 
 import type { Node, Pod, Service, ServicePort } from '#api/types/core-v1.gen.ts'
-import type { Endpoint, EndpointPort } from '#api/types/discovery-v1.gen.ts'
+import type { Endpoint, EndpointHints, EndpointPort } from '#api/types/discovery-v1.gen.ts'
 import { isReady, isTerminal } from '../pods.ts'
 
 export type Family = 'IPv4' | 'IPv6'
@@ -66,12 +66,24 @@ export function endpointOf(service: Service, pod: Pod, address: string, node: No
   const { name, namespace, uid } = pod.metadata
   const hostname = hostnameOf(service, pod)
   const zone = node?.metadata.labels?.['topology.kubernetes.io/zone']
+  const conditions = conditionsOf(service, pod)
+  const hints = conditions.ready && hintsOf(service, pod, zone)
   return {
     addresses: [address],
-    conditions: conditionsOf(service, pod),
+    conditions,
     ...(hostname && { hostname }),
     targetRef: { kind: 'Pod', ...(namespace && { namespace }), name, uid },
     ...(pod.spec.nodeName && { nodeName: pod.spec.nodeName }),
     ...(zone && { zone }),
+    ...(hints && { hints }),
   }
+}
+
+/** For whom an endpoint is meant, where the service prefers those nearby. */
+function hintsOf({ spec }: Service, pod: Pod, zone: string | undefined): EndpointHints | undefined {
+  const distribution = spec.trafficDistribution
+  const forZones = zone && distribution ? { forZones: [{ name: zone }] } : undefined
+  if (distribution === 'PreferClose' || distribution === 'PreferSameZone') return forZones
+  if (distribution === 'PreferSameNode' && pod.spec.nodeName) return { forNodes: [{ name: pod.spec.nodeName }], ...forZones }
+  return undefined
 }

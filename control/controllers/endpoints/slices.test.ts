@@ -57,6 +57,15 @@ test('an endpoint tells where it is and whether it takes traffic', () => {
   ])
 })
 
+test('an endpoint tells for whom it is meant, if the service prefers those nearby', () => {
+  const hints = (trafficDistribution: string, of = pod(1)) => apply(service({ trafficDistribution }), [of]).slices[0]?.endpoints[0]?.hints
+  const forZones = [{ name: 'z1' }]
+  assert.deepEqual(hints('PreferClose'), { forZones })
+  assert.deepEqual(hints('PreferSameZone'), { forZones })
+  assert.deepEqual(hints('PreferSameNode'), { forNodes: [{ name: 'node-1' }], forZones })
+  assert.equal(hints('PreferClose', pod(1, { ready: false })), undefined)
+})
+
 test('conditions of all kinds of pods, in slices and in endpoints', () => {
   const pods = [
     pod(1),
