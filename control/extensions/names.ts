@@ -8,7 +8,7 @@ type Names = CustomResourceDefinitionNames
 
 export type Accepted = {
   names: Names
-  /** Of the first name that was refused. */
+  /** Of the last name that was refused. */
   conflict?: { reason: string; message: string }
 }
 
@@ -30,7 +30,7 @@ export function acceptNames({ spec, status }: CustomResourceDefinition, others: 
   if (free(kinds, 'KindConflict', wanted.kind)) names.kind = wanted.kind
   if (free(kinds, 'ListKindConflict', wanted.listKind)) set(names, 'listKind', wanted.listKind)
   set(names, 'categories', wanted.categories)
-  const [conflict] = conflicts
+  const conflict = conflicts.at(-1)
   return { names: same(names, status.acceptedNames) ? status.acceptedNames : names, ...(conflict && { conflict }) }
 }
 
