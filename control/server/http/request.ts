@@ -90,7 +90,8 @@ const selectedName = (selector: string | null): string | undefined =>
     .find((term) => /^metadata\.name==?[^=]/.test(term))
     ?.replace(/^metadata\.name==?/, '')
 
-export const isTrue = (value: string | null): boolean => value === 'true' || value === '1'
+/** As Kubernetes reads a parameter: whatever is there and does not say no (`?watch`, `watch=True`). */
+export const isTrue = (value: string | null): boolean => value !== null && !['false', '0'].includes(value.toLowerCase())
 
 function decode(part: string): string {
   let text: string
