@@ -4,18 +4,15 @@
 // counted from the later of the clock and the day this was written: a wrong clock at the first start
 // must not make certificates that are dead once the clock is right.
 
-import { randomBytes, webcrypto, X509Certificate } from 'node:crypto'
+import { createPrivateKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeAuthority, makeCertificate, type Subject } from '#api/x509/certificate.ts'
+import { keyPem, makeKey } from '#api/x509/key.ts'
+import { keyOfRequest } from '#api/x509/request.ts'
 import { writeWhole } from './files.ts'
 
-export type Profile = {
-  commonName: string
-  organizations?: string[]
-  usage: 'client' | 'server'
-  /** DNS names and IP addresses of a server. */
-  hosts?: string[]
-}
+export type Profile = Subject
 
 export type KeyPair = { cert: string; key: string }
 
@@ -28,7 +25,6 @@ export interface Authority {
   sign(request: string, profile: Profile): Promise<string>
 }
 
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const longAgo = new Date(Date.UTC(2000, 0, 1))
 const written = Date.UTC(2026, 10, 1)
 const day = 86_400_000
@@ -49,78 +45,41 @@ export async function openAuthority({ dir, now }: { dir: string; now: () => numb
     await writeWhole(keyFile, key, 0o600)
     await writeWhole(certFile, cert, 0o644)
   }
-  return authority(cert, key, () => end(leafDays))
+  return authority(cert, createPrivateKey(key), () => end(leafDays))
 }
 
-function authority(cert: string, key: string, end: () => Date): Authority {
-  const certify = async (publicKey: webcrypto.CryptoKey, profile: Profile) => {
-    const x509 = await library()
-    const issuer = new x509.X509Certificate(cert)
-    const signingKey = await importKey(key)
-    const made = await x509.X509CertificateGenerator.create({
-      serialNumber: serial(),
-      subject: new x509.Name([{ CN: [profile.commonName] }, ...(profile.organizations ?? []).map((o) => ({ O: [o] }))]),
-      issuer: issuer.subject,
-      notBefore: longAgo,
-      notAfter: end(),
-      signingAlgorithm: algorithm,
-      publicKey,
-      signingKey,
-      extensions: [
-        new x509.BasicConstraintsExtension(false, undefined, true),
-        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage[profile.usage === 'client' ? 'clientAuth' : 'serverAuth']]),
-        await x509.AuthorityKeyIdentifierExtension.create(issuer),
-        ...(profile.hosts?.length ? [new x509.SubjectAlternativeNameExtension(profile.hosts.map(generalName))] : []),
-      ],
-    })
-    return `${made.toString('pem')}\n`
-  }
+function authority(cert: string, key: KeyObject, end: () => Date): Authority {
+  const certify = (publicKey: KeyObject, profile: Profile) =>
+    makeCertificate(profile, publicKey, { notBefore: longAgo, notAfter: end() }, { issuer: cert, key })
   return {
     cert,
     async issue(profile) {
-      const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
-      return { cert: await certify(keys.publicKey, profile), key: await exportKey(keys.privateKey) }
+      const keys = await makeKey()
+      return { cert: certify(keys.publicKey, profile), key: keyPem(keys.privateKey) }
     },
     async sign(request, profile) {
-      const x509 = await library()
-      let publicKey: webcrypto.CryptoKey
+      let publicKey: KeyObject
       try {
-        const parsed = new x509.Pkcs10CertificateRequest(request)
-        if (!(await parsed.verify())) throw new SyntaxError('its signature does not match its key')
-        publicKey = await parsed.publicKey.export()
+        publicKey = keyOfRequest(request)
       } catch (cause) {
         throw new SyntaxError(`the certificate request of ${profile.commonName} is not a valid PKCS#10 request`, { cause })
       }
-      return await certify(publicKey, profile)
+      return certify(publicKey, profile)
     },
   }
 }
 
 async function create(end: Date): Promise<[cert: string, key: string]> {
-  const x509 = await library()
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
-  const made = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: serial(),
-    name: `CN=coracle-ca-${randomBytes(4).toString('hex')}`,
-    notBefore: longAgo,
-    notAfter: end,
-    signingAlgorithm: algorithm,
-    keys,
-    extensions: [
-      new x509.BasicConstraintsExtension(true, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.cRLSign, true),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
-  })
-  return [`${made.toString('pem')}\n`, await exportKey(keys.privateKey)]
+  const keys = await makeKey()
+  const name = `coracle-ca-${randomBytes(4).toString('hex')}`
+  return [makeAuthority(name, keys, { notBefore: longAgo, notAfter: end }), keyPem(keys.privateKey)]
 }
 
 /** Whether `cert` (PEM) comes from this authority, names all `hosts`, and lasts `days` more. */
 export function stillGood(
   cert: string,
   authorityCert: string,
-  { hosts, now, days = 30 }: { hosts: string[]; now: number; days?: number },
+  { hosts, now, days = 30 }: { hosts: readonly string[]; now: number; days?: number },
 ): boolean {
   const leaf = new X509Certificate(cert)
   return (
@@ -129,22 +88,3 @@ export function stillGood(
     hosts.every((host) => leaf.checkHost(host) ?? leaf.checkIP(host))
   )
 }
-
-// Loaded when a certificate is made, which is rare: it is several megabytes of ASN.1.
-async function library() {
-  await import('reflect-metadata')
-  const x509 = await import('@peculiar/x509')
-  x509.cryptoProvider.set(globalThis.crypto)
-  return x509
-}
-
-const serial = () => `4${randomBytes(15).toString('hex')}`
-const generalName = (host: string) => ({ type: /^[\d.]+$|:/.test(host) ? 'ip' : 'dns', value: host }) as const
-
-async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
-  const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', key))
-  return `-----BEGIN PRIVATE KEY-----\n${der.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END PRIVATE KEY-----\n`
-}
-
-const importKey = (pem: string) =>
-  webcrypto.subtle.importKey('pkcs8', Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64'), algorithm, false, ['sign'])
