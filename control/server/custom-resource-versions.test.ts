@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -79,10 +80,14 @@ describe('versions of custom resources', () => {
   it('outlive a change of the one that is kept', async () => {
     await establish(server, definition('crates', { versions: [version('v1', true, { a: text })] }))
     await server.ask('POST', at('v1', 'crates'), { metadata: { name: 'old' }, spec: { a: 'x' } })
+    const watch = await server.open(`${at('v1', 'crates')}?watch=true&resourceVersion=0`)
     const moved = definition('crates', {
       versions: [version('v1', false, { a: text }), version('v2', true, { a: text, b: { type: 'string', default: 'new' } })],
     })
     await establish(server, moved)
+    const types: string[] = []
+    for await (const { type } of eventsOf(watch)) types.push(type)
+    assert.deepEqual(types, ['ADDED'], 'a watch ends: its reader comes back to see what is new')
     const { body } = await server.ask('GET', `${at('v2', 'crates')}/old`)
     assert.deepEqual([body.apiVersion, body.spec], ['example.com/v2', { a: 'x', b: 'new' }])
     assert.deepEqual((await server.ask('GET', `${at('v1', 'crates')}/old`)).body.spec, { a: 'x' })
@@ -193,13 +198,15 @@ describe('conversion by webhook', () => {
     server = await trial()
     dir = await mkdtemp(join(tmpdir(), 'coracle-webhook-'))
     pki = await openPki({ dir, hosts: ['127.0.0.1', 'convert.test.svc'], now: Date.now })
-    webhook = createServer({ cert: pki.serving.cert, key: pki.serving.key }, async (request, response) => {
+    const serve = async (request: IncomingMessage, response: ServerResponse) => {
       const chunks: Buffer[] = []
       for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
       const review: Json = JSON.parse(Buffer.concat(chunks).toString())
       asked.push(review)
       response.end(JSON.stringify({ kind: 'ConversionReview', apiVersion: review.apiVersion, response: answer(review) }))
-    }).listen(0, '127.0.0.1')
+    }
+    const { cert, key } = pki.serving
+    webhook = createServer({ cert, key }, (request, response) => void serve(request, response)).listen(0, '127.0.0.1')
     await once(webhook, 'listening')
     port = (webhook.address() as AddressInfo).port
     answer = converted

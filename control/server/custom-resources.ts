@@ -2,6 +2,7 @@
 // as long as their definition is there.
 
 import { isStatus } from '#api/errors.ts'
+import { same } from '#api/kinds/faults.ts'
 import { apiVersionOf, type KubeObject } from '#api/kinds/kind.ts'
 import { allVerbs, type KindSpec, resourceName } from '#api/kinds/spec.ts'
 import type { CustomResourceDefinition } from '#api/types/apiextensions-v1.gen.ts'
@@ -19,8 +20,8 @@ import type { WatchCache } from './watch-cache.ts'
 export type CustomResourceDeps = { core: Core; cache: WatchCache; resources: Resources; user: User; callWebhook: CallWebhook; rules: Rules }
 
 export function customResources({ core, cache, resources, user, callWebhook, rules }: CustomResourceDeps): Offers {
-  /** The version that is kept, by the definition's name. */
-  const stored = new Map<string, Resource>()
+  /** By the definition's name; `storage` is the version that is kept. */
+  const served = new Map<string, { definition: CustomResourceDefinition; storage: Resource }>()
   return {
     async set(definition) {
       const { name } = definition.metadata
@@ -30,20 +31,23 @@ export function customResources({ core, cache, resources, user, callWebhook, rul
       const convert = converterOf(definition, callWebhook)
       const storage = keptResource(kept, convert)
       await cache.add(storage)
-      stored.set(name, storage)
+      const before = served.get(name)
+      served.set(name, { definition, storage })
       resources.set(
         name,
-        kinds.filter(({ served }) => served).map((kind) => (kind === kept ? storage : versionOf(kind, storage, convert))),
+        kinds.filter((kind) => kind.served).map((kind) => (kind === kept ? storage : versionOf(kind, storage, convert))),
       )
+      // Who watches sees objects in the old way: they come back for the new one.
+      if (before && !same(before.definition.spec, definition.spec)) cache.endWatches(storage)
     },
     remove(name) {
-      const storage = stored.get(name)
+      const storage = served.get(name)?.storage
       resources.set(name, [])
-      stored.delete(name)
+      served.delete(name)
       if (storage) cache.remove(storage)
     },
     async empty(definition: CustomResourceDefinition): Promise<Cleanup> {
-      const resource = stored.get(definition.metadata.name)
+      const resource = served.get(definition.metadata.name)?.storage
       if (!resource) return { left: 0 }
       // As they are kept: nobody looks at them, and a webhook that converts them may be gone already.
       const { view: _, ...raw } = resource

@@ -62,10 +62,14 @@ export class WatchCache {
     }
   }
 
-  /** Ends its watches. */
-  remove({ prefix }: Resource): void {
+  /** Cleanly: who watches comes back. */
+  endWatches({ prefix }: Resource): void {
     this.#collections.get(prefix)?.collection.close()
-    this.#collections.delete(prefix)
+  }
+
+  remove(resource: Resource): void {
+    this.endWatches(resource)
+    this.#collections.delete(resource.prefix)
   }
 
   async start(resources: readonly Resource[]): Promise<void> {

@@ -64,11 +64,12 @@ export function serverMetrics({ cache, resources }: { cache: WatchCache; resourc
     labelNames: ['resource'],
     registers: [registry],
   })
-  const known = new Set(resources.all().map((r) => r.kind.plural))
+  let known = { revision: resources.revision, plurals: pluralsOf(resources) }
   return {
     observe({ verb, resource, code, seconds }) {
       // What clients make up must not become a series of its own.
-      const label = known.has(resource.split('/')[0] ?? '') ? resource.slice(0, 64) : ''
+      if (known.revision !== resources.revision) known = { revision: resources.revision, plurals: pluralsOf(resources) }
+      const label = known.plurals.has(resource.split('/')[0] ?? '') ? resource.slice(0, 64) : ''
       requests.inc({ verb, resource: label, code: String(code) })
       if (verb !== 'watch') durations.observe({ verb, resource: label }, seconds)
     },
@@ -81,3 +82,5 @@ export function serverMetrics({ cache, resources }: { cache: WatchCache; resourc
     },
   }
 }
+
+const pluralsOf = (resources: Resources): ReadonlySet<string> => new Set(resources.all().map(({ kind }) => kind.plural))
