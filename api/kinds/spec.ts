@@ -31,7 +31,8 @@ export type Subresource = {
 
 /** Where `spec.replicas`, `status.replicas` and the selector are, for the scale subresource. */
 export type Scale<T extends KubeObject = KubeObject> = {
-  replicas(object: T): number
+  /** Undefined: the object does not say. */
+  replicas(object: T): number | undefined
   setReplicas(object: T, replicas: number): void
   statusReplicas(object: T): number
   /** In text form, as `status.selector` of autoscaling/v1 Scale. */

@@ -26,7 +26,7 @@ type Thread = { worker: Worker; ready: Promise<unknown>; known: Set<number> }
 const deadlineMs = 1000
 const idleMs = 30_000
 /** Bounds what an expression can make of a value. */
-const resourceLimits = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 16, stackSizeMb: 4 }
+const resourceLimits = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 8, stackSizeMb: 4 }
 
 export class Evaluator {
   readonly #clock: Clock

@@ -1,6 +1,5 @@
 // The scale subresource of custom resources: replicas and selector are where the definition says.
 
-import { StatusError } from '#api/errors.ts'
 import { none } from '#api/kinds/columns.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import type { Scale } from '#api/kinds/spec.ts'
@@ -11,11 +10,7 @@ export function scaleOf({ specReplicasPath, statusReplicasPath, labelSelectorPat
   return {
     replicas(object) {
       const value = valueAt(object, specReplicasPath)
-      if (typeof value === 'number') return value
-      throw new StatusError(
-        'InternalError',
-        `Internal error occurred: the spec replicas field ${JSON.stringify(specReplicasPath)} does not exist`,
-      )
+      return typeof value === 'number' ? value : undefined
     },
     setReplicas(object, replicas) {
       setAt(object, specReplicasPath, replicas)

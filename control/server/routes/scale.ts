@@ -27,6 +27,9 @@ export const scaleRoute =
     const look = { view: viewOf(request.headers.get('accept') ?? undefined), acceptEncoding: undefined, warnings: [] }
     if (info.verb === 'get') {
       const item = await core.get(target, url.searchParams.get('resourceVersion') ?? undefined)
+      if (scale.replicas(item.object) === undefined) {
+        throw new StatusError('NotFound', `${resource.name} ${JSON.stringify(target.name)} does not say how many replicas it wants`)
+      }
       return await answerJson(scaleOf(item.object, scale), look)
     }
     const options = writeOptionsOf(exchange)
@@ -75,7 +78,7 @@ function scaleOf(object: KubeObject, scale: ScaleSpec): Scale {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
-    spec: { replicas: scale.replicas(object) },
+    spec: { replicas: scale.replicas(object) ?? 0 },
     status: { replicas: scale.statusReplicas(object), ...(selector !== '<none>' && { selector }) },
   }
 }
