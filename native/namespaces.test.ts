@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs'
 import { createServer, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { connectInNetns } from './connect.ts'
 import { namespaces, readSysctl, writeSysctl } from './namespaces.ts'
@@ -106,7 +107,14 @@ test('a worker that ends with sockets open and work under way leaves no descript
     parentPort.postMessage('waiting')
     for (let i = 0; i < 20; i++) openNetlink('route')
     await new Promise(() => {})`
-  const sockets = () => execFileSync('ls', ['-l', `/proc/${process.pid}/fd`], { encoding: 'utf8' }).split('socket:').length
+  const isSocket = (fd: string) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:')
+    } catch {
+      return false // closed since it was listed
+    }
+  }
+  const sockets = () => readdirSync('/proc/self/fd').filter(isSocket).length
   const before = sockets()
   for (let round = 0; round < 3; round++) {
     const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`))
