@@ -2,8 +2,9 @@
 // endpoints of a service with traffic policy Local, and sends nothing to those that have none.
 
 import { once } from 'node:events'
-import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import type { Log } from '#api/log.ts'
+import { createHttpServer } from '../http.ts'
 import type { HealthCheck } from './frontends.ts'
 
 export type HealthChecks = {
@@ -32,7 +33,7 @@ export const openHealthChecks = ({ log }: { log: Log }): HealthChecks => {
   }
 
   const listen = async (port: number, answer: Answer): Promise<void> => {
-    const listener: Listener = { answer, server: createServer((_, response) => respond(response, listener.answer)) }
+    const listener: Listener = { answer, server: createHttpServer((_, response) => respond(response, listener.answer)) }
     listener.server.keepAliveTimeout = IDLE_MS
     try {
       listener.server.listen(port)
