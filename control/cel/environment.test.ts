@@ -31,6 +31,10 @@ has({"a": 1}.a) && !has([{"a": 1}][0].b) && [{"a": 1}].all(x, has(x.a)) && "has(
 optional.none().orValue(2) == 2 && {"a": 1}[?"b"].orValue(3) == 3 && [1][?5].orValue(7) == 7
 duration("1h") > duration("30m") && timestamp("2024-01-01T00:00:00Z").getFullYear() == 2024
 cel.bind(x, 2, x * x) == 4 && [1, 2].map(x, x * 2) == [2, 4] && {"a": 1}.exists(k, k == "a")
+[3, 4].all(i, v, v == i + 3) && {"a": 1}.exists(k, v, k == "a" && v == 1) && [1, 2].existsOne(i, v, v > 1)
+[1, 2].transformList(i, v, i + v) == [1, 3] && [1, 2].transformList(i, v, v > 1, v) == [2] && {"a": 1}.transformList(k, v, k) == ["a"]
+{"a": 1, "b": 2}.transformMap(k, v, v > 1, v * 2) == {"b": 4} && [[1, 2], [3]].all(i, l, l.all(j, v, v == i * 2 + j + 1))
+optional.of(2).optMap(x, x * 2).orValue(0) == 4 && optional.none().optMap(x, x).orValue(7) == 7 && optional.of(1).optFlatMap(x, optional.of(x)).value() == 1
 1 < 1.5 && dyn(1) == dyn(1.0) && type(1) == int
 `
 

@@ -4,6 +4,7 @@
 import { type ASTNode, Environment } from '@marcbachmann/cel-js'
 import type { Patterns } from '#api/schema/crd/pattern.ts'
 import { addresses } from './library/addresses.ts'
+import { comprehensions } from './library/comprehensions.ts'
 import { formats } from './library/formats.ts'
 import { lists } from './library/lists.ts'
 import { presence, withOwnPresence, withoutOwnPresence } from './library/presence.ts'
@@ -29,7 +30,7 @@ export type Program = {
 /** Without variables; clone it to declare some. */
 export function environment(patterns: Patterns): Environment {
   const made = new Environment({ enableOptionalTypes: true, homogeneousAggregateLiterals: false, limits })
-  for (const library of [lists, texts({ patterns }), presence, formats, quantities, urls, addresses, semvers]) library(made)
+  for (const library of [comprehensions, lists, texts({ patterns }), presence, formats, quantities, urls, addresses, semvers]) library(made)
   return made
 }
 

@@ -118,7 +118,7 @@ describe('rules', () => {
   })
 
   it('may ask for a past that need not be', () => {
-    const plain = object({ n: ruled(integer, { rule: 'oldSelf.hasValue() ? self > oldSelf.value() : self == 1', optionalOldSelf: true }) })
+    const plain = object({ n: ruled(integer, { rule: 'oldSelf.optMap(o, self > o).orValue(self == 1)', optionalOldSelf: true }) })
     assert.deepEqual(broken(plain, { n: 1 }), [])
     assert.equal(broken(plain, { n: 2 }).length, 1)
     assert.deepEqual(broken(plain, { n: 3 }, { n: 2 }), [])

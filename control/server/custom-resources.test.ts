@@ -128,6 +128,8 @@ describe('custom resources', () => {
     assert.equal(json.body.spec.parts.length, 2)
     const strategic = await server.ask('PATCH', path, { spec: {} }, type('application/strategic-merge-patch+json'))
     assert.deepEqual([strategic.code, strategic.body.reason], [415, 'UnsupportedMediaType'])
+    const protobuf = await server.ask('PUT', path, 'k8s\0', type('application/vnd.kubernetes.protobuf'))
+    assert.equal(protobuf.code, 415)
     const bad = await server.ask('PATCH', path, { spec: { color: 'green' } }, merge)
     assert.equal(bad.code, 422)
   })

@@ -18,15 +18,20 @@ export type Body = {
   duplicates: string[]
 }
 
-const spoken = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']
+const plain = ['application/json', 'application/yaml']
+const spoken = [...plain, 'application/vnd.kubernetes.protobuf']
 
-/** What a body of `contentType` says. Throws UnsupportedMediaType, BadRequest and RequestEntityTooLarge. */
-export async function readBody(request: Request, options: { duplicates?: boolean } = {}): Promise<Body> {
+/**
+ * What a body says; `plain`: protobuf is not understood, as there is no message for the kind.
+ * Throws UnsupportedMediaType, BadRequest and RequestEntityTooLarge.
+ */
+export async function readBody(request: Request, options: { duplicates?: boolean; plain?: boolean } = {}): Promise<Body> {
   const type = mediaType(request.headers.get('content-type'))
-  if (!spoken.includes(type)) {
+  const accepted = options.plain ? plain : spoken
+  if (!accepted.includes(type)) {
     throw new StatusError(
       'UnsupportedMediaType',
-      `the body of the request was in an unknown format - accepted media types include: ${spoken.join(', ')}`,
+      `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`,
     )
   }
   const bytes = await readBytes(request)

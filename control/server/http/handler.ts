@@ -199,7 +199,8 @@ function positive(params: URLSearchParams, name: string): number {
 
 /** The object of a create or update, decoded as this resource. */
 async function readObject(resource: Resource, { request }: Exchange, options: WriteOptions): Promise<KubeObject> {
-  const body = await readBody(request, { duplicates: options.fieldValidation !== 'Ignore' })
+  const plain = resource.schema.loose ?? false
+  const body = await readBody(request, { duplicates: options.fieldValidation !== 'Ignore', plain })
   const input = objectIn(body)
   checkKind(resource, input)
   const { object, warnings } = decode(resource.schema, input, {
