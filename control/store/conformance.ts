@@ -38,9 +38,13 @@ export function storeConformance(name: string, open: (t: TestContext) => Promise
     const results = await Promise.allSettled(Array.from({ length: 20 }, (_, i) => store.put('/a', bytes(`${i}`), { expected: 0 })))
     assert.equal(results.filter((r) => r.status === 'fulfilled').length, 1)
     for (const r of results) if (r.status === 'rejected') assert.ok(r.reason instanceof RevisionMismatch)
+    const first = store.put('/new', bytes('first'), { expected: 0 })
+    await assert.rejects(store.put('/new', bytes('second'), { expected: 0 }), RevisionMismatch)
+    assert.equal(show((await store.get('/new'))?.value), 'first', 'whoever lost can read what won')
+    await first
     await assert.rejects(store.delete('/a', { expected: 99 }), RevisionMismatch)
     await assert.rejects(store.put('/a', bytes('x'), { expected: 0 }), RevisionMismatch)
-    assert.equal((await store.put('/a', bytes('y'), { expected: 2 })).modRevision, 3)
+    assert.equal((await store.put('/a', bytes('y'), { expected: 2 })).modRevision, 4)
   })
 
   test(`${name}: a list shows one revision, page by page, while writes go on`, async (t) => {

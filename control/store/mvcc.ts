@@ -159,8 +159,14 @@ class MvccStore implements Store {
   ): Promise<Write> {
     if (this.#closed) throw new Error(`writing ${key}: the store is closed`)
     while (this.#failed) await this.#recover()
-    const before = this.#latest(key)
-    if (options.expected !== undefined && (before?.modRevision ?? 0) !== options.expected) throw new RevisionMismatch(key, before)
+    let before = this.#latest(key)
+    while (options.expected !== undefined && (before?.modRevision ?? 0) !== options.expected) {
+      if (!this.#pending.has(key)) throw new RevisionMismatch(key, before)
+      // Lost to a write that nobody can read yet: whoever tries again must find it.
+      await this.#committing
+      while (this.#failed) await this.#recover()
+      before = this.#latest(key)
+    }
     this.#assigned += 1
     const revision = this.#assigned
     const entry = make(revision, before)
