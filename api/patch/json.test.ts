@@ -21,7 +21,7 @@ test('JSON patch', () => {
       { op: 'test', path: '/list/0', value: 1 },
       { op: 'add', path: '/list/-', value: 3 },
       { op: 'remove', path: '/metadata/labels/x~1y' },
-      { op: 'replace', path: '/metadata/labels/a', value: 'b' },
+      { op: 'replace', path: '/metadata/labels/a', value: 'b', from: [] },
       { op: 'copy', from: '/list', path: '/copy' },
       { op: 'move', from: '/list', path: '/moved' },
     ]),

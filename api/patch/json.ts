@@ -20,9 +20,9 @@ export function jsonPatch(original: JsonObject, patch: unknown): JsonObject {
       if (copied > maxCopied)
         throw failed(`Unable to complete the copy, the accumulated size increase of copy is ${copied}, exceeding the limit ${maxCopied}`)
     }
-    if (operation.path === '' || ('from' in operation && operation.from === '')) throw failed('the whole object cannot be replaced')
-    if (!reaches(result, operation.path) || ('from' in operation && !reaches(result, operation.from)))
-      throw failed(explain(operation, 'MissingError'))
+    const from = 'from' in operation ? operation.from : undefined
+    if (operation.path === '' || from === '') throw failed('the whole object cannot be replaced')
+    if (!reaches(result, operation.path) || (from !== undefined && !reaches(result, from))) throw failed(explain(operation, 'MissingError'))
     const [error] = applyOperation(result, [operation])
     if (error) throw failed(explain(operation, error.name))
   }
@@ -49,7 +49,12 @@ function check(patch: unknown): Operation[] {
       throw failed(`${operation.op} operation has no valid from path`)
     }
   }
-  return patch as Operation[]
+  // Where it means nothing, a `from` may be anything.
+  return (patch as (Operation & { from?: unknown })[]).map((each): Operation => {
+    if (each.op === 'move' || each.op === 'copy') return each
+    const { from: _, ...plain } = each
+    return plain
+  })
 }
 
 const isPointer = (path: unknown): path is string => typeof path === 'string' && (path === '' || path.startsWith('/'))

@@ -16,7 +16,7 @@ import { clone, type Item } from './item.ts'
 import { type Patch, patched } from './patch.ts'
 import { type Listed, type ListQuery, Reader } from './read.ts'
 import { checkKind, type Resource, type Resources } from './resource.ts'
-import { inward, isShownAsKept, kept, keptAt, outward, shown, shownFeed, shownList } from './versions.ts'
+import { checkKept, inward, isShownAsKept, kept, keptAt, outward, shown, shownFeed, shownList } from './versions.ts'
 import type { WatchCache } from './watch-cache.ts'
 import { type Stored, Writer } from './write.ts'
 
@@ -107,6 +107,7 @@ export class Core {
         now,
       })
       const object = own ? await inward(own, made as Stored) : (made as Stored)
+      if (converts) checkKept(target.resource, object)
       // Only a configuration that names a version is meant for that one alone.
       if (live && !givenVersion(configuration)) delete (object.metadata as { resourceVersion?: string }).resourceVersion
       return object

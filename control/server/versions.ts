@@ -75,13 +75,20 @@ export async function* shownFeed(resource: Resource, feed: AsyncGenerator<Sent[]
 
 /** What a client sent in the version of `resource`, as it is kept. Throws Invalid where that version asks for more than the kept one. */
 export async function inward(resource: Resource, object: Stored): Promise<Stored> {
-  const { stored, spec, kind, view } = resource
+  const { stored, spec, view } = resource
   if (stored && view) return await view.keep(object)
   if (!stored || !spec.converts) return object
+  checkOwnRules(resource, object)
+  return decoded(stored, spec.converts.toStored(object))
+}
+
+/** Throws Invalid where the version of `resource` asks for more of what is about to be kept than the kept one. */
+export const checkKept = (resource: Resource, object: Stored): void => checkOwnRules(resource, fromStored(resource, object))
+
+function checkOwnRules({ spec, kind }: Resource, object: Stored): void {
   const faults = new Faults()
   spec.validate?.(object, faults)
   if (faults.list.length > 0) throw invalid(kind.group, kind.kind, object.metadata.name || object.metadata.generateName || '', faults.list)
-  return decoded(stored, spec.converts.toStored(object))
 }
 
 /** A copy, that may be changed. */

