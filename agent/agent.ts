@@ -3,6 +3,7 @@
 // `cleanupAgent` is what removes them.
 
 import { mounts } from 'nft-js'
+import { Registry } from 'prom-client'
 import type { Client } from '#api/client/client.ts'
 import { type Clock, sleep, systemClock } from '#api/clock.ts'
 import { recorder } from '#api/events/recorder.ts'
@@ -102,6 +103,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       measure: () => measure(dataDir),
     })
     stack.defer(() => node.close())
+    const metrics = new Registry()
     const assigned = watched.of(Pod, assignedTo(nodeName))
     const server = await openAgentServer({
       runtime,
@@ -111,13 +113,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       callers: [SERVER_NAME],
       log,
       clock,
+      metrics: () => metrics.metrics(),
       port: options.port,
     })
     stack.defer(() => server.close())
     const pruning = prune(images, clock, log, closing.signal)
     stack.defer(() => pruning)
 
-    const parts = { ...options, clock, random, facts, images, cgroups, runtime, events, watched, signal: closing.signal }
+    const parts = { ...options, clock, random, facts, images, cgroups, runtime, events, watched, metrics, signal: closing.signal }
     const working = (async () => {
       const podCIDR = await Promise.race([node.podCIDR(), aborted(closing.signal)])
       if (podCIDR === undefined) return undefined

@@ -3,18 +3,19 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { mounts, namespaces, openConntrack, openNft } from 'nft-js'
+import type { Registry } from 'prom-client'
 import type { Client } from '#api/client/client.ts'
 import type { Clock } from '#api/clock.ts'
 import type { EventRecorder } from '#api/events/recorder.ts'
 import type { Informer } from '#api/informer/informer.ts'
 import type { Informers } from '#api/informer/informers.ts'
-import { EndpointSlice, Node, Pod, Service } from '#api/kinds/index.ts'
+import { ConfigMap, EndpointSlice, Node, Pod, Service } from '#api/kinds/index.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import type { Log } from '#api/log.ts'
 import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
 import { coalesce } from './coalesce.ts'
 import type { ImageStore } from './images/store.ts'
-import { serveNames } from './names.ts'
+import { namesSettings, serveNames } from './names.ts'
 import { openPodNetwork } from './network/network.ts'
 import type { Backend } from './network/nodes.ts'
 import type { Facts } from './node/facts.ts'
@@ -52,6 +53,7 @@ export type WorkloadOptions = {
   runtime: Runtime
   events: EventRecorder
   watched: Informers
+  metrics: Registry
   signal: AbortSignal
 }
 
@@ -114,6 +116,10 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
       log,
       services,
       slices,
+      settings: watched.of(ConfigMap, namesSettings),
+      events: options.events,
+      nodeName,
+      metrics: options.metrics,
     })
     stack.defer(() => names.close())
 

@@ -1,19 +1,19 @@
 // The end of an alias that leads out of the cluster: no stub resolver follows aliases itself, so the
 // addresses are looked up and stand beside it.
 
-import type { Forwarder } from './forward.ts'
 import { type Answer, failureAnswer, headerSize, type Query, RCODE, recordAt, TYPE, typeAndClass } from './message.ts'
+import type { Outside } from './outside.ts'
 import { name, type Records } from './records.ts'
 
 /** `records` so far, and the addresses of `outside`. */
 export async function behindAlias(
   query: Query,
   { outside, records }: { outside: string; records: Records },
-  forwarder: Forwarder,
+  elsewhere: Outside,
 ): Promise<Answer> {
   if (query.type !== TYPE.A && query.type !== TYPE.AAAA) return records.answer()
   const question = Buffer.concat([name(outside), query.question.subarray(-typeAndClass)])
-  const found = await forwarder.resolve({
+  const found = await elsewhere.resolve({
     ...query,
     question,
     key: question.toString('latin1'),

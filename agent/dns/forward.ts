@@ -1,5 +1,6 @@
 // Names outside the cluster: asked of the host's servers, one after the other, and remembered for as long
-// as they allow, also that there is nothing (RFC 2308). The same question from many pods is asked once.
+// as they allow, also that there is nothing (RFC 2308). While no server answers, what was remembered last
+// is still better than nothing (RFC 8767). The same question from many pods is asked once.
 
 import type { Clock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
@@ -13,19 +14,29 @@ export type ForwardOptions = {
   random: () => number
   log: Log
   /** For one server; every server is tried once. */
-  timeoutMillis?: number
+  timeoutMillis?: number | undefined
   /** Questions on their way at a time; more are refused, so that a flood stays one. */
   mostPending?: number
   cacheEntries?: number
   cacheBytes?: number
 }
 
-type Remembered = { answer: Answer; ttls: number[]; since: number; until: number; bytes: number }
+/** `stale`: from the past, because no server answers now. */
+export type Forwarded = Answer & { stale?: true }
+
+/** `retryAt`: when the servers are asked again after they failed. */
+type Remembered = { answer: Answer; ttls: number[]; since: number; until: number; bytes: number; retryAt: number }
 
 const longestMillis = 3_600_000
 const longestNothingMillis = 30_000
 /** A server that failed is asked last for so long. */
 const penaltyMillis = 10_000
+/** How long after its time an answer may still be given, how long clients wait before they get it, and what they are told to remember it for. */
+const staleMillis = 86_400_000
+const patienceMillis = 1800
+const staleSeconds = 30
+/** Servers that failed are left alone for so long by questions for which there is an old answer. */
+const recheckMillis = 10_000
 
 export class Forwarder {
   #options: ForwardOptions
@@ -40,17 +51,32 @@ export class Forwarder {
   }
 
   /** At once if it is remembered. Never throws: what cannot be had is SERVFAIL. */
-  resolve(query: Query): Answer | Promise<Answer> {
+  resolve(query: Query): Forwarded | Promise<Forwarded> {
     const key = `${query.key}${query.edns?.dnssec ? 'd' : ''}${query.flags & 0x10 ? 'c' : ''}`
     const known = this.#recall(key)
     if (known) return known
-    const asked = this.#pending.get(key)
-    if (asked) return asked
+    const old = this.#cache.get(key)
+    if (old && this.#options.clock.monotonic() < old.retryAt) return stale(old)
     const { mostPending = 1000 } = this.#options
-    if (this.#pending.size >= mostPending) return failureAnswer(RCODE.serverFailure)
-    const answer = this.#ask(query, key).finally(() => this.#pending.delete(key))
-    this.#pending.set(key, answer)
-    return answer
+    let asked = this.#pending.get(key)
+    if (!asked) {
+      if (this.#pending.size >= mostPending) return old ? stale(old) : failureAnswer(RCODE.serverFailure)
+      asked = this.#ask(query, key).finally(() => this.#pending.delete(key))
+      this.#pending.set(key, asked)
+    }
+    return old ? this.#sooner(asked, old) : asked
+  }
+
+  /** The new answer, or the old one if that takes too long or fails. */
+  async #sooner(asked: Promise<Answer>, old: Remembered): Promise<Forwarded> {
+    const { clock } = this.#options
+    const waited = Promise.withResolvers<undefined>()
+    const timer = clock.after(patienceMillis, () => waited.resolve(undefined))
+    const answer = await Promise.race([asked, waited.promise])
+    timer.cancel()
+    if (answer && (answer.rcode === RCODE.ok || answer.rcode === RCODE.nameError)) return answer
+    old.retryAt = clock.monotonic() + recheckMillis
+    return stale(old)
   }
 
   close(): void {
@@ -91,7 +117,8 @@ export class Forwarder {
     if (!found) return undefined
     const now = this.#options.clock.monotonic()
     if (now >= found.until) {
-      this.#drop(key, found)
+      const something = found.answer.rcode === RCODE.ok && found.answer.counts.answer > 0
+      if (!something || now >= found.until + staleMillis) this.#drop(key, found)
       return undefined
     }
     const age = Math.floor((now - found.since) / 1000)
@@ -110,7 +137,9 @@ export class Forwarder {
     if (millis <= 0 || ttls.length === 0) return
     const now = clock.monotonic()
     const bytes = answer.body.length + key.length + 200
-    const entry = { answer, ttls, since: now, until: now + millis, bytes }
+    const entry = { answer, ttls, since: now, until: now + millis, bytes, retryAt: 0 }
+    const old = this.#cache.get(key)
+    if (old) this.#drop(key, old)
     this.#cache.set(key, entry)
     this.#bytes += bytes
     for (const [key, oldest] of this.#cache) {
@@ -122,6 +151,12 @@ export class Forwarder {
   #drop(key: string, entry: Remembered): void {
     if (this.#cache.delete(key)) this.#bytes -= entry.bytes
   }
+}
+
+const stale = ({ answer, ttls }: Remembered): Forwarded => {
+  const body = Buffer.from(answer.body)
+  for (const at of ttls) body.writeUInt32BE(staleSeconds, at)
+  return { ...answer, body, stale: true }
 }
 
 /** `address` or `address#port`, as dnsmasq writes it; 53 if absent. */

@@ -29,10 +29,11 @@ export async function listen(options: {
   tcp.listen(options.port, options.address)
   await once(tcp, 'listening')
   const { port } = tcp.address() as AddressInfo
+  const family = isIPv6(options.address) ? 6 : 4
   const udp = createSocket({
-    type: isIPv6(options.address) ? 'udp6' : 'udp4',
+    type: family === 6 ? 'udp6' : 'udp4',
     // Addresses to answer are numbers already: the default would go through the resolver each time.
-    lookup: (address, _options, callback) => callback(null, address, isIPv6(address) ? 6 : 4),
+    lookup: (address, _options, callback) => callback(null, address, family),
   })
   try {
     // Listened for first: with the lookup above it happens within `bind`.
@@ -79,7 +80,7 @@ async function closeAll(udp: UdpSocket, tcp: Server, sockets: Set<Socket>): Prom
 /** What cannot be sent (no route back, buffers full) is lost, as datagrams are. */
 function send(udp: UdpSocket, answer: Buffer, to: { address: string; port: number }): void {
   try {
-    udp.send(answer, to.port, to.address, () => {})
+    udp.send(answer, to.port, to.address)
   } catch {
     // Closed meanwhile.
   }

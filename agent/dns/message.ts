@@ -38,6 +38,8 @@ export type Answer = {
   body: Buffer
   /** The body is answers of this many bytes each, in no order. */
   unit?: number
+  /** Bytes of the body that must not be left out; the others are only a help. */
+  needed?: number
 }
 
 /** Undefined for what deserves no answer: too short to have an id, or an answer itself. */
@@ -132,6 +134,10 @@ export function encodeAnswer(query: Query, answer: Answer, options: { limit?: nu
   const { question, edns } = query
   const room = (options.limit ?? 65_535) - headerSize - question.length - (edns ? optSize : 0)
   let { counts, body } = answer
+  if (body.length > room && answer.needed !== undefined) {
+    body = body.subarray(0, answer.needed)
+    counts = { ...counts, additional: 0 }
+  }
   const truncated = body.length > room
   if (answer.unit && options.random && counts.answer > 1) body = shuffled(body, answer.unit, options.random)
   if (truncated) {

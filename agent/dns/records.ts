@@ -36,13 +36,16 @@ export class Records {
   answer(rcode: number = RCODE.ok): Answer {
     const counts = { answer: 0, authority: 0, additional: 0 }
     const parts: Buffer[] = []
+    let needed = 0
     for (const { type, ttl, data, owner, section } of this.#entries) {
       const fixed = Buffer.allocUnsafe(10)
       fixed.writeUInt16BE(type, 0)
       fixed.writeUInt16BE(classIn, 2)
       fixed.writeUInt32BE(ttl, 4)
       fixed.writeUInt16BE(data.length, 8)
-      parts.push(owner === undefined ? questionName : name(owner), fixed, data)
+      const owned = owner === undefined ? questionName : name(owner)
+      parts.push(owned, fixed, data)
+      if (section !== 'additional') needed += owned.length + fixed.length + data.length
       counts[section]++
     }
     const body = Buffer.concat(parts)
@@ -50,7 +53,14 @@ export class Records {
     const alike = this.#entries.every(
       ({ type, owner }) => type === first?.type && owner === undefined && (type === TYPE.A || type === TYPE.AAAA),
     )
-    return { rcode, authoritative: true, counts, body, ...(alike && first ? { unit: body.length / counts.answer } : {}) }
+    return {
+      rcode,
+      authoritative: true,
+      counts,
+      body,
+      ...(alike && first && { unit: body.length / counts.answer }),
+      ...(needed < body.length && { needed }),
+    }
   }
 }
 

@@ -5,7 +5,7 @@ import { isIP, isIPv6 } from 'node:net'
 import type { Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import { TYPE } from './message.ts'
-import { Records, srv } from './records.ts'
+import { addressBytes, Records, srv } from './records.ts'
 
 /** Seconds that clients may remember: what CoreDNS says for cluster names. */
 export const ttl = 5
@@ -14,6 +14,8 @@ export const ttl = 5
 export type Stamp = { valid: boolean }
 
 type Endpoint = { address: string; host: string; ports: { name: string; protocol: string; port: number }[] }
+
+type Target = { name: string; protocol: string; port: number; host: string; addresses: string[] }
 
 export type Found = { records: Records } | { alias: string } | 'no data' | 'no name'
 
@@ -78,19 +80,32 @@ export class ServiceEntry {
     const records = new Records()
     const weight = Math.max(Math.floor(100 / targets.length), 1)
     for (const target of targets) records.add(TYPE.SRV, ttl, srv(target.port, target.host, weight))
+    // Whoever asked will want these next.
+    const told = new Set<string>()
+    for (const { host, addresses } of targets) {
+      for (const address of addresses) {
+        if (told.has(`${host} ${address}`)) continue
+        told.add(`${host} ${address}`)
+        records.add(isIPv6(address) ? TYPE.AAAA : TYPE.A, ttl, addressBytes(address), { owner: host, section: 'additional' })
+      }
+    }
     return { records }
   }
 
-  #targets(): { name: string; protocol: string; port: number; host: string }[] {
+  #targets(): Target[] {
     if (!this.headless) {
+      const addresses = this.#clusterIPs()
       return (this.service!.spec.ports ?? []).flatMap(({ name, protocol, port }) =>
-        name ? [{ name: name.toLowerCase(), protocol: (protocol ?? 'TCP').toLowerCase(), port, host: this.name }] : [],
+        name ? [{ name: name.toLowerCase(), protocol: (protocol ?? 'TCP').toLowerCase(), port, host: this.name, addresses }] : [],
       )
     }
-    const targets = new Map<string, { name: string; protocol: string; port: number; host: string }>()
-    for (const { host, ports } of this.#ready()) {
+    const targets = new Map<string, Target>()
+    for (const { host, address, ports } of this.#ready()) {
       for (const { name, protocol, port } of ports) {
-        if (name) targets.set(`${name} ${protocol} ${port} ${host}`, { name, protocol, port, host: `${host}.${this.name}` })
+        const key = `${name} ${protocol} ${port} ${host}`
+        const known = targets.get(key)
+        if (known) known.addresses.push(address)
+        else if (name) targets.set(key, { name, protocol, port, host: `${host}.${this.name}`, addresses: [address] })
       }
     }
     return [...targets.values()]

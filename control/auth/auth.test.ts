@@ -143,8 +143,12 @@ describe('authorization', () => {
       ['create', 'events'],
       ['list', 'services'],
     ]
+    const settings = { ...on(node, 'watch', 'configmaps', 'coracle-dns'), namespace: 'kube-system' }
+    assert.equal((await authorizer(settings)) !== undefined, true, "the name server's settings")
+    assert.equal((await authorizer({ ...settings, verb: 'update' })) !== undefined, false)
     const refused: [string, string, string?][] = [
       ['patch', 'nodes', 'n2'],
+      ['get', 'configmaps', 'coracle-dns'],
       ['delete', 'nodes', 'n1'],
       ['create', 'pods'],
       ['patch', 'pods/status', 'other'],

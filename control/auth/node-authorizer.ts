@@ -21,6 +21,9 @@ const readable = [
   'volumeattachments',
 ]
 
+/** Every node's name server follows this ConfigMap of kube-system. */
+const nameServerSettings = 'coracle-dns'
+
 export type NodeFacts = {
   /** The node that a pod is bound to. */
   nodeOfPod(namespace: string, name: string): string | undefined
@@ -56,6 +59,7 @@ function mayNode(facts: NodeFacts, node: string, { verb, resource, subresource, 
       return ['create', 'update', 'patch'].includes(verb)
     case 'configmaps':
     case 'secrets':
+      if (read && resource === 'configmaps' && namespace === 'kube-system' && name === nameServerSettings) return true
       // A watch on one object, or a read of it: only what a pod of this node uses.
       return read && namespace !== undefined && name !== undefined && facts.nodeUses(node, resource, namespace, name)
     case 'serviceaccounts':
