@@ -46,7 +46,7 @@ async function together(pids: number[]): Promise<number> {
 }
 
 /** Bytes; `sharers` processes map the Node binary, one of which does not count. */
-async function pss(pid: number, sharers: number): Promise<number> {
+export async function pss(pid: number, sharers: number): Promise<number> {
   let total = 0
   let file = ''
   let shared = 0

@@ -8,6 +8,7 @@ const benches: Record<string, () => Promise<AsyncIterable<Figure>>> = {
   up: async () => (await import('./up.ts')).upBench(),
   'pod-start': async () => (await import('./pod-start.ts')).podStartBench(),
   memory: async () => (await import('./memory.ts')).memoryBench(),
+  api: async () => (await import('./api.ts')).apiBench(),
   proxy: async () => (await import('./proxy.ts')).proxyBench(),
   'endpoint-change': async () => (await import('./endpoint-change.ts')).endpointChangeBench(),
   policy: async () => (await import('./policy.ts')).policyBench(),

@@ -1,21 +1,15 @@
 // A control plane without nodes, as a process of its own: what the client suites ask. Its folder and
 // its process are gone after the last test of the file.
 
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { Agent, request } from 'node:https'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { after } from 'node:test'
 import { KubeConfig } from '@kubernetes/client-node'
 import { loadKubeconfig } from '#api/client/kubeconfig.ts'
-import { startServer } from '../cluster/cluster.ts'
-import { stop } from '../cluster/daemon.ts'
-import { eventually } from '../cluster/eventually.ts'
+import { startControlPlane } from '../cluster/control-plane.ts'
 import { type Kubectl, kubectlFor, kubectls } from '../cluster/kubectl.ts'
-import { planCluster } from '../cluster/plan.ts'
-import { run } from '../cluster/shell.ts'
-
-const coracle = resolve(import.meta.dirname, '../../bin/coracle')
 
 /** Whatever a test expects to find there. */
 export type Json = ReturnType<typeof JSON.parse>
@@ -36,23 +30,10 @@ export type TestServer = {
 /** Call at the top of a test file. */
 export async function testServer(): Promise<TestServer> {
   const dir = await mkdtemp(join(tmpdir(), 'coracle-conformance-'))
-  const plan = planCluster({ dir, nodes: 1, slot: 3, hostAddress: '127.0.0.1' })
-  await mkdir(plan.server.dir, { recursive: true })
-  after(async () => {
-    await stop(join(plan.server.dir, 'server.pid'))
-    await rm(dir, { recursive: true, force: true })
-  })
-  await startServer(plan)
-  await eventually(async () => {
-    const text = await run(coracle, 'kubeconfig', `--data-dir=${plan.server.dir}`, `--server=https://127.0.0.1:${plan.server.port}`)
-    await writeFile(plan.kubeconfig, text, { mode: 0o600 })
-  })
+  const controlPlane = await startControlPlane({ dir, slot: 3 })
+  after(() => controlPlane[Symbol.asyncDispose]())
+  const { plan } = controlPlane
   const ask = await asker(plan.kubeconfig)
-  await eventually(async () => {
-    const { code, text } = await ask('GET', '/readyz')
-    if (code !== 200)
-      throw new Error(`the server is not ready: ${code} ${text}; its log: ${await readFile(join(dir, 'logs/server.log'), 'utf8')}`)
-  })
   const config = new KubeConfig()
   config.loadFromFile(plan.kubeconfig)
   const found = kubectls()

@@ -1,0 +1,36 @@
+// One HTTP/2 connection with as little of its own as can be: what is measured is the server.
+
+import { once } from 'node:events'
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2'
+import { buffer } from 'node:stream/consumers'
+
+export type Credentials = { ca?: string; cert?: string; key?: string }
+export type Session = {
+  /** Throws for an answer that is no success. */
+  request(method: string, path: string, body?: Buffer, headers?: OutgoingHttpHeaders): Promise<Buffer>
+  open(path: string): Promise<ClientHttp2Stream>
+  close(): void
+}
+
+export async function openSession(server: string, credentials: Credentials = {}): Promise<Session> {
+  const session: ClientHttp2Session = connect(server, { ...credentials, settings: { initialWindowSize: 1 << 20 } })
+  await once(session, 'connect')
+  session.setLocalWindowSize(1 << 22)
+  return {
+    async request(method, path, body, headers = { 'content-type': 'application/json' }) {
+      const stream = session.request({ ':method': method, ':path': path, ...headers }, { endStream: !body })
+      if (body) stream.end(body)
+      const [head] = (await once(stream, 'response')) as [Record<string, number>]
+      const bytes = await buffer(stream)
+      if ((head[':status'] ?? 0) >= 300) throw new Error(`${method} ${path}: ${head[':status']} ${bytes.toString().slice(0, 500)}`)
+      return bytes
+    },
+    async open(path) {
+      const stream = session.request({ ':path': path })
+      const [head] = (await once(stream, 'response')) as [Record<string, number>]
+      if (head[':status'] !== 200) throw new Error(`GET ${path}: ${head[':status']}`)
+      return stream
+    },
+    close: () => session.destroy(),
+  }
+}
