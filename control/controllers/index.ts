@@ -16,6 +16,7 @@ import type { Deps } from './deps.ts'
 import { disruptionBudgets } from './disruption/disruption.ts'
 import { endpointSlices, endpoints } from './endpoints/endpoints.ts'
 import { eventExpiry } from './events.ts'
+import { flowSchemas, priorityLevels } from './flow-control.ts'
 import { loadBalancers } from './load-balancer.ts'
 import { namespaces } from './namespace.ts'
 import { rootCertificates, serviceAccounts } from './namespace-defaults.ts'
@@ -73,6 +74,8 @@ export async function startControllers({ ca, clusterCIDR, ...given }: Controller
     eventExpiry(deps),
     clusterRoles(deps),
     disruptionBudgets(deps),
+    flowSchemas(deps),
+    priorityLevels(deps),
   ]
   await Promise.all([run(reconcilers, { informers: base.informers, clock, log, signal }), collectGarbage(deps, signal)])
   await Promise.all([...recorders.values()].map((each) => each.close()))

@@ -27,10 +27,12 @@ import { nodeAuthorizer } from '#control/auth/node-authorizer.ts'
 import { rbacAuthorizer } from '#control/auth/rbac.ts'
 import { openTokens } from '#control/auth/tokens.ts'
 import type { User } from '#control/auth/user.ts'
+import type { Fairness } from '#control/fairness/fairness.ts'
 import type { Pki } from '#control/pki/pki.ts'
 import type { Store } from '../store/store.ts'
 import { Core } from './core.ts'
 import { customDefinitions } from './custom-definitions.ts'
+import { followedFairness } from './flow-control.ts'
 import { type App, createApp } from './http/app.ts'
 import { readBody } from './http/body.ts'
 import { Discovery, subresourcesOf } from './http/discovery.ts'
@@ -59,6 +61,8 @@ export type AssemblyOptions = {
   log: Log
   serviceCidr: string
   staticTokens?: { token: string; user: User }[]
+  /** Seats for requests that are served at a time. */
+  seats?: number
 }
 
 export type Assembly = {
@@ -67,6 +71,7 @@ export type Assembly = {
   creators: Creators
   authorizers: readonly Authorizer[]
   authenticator: Authenticator
+  fairness: Fairness
   agentTls: AgentTls
   /** Of the services that every cluster has. */
   addresses: { kubernetes: string; dns: string }
@@ -75,7 +80,7 @@ export type Assembly = {
   close(): Promise<void>
 }
 
-export async function assemble({ store, pki, clock, log, serviceCidr, staticTokens = [] }: AssemblyOptions): Promise<Assembly> {
+export async function assemble({ store, pki, clock, log, serviceCidr, staticTokens = [], seats }: AssemblyOptions): Promise<Assembly> {
   const resources = new Resources(builtinKinds)
   const cache = new WatchCache({ store, log, clock })
   await cache.start(resources.kept())
@@ -111,6 +116,7 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
   admission.push(rbacEscalation({ roles, authorizers }), certificateRequests({ authorizers }))
   const agentTls = { ca: pki.authority.cert, ...pki.agentClient }
   const creators = { ...podCreators({ core, clock }), ...tokenCreators({ core, tokens }) }
+  const fairness = followedFairness({ cache, resources, clock, ...(seats && { seats }) })
   const metrics = serverMetrics({ cache, resources })
   const custom = customDefinitions({ core, cache, resources, creators, clock, log })
   admission.push(custom.admission)
@@ -135,6 +141,8 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
       proxyRoute({ core, tls: agentTls }),
     ],
     authorizers,
+    fairness,
+    sizeOf: (resource) => cache.sizeOf(resource),
     authenticate: async (_request, env) => {
       if (!env.credentials) throw new StatusError('Unauthorized', 'Unauthorized')
       return authentication.authenticate(env.credentials())
@@ -166,6 +174,7 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
     creators,
     authorizers,
     authenticator: authentication,
+    fairness,
     agentTls,
     addresses: { kubernetes: range.textOf(1), dns: range.textOf(10) },
     ready() {

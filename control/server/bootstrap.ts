@@ -1,4 +1,4 @@
-// What every cluster has from its first moment: the system namespaces, roles and priorities, and the
+// What every cluster has from its first moment: the system namespaces, roles, priorities and flow control, and the
 // services through which pods reach the API server and the DNS.
 
 import type { Client, New } from '#api/client/client.ts'
@@ -7,6 +7,7 @@ import { same } from '#api/kinds/faults.ts'
 import { EndpointSlice, Endpoints, Namespace, PriorityClass, Service } from '#api/kinds/index.ts'
 import { systemPriorities } from '#api/kinds/priority-class.ts'
 import type { Service as ServiceType } from '#api/types/core-v1.gen.ts'
+import { ensureFlowControl } from '#control/fairness/ensure.ts'
 import { ensureRoles } from './default-roles.ts'
 
 export type BootstrapOptions = {
@@ -24,6 +25,7 @@ export async function bootstrap({ client, advertise, addresses }: BootstrapOptio
   for (const name of namespaces) await ensure(() => client.create(Namespace, { metadata: { name } }))
   await Promise.all([
     ensureRoles(client),
+    ensureFlowControl(client),
     ...systemPriorities.map(({ name, ...priority }) => ensure(() => client.create(PriorityClass, { metadata: { name }, ...priority }))),
   ])
   await ensureService({

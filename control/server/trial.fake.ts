@@ -51,10 +51,17 @@ const fakePki = (): Pki => ({
 })
 
 /** With the bootstrap objects and a service account in `default`; `close` it. */
-export async function trial(options: { store?: Store; log?: Log } = {}): Promise<Trial> {
+export async function trial(options: { store?: Store; log?: Log; seats?: number } = {}): Promise<Trial> {
   const store = options.store ?? (await memoryStore())
   const clock = fakeClock()
-  const assembly = await assemble({ store, pki: fakePki(), clock, log: options.log ?? silent, serviceCidr: '10.43.0.0/16' })
+  const assembly = await assemble({
+    store,
+    pki: fakePki(),
+    clock,
+    log: options.log ?? silent,
+    serviceCidr: '10.43.0.0/16',
+    ...(options.seats && { seats: options.seats }),
+  })
   const client = inProcessClient({ core: assembly.core, user: serverUser, creators: assembly.creators })
   await bootstrap({ client, advertise: { address: '192.0.2.1', port: 6443 }, addresses: assembly.addresses })
   if (!(await client.find(ServiceAccount, { namespace: 'default', name: 'default' }))) {

@@ -89,6 +89,11 @@ export class WatchCache {
     return found.collection
   }
 
+  /** How many objects there are; none of what is not held. */
+  sizeOf({ prefix }: Resource): number {
+    return this.#collections.get(prefix)?.collection.size ?? 0
+  }
+
   /** Called with every change, in order, before any watch is told. */
   onChange(listener: Listener): void {
     this.#listeners.add(listener)

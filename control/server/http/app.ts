@@ -5,16 +5,17 @@ import { type Context, Hono } from 'hono'
 import { StatusError } from '#api/errors.ts'
 import type { Log } from '#api/log.ts'
 import type { Credentials } from '#control/auth/authenticator.ts'
-import { type Authorizer, authorize } from '#control/auth/authorizer.ts'
+import { type Attempt, type Authorizer, authorize } from '#control/auth/authorizer.ts'
 import { impersonated } from '#control/auth/impersonation.ts'
 import type { User } from '#control/auth/user.ts'
+import type { Fairness, Place, Seat } from '#control/fairness/fairness.ts'
 import type { Core } from '../core.ts'
 import type { Resource } from '../resource.ts'
 import { discoveryVersionOf, viewOf } from './accept.ts'
 import { answerJson, warningHeader } from './answer.ts'
 import type { Discovery } from './discovery.ts'
 import type { ResourceHandler } from './handler.ts'
-import { type Exchange, noSuchPath, parseResourceRequest, type ResourceRequest } from './request.ts'
+import { type Exchange, isTrue, noSuchPath, parseResourceRequest, type ResourceRequest } from './request.ts'
 import { answerStatus, statusOf } from './status.ts'
 import { version } from './version.ts'
 
@@ -27,6 +28,9 @@ export type AppDeps = {
   discovery: Discovery
   routes: readonly Route[]
   authorizers: readonly Authorizer[]
+  fairness: Fairness
+  /** How many objects of a resource there are. */
+  sizeOf(resource: Resource): number
   /** Of a request without a user in its environment. Throws Unauthorized for bad credentials. */
   authenticate(request: Request, env: Bindings): Promise<User>
   /** Paths that are no resources, e.g. health, metrics, OpenAPI. They authorize as paths. */
@@ -52,13 +56,21 @@ export function createApp(deps: AppDeps): App {
     const started = deps.now()
     const url = new URL(context.req.raw.url)
     let seen = { verb: context.req.method.toLowerCase(), resource: '' }
+    const turn: Turn = {}
     let response: Response
     try {
-      response = await dispatch(deps, context, url, (info) => {
+      response = await dispatch(deps, context, url, turn, (info) => {
         seen = { verb: info.verb, resource: info.subresource ? `${info.plural}/${info.subresource}` : info.plural }
       })
     } catch (error) {
       response = fail(deps, error, context)
+    } finally {
+      // A watch, too, holds its seat only until it stands.
+      turn.seat?.release()
+    }
+    if (turn.place) {
+      response.headers.set('x-kubernetes-pf-flowschema-uid', turn.place.flowUid)
+      response.headers.set('x-kubernetes-pf-prioritylevel-uid', turn.place.levelUid)
     }
     response.headers.set('audit-id', randomUUID())
     deps.observe({ ...seen, code: response.status, seconds: (deps.now() - started) / 1000 })
@@ -73,7 +85,16 @@ function fail(deps: AppDeps, error: unknown, context: Context<Env>): Response {
   return answerStatus(status)
 }
 
-async function dispatch(deps: AppDeps, context: Context<Env>, url: URL, note: (info: ResourceRequest) => void): Promise<Response> {
+/** What a request has been given so far. */
+type Turn = { place?: Place; seat?: Seat }
+
+async function dispatch(
+  deps: AppDeps,
+  context: Context<Env>,
+  url: URL,
+  turn: Turn,
+  note: (info: ResourceRequest) => void,
+): Promise<Response> {
   const request = context.req.raw
   const path = url.pathname
   const open = deps.open[path]
@@ -83,11 +104,14 @@ async function dispatch(deps: AppDeps, context: Context<Env>, url: URL, note: (i
   const user = await impersonated(deps.authorizers, caller, request.headers)
   const info = isApi(path) ? parseResourceRequest(request.method, path, url.searchParams) : undefined
   if (!info) {
-    await authorize(deps.authorizers, { user, verb: request.method === 'HEAD' ? 'get' : request.method.toLowerCase(), path })
+    const attempt = { user, verb: request.method === 'HEAD' ? 'get' : request.method.toLowerCase(), path }
+    await enter(deps, turn, attempt, request, () => 1)
+    await authorize(deps.authorizers, attempt)
     return await page(deps, request, url)
   }
   note(info)
-  await authorize(deps.authorizers, {
+  const resource = deps.core.resources.at(info.apiVersion, info.plural)
+  const attempt: Attempt = {
     user,
     verb: info.verb,
     resource: info.plural,
@@ -96,9 +120,10 @@ async function dispatch(deps: AppDeps, context: Context<Env>, url: URL, note: (i
     subresource: info.subresource,
     namespace: info.plural === 'namespaces' ? info.name : info.namespace,
     name: info.authorizedName,
-  })
+  }
+  if (!isLongRunning(info)) await enter(deps, turn, attempt, request, () => seatsOf(info, url, resource ? deps.sizeOf(resource) : 0))
+  await authorize(deps.authorizers, attempt)
   const exchange: Exchange = { request, url, user, info, signal: request.signal }
-  const resource = deps.core.resources.at(info.apiVersion, info.plural)
   for (const route of deps.routes) {
     const response = await route(exchange, resource)
     if (response) return response
@@ -107,6 +132,28 @@ async function dispatch(deps: AppDeps, context: Context<Env>, url: URL, note: (i
   if (info.subresource !== '' && !isPartOf(resource, info.subresource)) throw noSuchPath()
   if (!resource.kind.namespaced && info.namespace !== undefined) throw noSuchPath()
   return withWarning(await deps.handler.handle(resource, exchange), resource.spec.warning)
+}
+
+/** Waits for a seat, where there is none at once. */
+async function enter(deps: AppDeps, turn: Turn, attempt: Attempt, { signal }: Request, seats: () => number): Promise<void> {
+  turn.place = deps.fairness.placeOf(attempt)
+  const seat = deps.fairness.enter(turn.place, attempt, { seats, signal })
+  turn.seat = seat instanceof Promise ? await seat : seat
+}
+
+const streaming = ['attach', 'exec', 'log', 'portforward', 'proxy']
+/** As long as somebody looks: these wait for others, and cost the server little. */
+const isLongRunning = ({ subresource }: ResourceRequest) => streaming.includes(subresource)
+
+const objectsPerSeat = 100
+const mostSeats = 10
+
+/** Reading many objects takes as many seats as Kubernetes counts for it. */
+function seatsOf({ verb }: ResourceRequest, { searchParams }: URL, size: number): number {
+  if (verb !== 'list' && verb !== 'watch' && verb !== 'deletecollection') return 1
+  if (verb === 'watch' && searchParams.has('resourceVersion') && !isTrue(searchParams.get('sendInitialEvents'))) return 1
+  const read = Math.min(size, Number(searchParams.get('limit')) || size)
+  return Math.min(mostSeats, Math.ceil(read / objectsPerSeat))
 }
 
 function withWarning(response: Response, warning: string | undefined): Response {
