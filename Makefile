@@ -11,7 +11,7 @@ export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/coracle
 PACKAGES := runc conmon nftables iproute2 util-linux busybox-static gcc g++ libc6-dev ca-certificates \
   $(if $(shell command -v npm),,nodejs npm) $(if $(shell command -v kubectl),,kubernetes-client)
 HOUSE := api control agent native cli images
-TEST_PACKAGES := docker-registry openssl conntrack dnsutils curl python3-kubernetes
+TEST_PACKAGES := docker-registry openssl conntrack iptables dnsutils curl python3-kubernetes
 
 .PHONY: up down check test bench deps packages test-packages addon images format .coracle/debian-kubectl .coracle/debian-etcd
 

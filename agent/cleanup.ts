@@ -5,6 +5,7 @@ import { rm } from 'node:fs/promises'
 import { mounts, openConntrack, openNft } from 'nft-js'
 import { systemClock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
+import { removeForward } from './firewall/forward.ts'
 import { cleanupNetwork } from './network/cleanup.ts'
 import { places } from './places.ts'
 import { openPolicy } from './policy/policy.ts'
@@ -24,7 +25,7 @@ export async function cleanupAgent({ dataDir, cgroupParent, runtime, log }: Clea
   const { containers, pods, logs } = places(dataDir)
 
   await step(() => stopContainers(containers, cgroupParent, runtime, log))
-  await Promise.all([step(() => cleanupNetwork({ dataDir })), step(() => removeRules(log))])
+  await Promise.all([step(() => cleanupNetwork({ dataDir })), step(() => removeRules(log)), step(() => removeForward({ log }))])
   await step(async () => {
     for (const target of await mountsUnder(dataDir)) await mounts.unmount(target, { detach: true })
     const left = await mountsUnder(dataDir)

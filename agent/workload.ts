@@ -14,6 +14,7 @@ import type { KubeObject } from '#api/kinds/kind.ts'
 import type { Log } from '#api/log.ts'
 import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
 import { coalesce } from './coalesce.ts'
+import { keepForward } from './firewall/forward.ts'
 import type { ImageStore } from './images/store.ts'
 import { namesSettings, serveNames } from './names.ts'
 import { openPodNetwork } from './network/network.ts'
@@ -86,6 +87,8 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
     const conntrack = await openConntrack()
     stack.defer(() => conntrack.close())
     const networks = { ip: { cluster: options.clusterCIDR, pods: podCIDR, services: options.serviceCIDR } }
+    const forward = keepForward({ pods: { ip: options.clusterCIDR }, nft, clock, log })
+    stack.defer(() => forward.close())
     const proxy = openProxy({ ruleset, conntrack, log, nodeName, networks })
     stack.defer(() => proxy.close())
 

@@ -47,7 +47,14 @@ export type Peer = {
   ) => Promise<string>
 }
 
-export const nodeNetwork = async (t: TestContext): Promise<{ node: string; peers: { node: Peer; client: Peer; pods: [Peer, Peer] } }> => {
+type NodeNetwork = {
+  /** Paths of the node's and the pods' namespaces. */
+  node: string
+  pods: [string, string]
+  peers: { node: Peer; client: Peer; pods: [Peer, Peer] }
+}
+
+export const nodeNetwork = async (t: TestContext): Promise<NodeNetwork> => {
   const [node, client, one, two] = await Promise.all([freshNetns(t), freshNetns(t), freshNetns(t), freshNetns(t)])
   const ip = (netns: string, batch: string) =>
     exec(enter, [
@@ -102,7 +109,7 @@ export const nodeNetwork = async (t: TestContext): Promise<{ node: string; peers
     await ip(node, `route add ${services} via ${outside} dev outside src ${own}`)
   }
   const [nodePeer, clientPeer, onePeer, twoPeer] = await Promise.all([node, client, one, two].map((netns) => startPeer(t, netns)))
-  return { node, peers: { node: nodePeer as Peer, client: clientPeer as Peer, pods: [onePeer as Peer, twoPeer as Peer] } }
+  return { node, pods: [one, two], peers: { node: nodePeer as Peer, client: clientPeer as Peer, pods: [onePeer as Peer, twoPeer as Peer] } }
 }
 
 const startPeer = async (t: TestContext, netns: string): Promise<Peer> => {
