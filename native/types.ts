@@ -20,6 +20,8 @@ export interface NetlinkSocket {
   sendAside(message: Uint8Array): Promise<void>
   /** Datagrams as they arrive; ends when closed. ENOBUFS surfaces as a SysError, after which the stream goes on. */
   messages(): AsyncIterable<Uint8Array>
+  /** What waits now, without waiting for more; after an overrun what came before it. For replies that the kernel makes before send returns. */
+  pending(): { datagrams: Uint8Array[]; overrun: boolean }
   /** Joins a multicast group (link, address, route, nftables notifications). */
   join(group: number): void
   close(): void

@@ -100,6 +100,23 @@ class KernelSocket implements NetlinkSocket {
     }
   }
 
+  pending(): { datagrams: Uint8Array[]; overrun: boolean } {
+    const datagrams: Uint8Array[] = []
+    let overrun = false
+    while (!this.#closed) {
+      try {
+        const count = addon.receive(this.#handle, this.#buffer)
+        if (count < 0) break
+        if (count <= this.#buffer.length) datagrams.push(this.#buffer.slice(0, count))
+        else overrun = true
+      } catch (error) {
+        if (!isSysError(error, 'ENOBUFS')) throw error
+        overrun = true
+      }
+    }
+    return { datagrams, overrun }
+  }
+
   close(): void {
     if (this.#closed) return
     this.#closed = true

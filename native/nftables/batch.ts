@@ -2,8 +2,10 @@
 
 import { headerSize, MessageWriter, NLM_F } from '../netlink/message.ts'
 import type { Command } from './command.ts'
-import { writeElements } from './elements-codec.ts'
+import { elementsOfRow, writeElements } from './elements-codec.ts'
 import { type SetId, writeExpressions } from './expression-codec.ts'
+import { writeFlowtable } from './flowtable.ts'
+import { writeObject, writeObjectName } from './object-codec.ts'
 import { writeSet } from './set-codec.ts'
 import type { ChainSpec, Family, RuleSpec, TableRef } from './table.ts'
 
@@ -27,6 +29,13 @@ export const MSG = {
   DELSETELEM: 14,
   NEWGEN: 15,
   GETGEN: 16,
+  NEWOBJ: 18,
+  GETOBJ: 19,
+  DELOBJ: 20,
+  GETOBJ_RESET: 21,
+  NEWFLOWTABLE: 22,
+  GETFLOWTABLE: 23,
+  DELFLOWTABLE: 24,
 } as const
 const BATCH_BEGIN = 16
 const BATCH_END = 17
@@ -40,8 +49,9 @@ export const hooks = ['prerouting', 'input', 'forward', 'output', 'postrouting']
 const TABLE = { NAME: 1, FLAGS: 2 }
 const CHAIN = { TABLE: 1, NAME: 3, HOOK: 4, POLICY: 5, TYPE: 7 }
 const HOOK = { NUM: 1, PRIORITY: 2 }
-const RULE = { TABLE: 1, CHAIN: 2, HANDLE: 3, EXPRESSIONS: 4, USERDATA: 7 }
+const RULE = { TABLE: 1, CHAIN: 2, HANDLE: 3, EXPRESSIONS: 4, POSITION: 6, USERDATA: 7 }
 const SET = { TABLE: 1, NAME: 2 }
+const FLOWTABLE = { TABLE: 1, NAME: 2 }
 const ELEMENTS = { TABLE: 1, SET: 2, ELEMENTS: 3, SET_ID: 4 }
 
 /** A message of the batch: where it starts, which command it is of, and of elements the first row and where their list lies. */
@@ -99,8 +109,15 @@ export const encodeBatch = (commands: readonly Command[], first: number, generat
         w.attrString(RULE.CHAIN, command.name)
         break
       case 'add rule':
-        one(MSG.NEWRULE, NLM_F.CREATE | NLM_F.APPEND)
+      case 'insert rule':
+        one(MSG.NEWRULE, command.does === 'add rule' ? NLM_F.CREATE | NLM_F.APPEND : NLM_F.CREATE)
         writeRule(w, command.chain, command.rule, (set) => setIds.get(setKey(table, set)))
+        if (command.at !== undefined) w.attrU64be(RULE.POSITION, BigInt(command.at))
+        break
+      case 'replace rule':
+        one(MSG.NEWRULE, NLM_F.REPLACE)
+        writeRule(w, command.chain, command.rule, (set) => setIds.get(setKey(table, set)))
+        w.attrU64be(RULE.HANDLE, BigInt(command.handle))
         break
       case 'delete rule':
         one(MSG.DELRULE, 0)
@@ -121,6 +138,22 @@ export const encodeBatch = (commands: readonly Command[], first: number, generat
       case 'flush set':
         one(MSG.DELSETELEM, 0)
         w.attrString(ELEMENTS.SET, command.name)
+        break
+      case 'add object':
+        one(MSG.NEWOBJ, NLM_F.CREATE)
+        writeObject(w, command.object, table.family)
+        break
+      case 'delete object':
+        one(MSG.DELOBJ, 0)
+        writeObjectName(w, command.kind, command.name)
+        break
+      case 'add flowtable':
+        one(MSG.NEWFLOWTABLE, NLM_F.CREATE)
+        writeFlowtable(w, command.flowtable)
+        break
+      case 'delete flowtable':
+        one(MSG.DELFLOWTABLE, 0)
+        w.attrString(FLOWTABLE.NAME, command.name)
         break
       case 'add element':
       case 'delete element': {
@@ -150,14 +183,17 @@ export const encodeBatch = (commands: readonly Command[], first: number, generat
 /** The row of an element that the kernel found fault with, from the offset in the message that it names. */
 export const rowAt = (batch: Batch, sent: Sent, offset: number): number | undefined => {
   const { command, row, listAt } = sent
-  if (row === undefined || listAt === undefined || command === undefined || !('elements' in command) || command.elements.shape.interval)
-    return undefined
+  if (row === undefined || listAt === undefined || command === undefined || !('elements' in command)) return undefined
+  const { elements } = command
   const view = new DataView(batch.datagram.buffer, batch.datagram.byteOffset)
   const end = listAt + view.getUint16(listAt, true)
   let found = row
+  let left = elementsOfRow(elements, found)
   for (let at = listAt + 4; at < end; at += (view.getUint16(at, true) + 3) & ~3) {
     if (sent.at + offset === at) return found
+    if (--left > 0) continue
     found++
+    left = elementsOfRow(elements, found)
   }
   return undefined
 }

@@ -5,9 +5,11 @@ import { type TestContext, test } from 'node:test'
 import { isSysError } from '../sys-error.ts'
 import { inTable } from './command.ts'
 import { Elements } from './elements.ts'
+import { describe } from './expression.ts'
 import { type Nft, NftError } from './nft.ts'
 import * as s from './statement.ts'
 import type { SetSpec } from './table.ts'
+import type { NftChange } from './watch.ts'
 
 const t = inTable({ family: 'ip', name: 'conformance' })
 const key = ['ip daddr', 'meta l4proto', 'th dport'] as const
@@ -117,7 +119,97 @@ const text = `table ip conformance {
 }
 `
 
-export const nftConformance = (name: string, open: (t: TestContext) => Promise<Nft>, options: { skip?: boolean | string } = {}): void => {
+const objects = [
+  t.add(),
+  t.addObject({ kind: 'counter', name: 'hits', packets: 5n, bytes: 700n }),
+  t.addObject({ kind: 'quota', name: 'month', bytes: 25n << 20n, used: 20n, over: true }),
+  t.addObject({ kind: 'limit', name: 'slow', rate: 400, per: 'minute' }),
+  t.addObject({ kind: 'limit', name: 'wide', rate: 10 << 20, per: 'second', unit: 'bytes', burst: 2 << 20, over: true }),
+  t.addObject({ kind: 'ct helper', name: 'ftp', helper: 'ftp', protocol: 'tcp' }),
+  t.addObject({ kind: 'ct timeout', name: 'short', protocol: 'tcp', seconds: { established: 100, close_wait: 4 } }),
+  t.addObject({ kind: 'ct timeout', name: 'dns', protocol: 'udp', seconds: { unreplied: 5 } }),
+  t.addChain({ name: 'c', base: { type: 'filter', hook: 'prerouting', priority: 0 } }),
+  t.addRule('c', s.rule(s.object('counter', 'hits'), s.object('quota', 'month'), s.object('limit', 'slow'), s.drop)),
+  t.addRule('c', s.rule(s.match('meta l4proto', 'tcp'), s.object('ct helper', 'ftp'))),
+  t.addRule('c', s.rule(s.match('meta l4proto', 'tcp'), s.object('ct timeout', 'short'))),
+  t.addRule('c', s.rule(s.limit({ rate: 5, per: 'second', burst: 7 }), s.verdict('accept'))),
+  t.addRule('c', s.rule(s.limit({ rate: 2048, per: 'hour', unit: 'bytes', over: true }), s.notrack)),
+  t.addRule('c', s.rule(s.quota({ bytes: 1234n }), s.counter())),
+]
+const objectCount = 7
+
+const objectText = `table ip conformance {
+	counter hits {
+		packets 5 bytes 700
+	}
+
+	quota month {
+		over 25 mbytes used 20 bytes
+	}
+
+	limit slow {
+		rate 400/minute
+	}
+
+	limit wide {
+		rate over 10 mbytes/second burst 2 mbytes
+	}
+
+	ct helper ftp {
+		type "ftp" protocol tcp
+		l3proto ip
+	}
+
+	ct timeout short {
+		protocol tcp
+		l3proto ip
+		policy = { established : 100, close_wait : 4 }
+	}
+
+	ct timeout dns {
+		protocol udp
+		l3proto ip
+		policy = { unreplied : 5 }
+	}
+
+	chain c {
+		type filter hook prerouting priority filter; policy accept;
+		counter name "hits" quota name "month" limit name "slow" drop
+		meta l4proto tcp ct helper set "ftp"
+		meta l4proto tcp ct timeout set "short"
+		limit rate 5/second burst 7 packets accept
+		limit rate over 2 kbytes/hour notrack
+		quota 1234 bytes counter packets 0 bytes 0
+	}
+}
+`
+
+const other = inTable({ family: 'ip', name: 'objects' })
+/** Transactions that put one of each into two tables: what a listing must agree with nft about. */
+export const everything = [whole, objects.map((command) => ({ ...command, table: other.add().table }))]
+
+const changeText = (change: NftChange): string => {
+  switch (change.what) {
+    case 'table':
+      return `table ${change.table.family} ${change.table.name}`
+    case 'rule':
+      return `rule ${change.chain} ${change.rule.expressions.map(describe).join(' ')}`
+    case 'elements': {
+      const elements = change.elements(change.set === 'services' ? services : networks)
+      return `elements ${change.set} { ${Array.from({ length: elements.count }, (_, row) => elements.text(row)).join(', ')} }`
+    }
+    case 'object':
+      return `${change.kind} ${change.name} ${change.object?.kind ?? ''}`.trimEnd()
+    case 'set':
+      return `set ${change.name} ${change.set?.key.join(' . ') ?? ''}`.trimEnd()
+    default:
+      return `${change.what} ${change.name}`
+  }
+}
+
+type Options = { skip?: boolean | string /** The kernel at hand may have none; the fake must. */; flowtables?: boolean }
+
+export const nftConformance = (name: string, open: (t: TestContext) => Promise<Nft>, options: Options = {}): void => {
   const check = (what: string, body: (nft: Nft) => Promise<void>) =>
     test(`${name} nft: ${what}`, options, async (t) => {
       const nft = await open(t)
@@ -282,6 +374,156 @@ export const nftConformance = (name: string, open: (t: TestContext) => Promise<N
     assert.notEqual(await nft.generation(), generation)
     await assert.rejects(nft.run([t.delete()], { generation }), { code: 'ERESTART' })
     assert(await nft.list('ip', 'conformance'))
+  })
+
+  check('intervals have data and verdicts, and may overlap nothing', async (nft) => {
+    const areas: SetSpec = { name: 'areas', key: ['ipv4_addr'], data: 'verdict', flags: ['interval'] }
+    const marks: SetSpec = { name: 'marks', key: ['ipv4_addr'], data: ['mark'], flags: ['interval', 'timeout'] }
+    await nft.run([
+      t.add(),
+      t.addChain({ name: 'c' }),
+      t.addSet(areas),
+      t.addSet(marks),
+      t.addElements(new Elements(areas).add(['10.0.0.0/8'], 'accept').add(['255.0.0.0/8'], 'jump c')),
+      t.addElements(new Elements(marks).add(['10.0.0.1-10.0.0.9'], [5], { timeoutMs: 3_600_000 })),
+    ])
+    const text = await dump(nft)
+    assert.match(text, /elements = \{ 10\.0\.0\.0\/8 : accept,\s+255\.0\.0\.0\/8 : jump c \}/)
+    assert.match(text, /elements = \{ 10\.0\.0\.1-10\.0\.0\.9 timeout 1h : 0x00000005 \}/)
+    await assert.rejects(
+      nft.run([t.addElements(new Elements(areas).add(['11.0.0.0/8'], 'drop').add(['10.0.0.0/8'], 'drop'))]),
+      refused('EEXIST', 'add element ip conformance areas { 10.0.0.0/8 : drop }'),
+    )
+    await assert.rejects(
+      nft.run([t.deleteElements(new Elements(areas).add(['255.0.0.0/8'], 'jump c').add(['12.0.0.0/8'], 'drop'))]),
+      refused('ENOENT', 'delete element ip conformance areas { 12.0.0.0/8 : drop }'),
+    )
+    assert.equal(await dump(nft), text)
+  })
+
+  check('rules are put where they belong', async (nft) => {
+    const about = (comment: string) => s.commented(comment, s.rule(s.counter()))
+    const comments = async () => (await nft.list('ip', 'conformance'))?.chains[0]?.rules.map((rule) => rule.comment)
+    await nft.run([t.add(), t.addChain({ name: 'c' }), t.addRule('c', about('b')), t.addRule('c', about('d'))])
+    const [b, d] = (await nft.list('ip', 'conformance'))!.chains[0]!.rules.map((rule) => rule.handle)
+    await nft.run([t.insertRule('c', about('a')), t.addRule('c', about('c'), b), t.insertRule('c', about('b2'), b)])
+    assert.deepEqual(await comments(), ['a', 'b2', 'b', 'c', 'd'])
+    await nft.run([t.replaceRule('c', d!, about('e'))])
+    assert.deepEqual(await comments(), ['a', 'b2', 'b', 'c', 'e'])
+    await assert.rejects(nft.run([t.replaceRule('c', 9999, about('x'))]), refused('ENOENT', 'replace rule ip conformance c handle 9999'))
+    await assert.rejects(nft.run([t.addRule('c', about('x'), 9999)]), refused('ENOENT', 'add rule ip conformance c'))
+  })
+
+  check('objects are made, used, listed, reset and deleted', async (nft) => {
+    await nft.run(objects)
+    assert.equal(await dump(nft), objectText)
+    await nft.run(objects.slice(0, objectCount + 1))
+    assert.equal(await dump(nft), objectText)
+    await assert.rejects(nft.run([t.deleteObject('counter', 'hits')]), refused('EBUSY', 'delete counter ip conformance hits'))
+    await assert.rejects(nft.run([t.deleteObject('quota', 'hits')]), refused('ENOENT', 'delete quota ip conformance hits'))
+    await assert.rejects(nft.run([t.addRule('c', s.rule(s.object('counter', 'other')))]), refused('ENOENT', 'add rule ip conformance c'))
+    const before = await nft.reset('ip', 'conformance')
+    assert.deepEqual(before[0], { kind: 'counter', name: 'hits', packets: 5n, bytes: 700n })
+    const after = (await nft.list('ip', 'conformance'))?.objects[0]
+    assert.deepEqual(after, { kind: 'counter', name: 'hits', packets: 0n, bytes: 0n })
+    await nft.run([t.flushChain('c'), t.deleteObject('counter', 'hits'), t.deleteObject('limit', 'slow')])
+    assert.deepEqual(
+      (await nft.list('ip', 'conformance'))?.objects.map(({ kind }) => kind),
+      ['quota', 'limit', 'ct helper', 'ct timeout', 'ct timeout'],
+    )
+  })
+
+  check('flowtables, or the word that there are none', async (nft) => {
+    await nft.run([t.add(), t.addChain({ name: 'c', base: { type: 'filter', hook: 'forward', priority: 0 } })])
+    const before = await dump(nft)
+    const add = [
+      t.addFlowtable({ name: 'fast', priority: 5, devices: ['lo'] }),
+      t.addRule('c', s.rule(s.match('meta l4proto', 'tcp'), s.flowAdd('fast'))),
+    ]
+    try {
+      await nft.run(add)
+    } catch (error) {
+      assert(!options.flowtables)
+      refused('EOPNOTSUPP', 'add flowtable ip conformance fast: the kernel has no flowtables')(error)
+      assert.equal(await dump(nft), before)
+      return
+    }
+    assert.match(
+      await dump(nft),
+      /\tflowtable fast \{\n\t\thook ingress priority filter \+ 5\n\t\tdevices = \{ lo \}\n\t\}[^]*meta l4proto tcp flow add @fast/,
+    )
+    await assert.rejects(nft.run([t.deleteFlowtable('fast')]), refused('EBUSY', 'delete flowtable ip conformance fast'))
+    await nft.run([t.flushChain('c'), t.deleteFlowtable('fast')])
+    assert.equal(await dump(nft), before)
+  })
+
+  check('all tables, and the whole rule set', async (nft) => {
+    assert.deepEqual([await nft.tables(), await nft.dump()], [[], ''])
+    const v6 = inTable({ family: 'ip6', name: 'six' })
+    await nft.run([...whole, v6.add()])
+    assert.deepEqual(await nft.tables(), [
+      { family: 'ip', name: 'conformance' },
+      { family: 'ip6', name: 'six' },
+    ])
+    assert.equal(await nft.dump(), `${text}table ip6 six {\n}\n`)
+    assert.equal(await nft.dump('ip6'), 'table ip6 six {\n}\n')
+  })
+
+  check('what a transaction changes is told, once it is done', async (nft) => {
+    const controller = new AbortController()
+    const told = (await nft.watch(controller.signal))[Symbol.asyncIterator]()
+    const changes = async () => {
+      const { value } = await told.next()
+      assert(value?.kind === 'transaction')
+      return value.changes.map((change: NftChange) => `${change.gone ? '-' : '+'} ${changeText(change)}`)
+    }
+    await nft.run([
+      t.add(),
+      t.addChain({ name: 'c' }),
+      t.addSet(services),
+      t.addSet(networks),
+      t.addElements(one('10.43.0.1', 'goto c').add(['10.43.0.2', 'udp', 53], 'drop')),
+      t.addElements(new Elements(networks).add(['10.0.0.0/8']).add(['192.168.0.3-192.168.0.9'])),
+      t.addObject({ kind: 'counter', name: 'hits' }),
+      t.addRule('c', s.rule(s.object('counter', 'hits'))),
+    ])
+    assert.deepEqual(await changes(), [
+      '+ table ip conformance',
+      '+ chain c',
+      '+ set services ipv4_addr . inet_proto . inet_service',
+      '+ set networks ipv4_addr',
+      '+ elements services { 10.43.0.1 . tcp . 80 : goto c, 10.43.0.2 . udp . 53 : drop }',
+      '+ elements networks { 10.0.0.0/8, 192.168.0.3-192.168.0.9 }',
+      '+ counter hits counter',
+      '+ rule c objref type 1 name hits',
+    ])
+    await assert.rejects(nft.run([t.deleteElements(one('10.43.0.1')), t.deleteChain('nowhere')]))
+    await nft.run([t.deleteElements(one('10.43.0.1', 'goto c'))])
+    assert.deepEqual(await changes(), ['- elements services { 10.43.0.1 . tcp . 80 : goto c }'])
+    await nft.run([t.delete()])
+    const last = await changes()
+    assert.deepEqual(last.toSorted(), [
+      '- chain c',
+      '- counter hits',
+      '- rule c objref type 1 name hits',
+      '- set networks',
+      '- set services',
+      '- table ip conformance',
+    ])
+    assert.equal(last.at(-1), '- table ip conformance')
+    const end = told.next()
+    controller.abort()
+    assert.deepEqual(await end, { value: undefined, done: true })
+    await assert.rejects(nft.watch(controller.signal), { name: 'AbortError' })
+  })
+
+  check('thousands of commands, and thousands that fail: the first is the reason', async (nft) => {
+    const chains = Array.from({ length: 5000 }, (_, i) => t.addChain({ name: `c${i}` }))
+    await nft.run([t.add(), ...chains])
+    assert.equal((await nft.list('ip', 'conformance'))?.chains.length, 5000)
+    const missing = Array.from({ length: 20_000 }, (_, i) => t.deleteChain(`no${i}`))
+    await assert.rejects(nft.run([t.deleteChain('c0'), ...missing]), refused('ENOENT', 'delete chain ip conformance no0'))
+    assert.equal((await nft.list('ip', 'conformance'))?.chains.length, 5000)
   })
 
   check('tens of thousands of elements in one transaction', async (nft) => {

@@ -2,6 +2,7 @@
 // by word into one buffer, with nothing allocated for each.
 
 import { type AttributeReader, MessageWriter, NLA_F_NESTED } from '../netlink/message.ts'
+import { SysError } from '../sys-error.ts'
 import { datatypes } from './datatype.ts'
 import type { Column, ElementOptions, Elements, Shape } from './elements.ts'
 import { readData, writeVerdict } from './expression-codec.ts'
@@ -117,14 +118,23 @@ const writeOne = (w: MessageWriter, elements: Elements, row: number, withData: b
     if (options?.expiresMs !== undefined) w.attrU64be(ELEM.EXPIRATION, BigInt(options.expiresMs))
   }
   w.unnest(element)
-  if (!shape.interval || shape.key.length > 1) return
-  const after = step(last, 1)
+  const after = endOf(elements, row)
   if (!after) return
   const end = w.nest(LIST_ELEM)
   w.attrU32be(ELEM.FLAGS, INTERVAL_END)
   writeValue(w, ELEM.KEY, after)
   w.unnest(end)
 }
+
+/** The key after an interval's last one, where the interval is of one field and does not reach to the end of all keys. */
+const endOf = ({ shape, words }: Elements, row: number): Uint8Array | undefined => {
+  if (!shape.interval || shape.key.length > 1) return undefined
+  const at = row * shape.rowWords + shape.keyWords
+  return step(new Uint8Array(words.buffer, words.byteOffset + at * 4, valueBytes(shape.key, shape.keyWords)), 1)
+}
+
+/** How many of the kernel's elements a row is sent as. */
+export const elementsOfRow = (elements: Elements, row: number): number => (endOf(elements, row) ? 2 : 1)
 
 const writeValue = (w: MessageWriter, type: number, bytes: Uint8Array): void => {
   const outer = w.nest(type)
@@ -187,6 +197,11 @@ const readOne = (element: AttributeReader, elements: Elements, edges: Edge[] | u
 }
 
 const addRow = (elements: Elements, shape: Shape, edge: Edge, last: Uint8Array | undefined): void => {
+  const fits =
+    edge.key.length <= shape.keyWords * 4 &&
+    (last === undefined || last.length <= shape.keyWords * 4) &&
+    (shape.verdict || edge.data === undefined || edge.data.length <= shape.dataWords * 4)
+  if (!fits) throw new SysError('EBADMSG', 'nftables', `set ${elements.spec.name}: an element of other lengths than its type has`)
   const at = elements.row()
   const { words } = elements
   const bytes = new Uint8Array(words.buffer, words.byteOffset + at * 4, shape.rowWords * 4)

@@ -2,6 +2,7 @@
 
 import type { AttributeReader, MessageWriter } from '../netlink/message.ts'
 import { type CompareOp, compareOps, ctKeys, type Expression, metaKeys, registerNumber, registerWord, rejectTypes } from './expression.ts'
+import { limitOf, objectKind, objectTypes, writeLimit, writeQuota } from './object-codec.ts'
 import type { Verdict } from './table.ts'
 
 // NFTA_DATA_*, NFTA_VERDICT_*
@@ -65,6 +66,7 @@ export const writeExpressions = (w: MessageWriter, type: number, expressions: re
 const kernelName = (e: Expression): string => {
   if (e.name === 'verdict') return 'immediate'
   if (e.name === 'meta set') return 'meta'
+  if (e.name === 'flow offload') return 'flow_offload'
   return e.name === 'other' ? e.kind : e.name
 }
 
@@ -177,6 +179,20 @@ const writeFields = (w: MessageWriter, e: Exclude<Expression, { name: 'other' }>
       w.attrString(1, e.set)
       id(2, e.set)
       return
+    case 'limit':
+      writeLimit(w, e)
+      return
+    case 'quota':
+      writeQuota(w, e)
+      return
+    case 'objref':
+      u32(1, objectTypes[e.kind])
+      // Without a closing NUL, as nft has it.
+      w.attrBytes(2, new TextEncoder().encode(e.object))
+      return
+    case 'flow offload':
+      w.attrString(1, e.flowtable)
+      return
     case 'notrack':
       return
   }
@@ -286,6 +302,16 @@ const decode = (kind: string, f: Map<number, Field>): Expression | undefined => 
     }
     case 'notrack':
       return { name: 'notrack' }
+    case 'limit':
+      return { name: 'limit', ...limitOf(number) }
+    case 'quota':
+      return { name: 'quota', bytes: BigInt(number(1)), used: BigInt(number(4)), over: (number(2) & 1) !== 0 }
+    case 'objref': {
+      const kind = objectKind(number(1))
+      return kind && f.has(2) ? { name: 'objref', kind, object: f.get(2)?.text ?? '' } : undefined
+    }
+    case 'flow_offload':
+      return { name: 'flow offload', flowtable: f.get(1)?.text ?? '' }
     default:
       return undefined
   }

@@ -3,6 +3,8 @@
 // `immediate` and `lookup` that carries `verdict`. What is read back from the kernel decodes to the
 // same value as what was sent, so two rules are compared by `describe`.
 
+import { burstOf, type Limit, type ObjectKind, type Quota } from './object.ts'
+import { objectTypes } from './object-codec.ts'
 import type { SetSpec, Verdict } from './table.ts'
 
 export type CompareOp = '==' | '!=' | '<' | '<=' | '>' | '>='
@@ -33,6 +35,11 @@ export type Expression =
   | { name: 'reject'; type: 'icmp unreachable' | 'tcp reset' | 'icmpx'; code: number }
   | { name: 'dynset'; op: 'add' | 'update' | 'delete'; set: string; key: number; data?: number; timeoutMs?: number }
   | { name: 'notrack' }
+  | ({ name: 'limit' } & Limit)
+  | ({ name: 'quota' } & Quota)
+  /** A stateful object of the table. */
+  | { name: 'objref'; kind: ObjectKind; object: string }
+  | { name: 'flow offload'; flowtable: string }
   /** One that this code does not know: what the kernel said, byte for byte. */
   | { name: 'other'; kind: string; bytes: Uint8Array }
 
@@ -146,6 +153,14 @@ export const describe = (e: Expression): string => {
       return `dynset ${e.op} reg_key ${registerNumber(e.key)} set ${e.set}${e.data === undefined ? '' : ` sreg_data ${registerNumber(e.data)}`}${e.timeoutMs ? ` timeout ${e.timeoutMs}ms` : ''}`
     case 'notrack':
       return 'notrack'
+    case 'limit':
+      return `limit rate ${e.rate}/${e.per} burst ${burstOf(e)} type ${e.unit ?? 'packets'} flags 0x${e.over ? 1 : 0}`
+    case 'quota':
+      return `quota bytes ${e.bytes} consumed 0 flags ${e.over ? 1 : 0}`
+    case 'objref':
+      return `objref type ${objectTypes[e.kind]} name ${e.object}`
+    case 'flow offload':
+      return `flow_offload ${e.flowtable}`
     default:
       return `${e.kind} ${hex(e.bytes)}`
   }
@@ -158,18 +173,23 @@ export const rejectTypes = ['icmp unreachable', 'tcp reset', 'icmpx'] as const
 /** The chain that a verdict leads to. */
 export const chainOfVerdict = (verdict: string): string | undefined => /^(?:jump|goto) (.+)$/.exec(verdict)?.[1]
 
-/** The chains and sets that expressions name: they must be there. */
-export const namesOf = (expressions: readonly Expression[]): { chains: string[]; sets: string[] } => {
+/** What of their table expressions name: it must be there. */
+export const namesOf = (expressions: readonly Expression[]) => {
   const chains: string[] = []
   const sets: string[] = []
+  /** Kind and name. */
+  const objects: string[] = []
+  const flowtables: string[] = []
   for (const e of expressions) {
     if (e.name === 'verdict') {
       const chain = chainOfVerdict(e.verdict)
       if (chain !== undefined) chains.push(chain)
     }
     if (e.name === 'lookup' || e.name === 'dynset') sets.push(e.set)
+    if (e.name === 'objref') objects.push(`${e.kind} ${e.object}`)
+    if (e.name === 'flow offload') flowtables.push(e.flowtable)
   }
-  return { chains, sets }
+  return { chains, sets, objects, flowtables }
 }
 
 export type Sets = ReadonlyMap<string, SetSpec>

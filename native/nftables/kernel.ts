@@ -1,5 +1,6 @@
 // nf_tables of the kernel, in the network namespace that the socket was opened in.
 
+import { constants } from 'node:os'
 import { readAck } from '../netlink/ack.ts'
 import { AttributeReader, MessageReader, MessageWriter, NLM_F, NLMSG } from '../netlink/message.ts'
 import { openNetlink } from '../netlink/socket.ts'
@@ -9,18 +10,31 @@ import { type Batch, encodeBatch, families, MSG, rowAt, SUBSYSTEM, writeFamily }
 import type { Command } from './command.ts'
 import { Elements } from './elements.ts'
 import { elementReader } from './elements-codec.ts'
-import { type Nft, NftError } from './nft.ts'
-import { chainReader } from './read.ts'
+import { type FlowtableSpec, readFlowtable } from './flowtable.ts'
+import { dump, type Nft, NftError } from './nft.ts'
+import type { ObjectSpec } from './object.ts'
+import { readObject } from './object-codec.ts'
+import { readChain, readRule, tableOf } from './read.ts'
 import { readSet } from './set-codec.ts'
-import type { Family, NftSet, SetSpec, Table } from './table.ts'
-import { tableText } from './table-text.ts'
+import type { Chain, Family, NftSet, Rule, SetSpec, Table, TableRef } from './table.ts'
+import { type NftNotification, NOTIFICATIONS, notifications } from './watch.ts'
 
 /** `netns`: path of a network namespace; absent: the process's own. */
-export const openNft = async (options: { netns?: string } = {}): Promise<Nft> =>
-  new KernelNft(await openNetlink('netfilter', { ...options, receiveBufferBytes: 4 * 1024 * 1024 }))
+export const openNft = async (options: { netns?: string } = {}): Promise<Nft> => {
+  const open = () => openNetlink('netfilter', { ...options, receiveBufferBytes })
+  return nftOver(await open(), open)
+}
+
+/** The same over sockets of the caller's: one for requests, and more for each `watch`. */
+export const nftOver = (socket: NetlinkSocket, open: () => Promise<NetlinkSocket>): Nft => new KernelNft(socket, open)
+
+const receiveBufferBytes = 4 * 1024 * 1024
 
 /** How often a listing is taken again because someone changed the tables meanwhile. */
 const listAttempts = 10
+
+/** Bytes of a `struct nfgenmsg`. */
+const infoSize = 4
 
 /** A reply that says "not now", to which the right answer is to ask again. */
 class Interrupted extends Error {}
@@ -28,17 +42,22 @@ class Interrupted extends Error {}
 class KernelNft implements Nft {
   readonly #socket: NetlinkSocket
   readonly #datagrams: AsyncIterator<Uint8Array>
+  readonly #open: () => Promise<NetlinkSocket>
+  readonly #watching = new Set<NetlinkSocket>()
   #sequence = 1
   /** Requests go one after the other: the socket's replies are those of the last. */
   #queue: Promise<unknown> = Promise.resolve()
 
-  constructor(socket: NetlinkSocket) {
+  constructor(socket: NetlinkSocket, open: () => Promise<NetlinkSocket>) {
     this.#socket = socket
+    this.#open = open
     this.#datagrams = socket.messages()[Symbol.asyncIterator]()
   }
 
   run(commands: readonly Command[], options: { generation?: number } = {}): Promise<void> {
     return this.#alone(async () => {
+      // A batch's numbers go up in one run.
+      if (this.#sequence > 0x7fffffff) this.#sequence = 1
       const batch = encodeBatch(commands, this.#sequence, options.generation)
       this.#sequence += batch.messages.length
       try {
@@ -46,13 +65,51 @@ class KernelNft implements Nft {
       } catch (error) {
         throw isSysError(error) ? new NftError(error.code) : error
       }
-      const error = await this.#refusal(batch)
-      if (error) throw error
+      const refusal = refusalOf(batch, this.#socket.pending())
+      if (refusal) throw refusal
     })
   }
 
   generation(): Promise<number> {
-    return this.#alone(() => this.#generation())
+    return this.#alone(() => uninterrupted('generation', () => this.#generation()))
+  }
+
+  tables(): Promise<TableRef[]> {
+    return this.#alone(() =>
+      uninterrupted('list tables', async () => {
+        const found: TableRef[] = []
+        await this.#request({ type: MSG.GETTABLE, family: 0, flags: NLM_F.DUMP }, ({ payload }) => {
+          const name = tableOf(new AttributeReader(payload, infoSize))
+          const family = (Object.keys(families) as Family[]).find((family) => families[family] === payload[0])
+          if (family) found.push({ family, name })
+        })
+        return found
+      }),
+    )
+  }
+
+  reset(family: Family, table: string): Promise<ObjectSpec[]> {
+    return this.#alone(() => uninterrupted(`reset objects ${family} ${table}`, () => this.#objects(MSG.GETOBJ_RESET, family, table)))
+  }
+
+  async watch(signal?: AbortSignal): Promise<AsyncIterable<NftNotification>> {
+    signal?.throwIfAborted()
+    const socket = await this.#open()
+    try {
+      socket.join(NOTIFICATIONS)
+    } catch (error) {
+      socket.close()
+      throw error
+    }
+    this.#watching.add(socket)
+    const end = () => {
+      signal?.removeEventListener('abort', end)
+      this.#watching.delete(socket)
+      socket.close()
+    }
+    signal?.addEventListener('abort', end, { once: true })
+    if (signal?.aborted) end()
+    return notifications(socket)
   }
 
   list(family: Family, table: string): Promise<Table | undefined> {
@@ -81,12 +138,12 @@ class KernelNft implements Nft {
     )
   }
 
-  async dump(family: Family, table: string): Promise<string> {
-    const found = await this.list(family, table)
-    return found ? tableText(found) : ''
+  dump(family?: Family, table?: string): Promise<string> {
+    return dump(this, family, table)
   }
 
   close(): void {
+    for (const socket of this.#watching) socket.close()
     this.#socket.close()
   }
 
@@ -96,70 +153,59 @@ class KernelNft implements Nft {
     return done
   }
 
-  /**
-   * What the kernel had against a batch. It answers before send returns, and only with errors: a
-   * request for the generation, sent after it, marks the end of them.
-   */
-  async #refusal(batch: Batch): Promise<NftError | undefined> {
-    let refusal: NftError | undefined
-    const collect = (reader: MessageReader) => {
-      const sent = batch.messages[reader.sequence - batch.first]
-      if (reader.type !== NLMSG.ERROR || !sent) return
-      const { errno, offset } = readAck(reader)
-      if (errno === 0) return
-      refusal ??= new NftError(errno, sent.command, offset === undefined ? undefined : rowAt(batch, sent, offset))
-    }
-    try {
-      await this.#generation(collect)
-    } catch (error) {
-      if (!isSysError(error, 'ENOBUFS')) throw error
-      // There were more errors than the socket holds: refused, then, only the reason may be lost.
-      await this.#generation(collect)
-      refusal ??= new NftError('ENOBUFS')
-    }
-    return refusal
-  }
-
-  async #generation(other?: (reader: MessageReader) => void): Promise<number> {
+  async #generation(): Promise<number> {
     let generation = 0
-    await this.#request(
-      { type: MSG.GETGEN, family: 0, flags: 0 },
-      (payload) => {
-        const attrs = new AttributeReader(payload, 4)
-        while (attrs.next()) if (attrs.type === 1) generation = attrs.u32be()
-      },
-      other,
-    )
+    await this.#request({ type: MSG.GETGEN, family: 0, flags: 0 }, ({ payload }) => {
+      const attrs = new AttributeReader(payload, infoSize)
+      while (attrs.next()) if (attrs.type === 1) generation = attrs.u32be()
+    })
     return generation
   }
 
   async #list(family: Family, name: string): Promise<Table | undefined> {
     const number = families[family]
-    const ask = (type: number, attributes: (w: MessageWriter) => void, read: (attrs: AttributeReader) => void, dump = true) =>
-      this.#request({ type, family: number, flags: dump ? NLM_F.DUMP : 0, attributes }, (payload) => read(new AttributeReader(payload, 4)))
+    const ofTable = (w: MessageWriter) => w.attrString(1, name)
+    // A dump may hold those of other tables too.
+    const ask = (type: number, read: (attrs: () => AttributeReader) => void) =>
+      this.#request({ type, family: number, flags: NLM_F.DUMP, attributes: ofTable }, ({ payload }) => {
+        const attrs = () => new AttributeReader(payload, infoSize)
+        if (tableOf(attrs()) === name) read(attrs)
+      })
     try {
-      await ask(
-        MSG.GETTABLE,
-        (w) => w.attrString(1, name),
-        () => {},
-        false,
-      )
+      await this.#request({ type: MSG.GETTABLE, family: number, flags: 0, attributes: ofTable }, () => {})
     } catch (error) {
       if (isSysError(error, 'ENOENT')) return undefined
       throw error
     }
-    const reader = chainReader(name)
-    const ofTable = (w: MessageWriter) => w.attrString(1, name)
-    await ask(MSG.GETCHAIN, ofTable, (attrs) => reader.chain(attrs))
-    await ask(MSG.GETRULE, ofTable, (attrs) => reader.rule(attrs))
+    const chains = new Map<string, Chain & { rules: Rule[] }>()
+    await ask(MSG.GETCHAIN, (attrs) => {
+      const chain = readChain(attrs())
+      chains.set(chain.name, { ...chain, rules: [] })
+    })
+    await ask(MSG.GETRULE, (attrs) => {
+      const { chain, rule } = readRule(attrs())
+      chains.get(chain)?.rules.push(rule)
+    })
     const sets: NftSet[] = []
-    await this.#request({ type: MSG.GETSET, family: number, flags: NLM_F.DUMP, attributes: ofTable }, (payload) => {
-      if (tableOf(new AttributeReader(payload, 4)) !== name) return
-      const elements = readSet(new AttributeReader(payload, 4))
+    await ask(MSG.GETSET, (attrs) => {
+      const elements = readSet(attrs())
       sets.push({ spec: elements.spec, elements })
     })
     for (const { elements } of sets) await this.#fill(number, name, elements)
-    return { family, name, chains: reader.chains(), sets }
+    const flowtables: FlowtableSpec[] = []
+    await ask(MSG.GETFLOWTABLE, (attrs) => void flowtables.push(readFlowtable(attrs())))
+    return { family, name, chains: [...chains.values()], sets, objects: await this.#objects(MSG.GETOBJ, family, name), flowtables }
+  }
+
+  async #objects(type: number, family: Family, name: string): Promise<ObjectSpec[]> {
+    const objects: ObjectSpec[] = []
+    const attributes = (w: MessageWriter) => w.attrString(1, name)
+    await this.#request({ type, family: families[family], flags: NLM_F.DUMP, attributes }, ({ payload }) => {
+      if (tableOf(new AttributeReader(payload, infoSize)) !== name) return
+      const object = readObject(new AttributeReader(payload, infoSize), family)?.object
+      if (object) objects.push(object)
+    })
+    return objects
   }
 
   async #fill(family: number, table: string, elements: Elements): Promise<void> {
@@ -168,8 +214,8 @@ class KernelNft implements Nft {
       w.attrString(1, table)
       w.attrString(2, elements.spec.name)
     }
-    await this.#request({ type: MSG.GETSETELEM, family, flags: NLM_F.DUMP, attributes }, (payload) => {
-      const attrs = new AttributeReader(payload, 4)
+    await this.#request({ type: MSG.GETSETELEM, family, flags: NLM_F.DUMP, attributes }, ({ payload }) => {
+      const attrs = new AttributeReader(payload, infoSize)
       while (attrs.next()) if (attrs.type === 3) reader.read(attrs.nested())
     })
     reader.finish()
@@ -177,13 +223,13 @@ class KernelNft implements Nft {
     if (hasTwins(elements)) throw new Interrupted()
   }
 
-  /** One request and its replies, up to the last. Replies to others go to `other`. */
+  /** One request and its replies, up to the last. */
   async #request(
     request: { type: number; family: number; flags: number; attributes?: (w: MessageWriter) => void },
-    read: (payload: Uint8Array) => void,
-    other?: (reader: MessageReader) => void,
+    read: (reply: MessageReader) => void,
   ): Promise<void> {
-    const sequence = this.#sequence++
+    const sequence = this.#sequence
+    this.#sequence = (this.#sequence + 1) >>> 0 || 1
     const w = new MessageWriter(256)
     w.begin(SUBSYSTEM | request.type, NLM_F.REQUEST | request.flags, sequence)
     writeFamily(w, request.family)
@@ -196,10 +242,7 @@ class KernelNft implements Nft {
       if (done) throw new SysError('EBADF', 'nftables', 'closed')
       const reader = new MessageReader(value)
       while (reader.next()) {
-        if (reader.sequence !== sequence) {
-          other?.(reader)
-          continue
-        }
+        if (reader.sequence !== sequence) continue
         if (reader.flags & NLM_F.DUMP_INTR) interrupted = true
         if (reader.type === NLMSG.DONE) {
           if (interrupted) throw new Interrupted()
@@ -210,7 +253,7 @@ class KernelNft implements Nft {
           if (errno === 0) return
           throw new SysError(errno, 'nftables', `message ${request.type}`)
         }
-        read(reader.payload)
+        read(reader)
         if (!(reader.flags & NLM_F.MULTI)) return
       }
     }
@@ -234,7 +277,21 @@ const hasTwins = (elements: Elements): boolean => {
   return keys.size < elements.count
 }
 
-const tableOf = (attrs: AttributeReader): string => {
-  while (attrs.next()) if (attrs.type === 1) return attrs.string()
-  return ''
+/** What the kernel had against a batch: it answers before send returns, and only with errors. The first is the reason. */
+const refusalOf = (batch: Batch, { datagrams, overrun }: { datagrams: readonly Uint8Array[]; overrun: boolean }): NftError | undefined => {
+  for (const datagram of datagrams) {
+    const reader = new MessageReader(datagram)
+    while (reader.next()) {
+      const sent = batch.messages[reader.sequence - batch.first]
+      if (reader.type !== NLMSG.ERROR || !sent) continue
+      const { errno, offset, text } = readAck(reader)
+      if (errno === 0) continue
+      const { command } = sent
+      // Of all that may be missing the kernel names the attribute, but of flowtables as such.
+      if (errno === constants.errno.ENOENT && offset === undefined && command?.does === 'add flowtable')
+        return new NftError('EOPNOTSUPP', command, undefined, 'the kernel has no flowtables')
+      return new NftError(errno, command, offset === undefined ? undefined : rowAt(batch, sent, offset), text)
+    }
+  }
+  return overrun ? new NftError('ENOBUFS') : undefined
 }

@@ -4,6 +4,7 @@
 import { type DatatypeName, datatypes, formatValue, wordsOf } from './datatype.ts'
 import { duration, shapeOf } from './elements.ts'
 import { describe, type Expression, natFlags, type Sets } from './expression.ts'
+import { limitText, quotaText } from './object.ts'
 import { numgenText, type SelectorType, selectorOf, sourceOf } from './selector.ts'
 import { named } from './statement.ts'
 import type { Family, RuleSpec } from './table.ts'
@@ -53,7 +54,7 @@ const statementText = (e: Expression, held: Map<number, Held>, family: Family, s
     }
     case 'cmp': {
       const source = held.get(e.sreg)
-      return source ? comparison(source, e.op, e.data) : unknown
+      return source && e.data.length <= lengthOf(source.type) ? comparison(source, e.op, e.data) : unknown
     }
     case 'lookup': {
       const spec = sets.get(e.set)
@@ -96,6 +97,14 @@ const statementText = (e: Expression, held: Map<number, Held>, family: Family, s
     }
     case 'notrack':
       return 'notrack'
+    case 'limit':
+      return `limit ${limitText(e)}`
+    case 'quota':
+      return `quota ${quotaText(e)}`
+    case 'objref':
+      return e.kind === 'ct helper' || e.kind === 'ct timeout' ? `${e.kind} set "${e.object}"` : `${e.kind} name "${e.object}"`
+    case 'flow offload':
+      return `flow add @${e.flowtable}`
     case 'other':
       // nft has one before lookups in intervals of concatenations, where what is loaded is in network order already.
       return e.kind === 'byteorder' ? undefined : unknown
@@ -160,6 +169,9 @@ const comparison = (source: Held, op: string, data: Uint8Array): string => {
   return `${source.text}${relation}${value}${prefix < bytes * 8 ? `/${prefix}` : ''}`
 }
 
+/** Bytes that a constant of this type has at most. */
+const lengthOf = (type: SelectorType): number => (type in datatypes ? datatypes[type as DatatypeName].bytes : 4)
+
 const bits = (mask: Uint8Array): number => mask.reduce((sum, byte) => sum + byte.toString(2).replaceAll('0', '').length, 0)
 
 const icmpCodes: Record<'ip' | 'ip6', Record<number, string>> = {
@@ -185,7 +197,7 @@ const rejectText = (e: Extract<Expression, { name: 'reject' }>, family: Family):
 
 /** The note that nft keeps with a set declared by `typeof`, to print it so again. */
 export const typeofText = (kind: number, fields: readonly number[]): string | undefined => {
-  if (kind === 23) return numgenText(fields[1] ?? 1, fields[2] ?? 0)
+  if (kind === 23) return (fields[1] ?? 0) > 0 ? numgenText(fields[1] as number, fields[2] ?? 0) : undefined
   for (const selector of [
     'ip saddr',
     'ip daddr',

@@ -165,7 +165,10 @@ const fieldsOf = (number: number, noted: Uint8Array | undefined, set: string): F
     if (!type) throw new SysError('EPROTONOSUPPORT', 'nftables', `set ${set}: data type ${rest & 63}`)
     fields.unshift(type)
   }
-  return (noted && selectorsOf(noted)) ?? fields
+  const selectors = noted && selectorsOf(noted)
+  // Only notes that are of these types: anyone may write them.
+  const fit = selectors?.length === fields.length && selectors.every((selector, i) => typeOfField(selector) === fields[i])
+  return fit ? selectors : fields
 }
 
 const selectorsOf = (noted: Uint8Array): Selector[] | undefined => {

@@ -7,6 +7,7 @@
 
 import { type DatatypeName, datatypes, type Value, wordsOf, writeValue } from './datatype.ts'
 import { type CompareOp, type Expression, natFlags } from './expression.ts'
+import type { Limit, ObjectKind, Quota } from './object.ts'
 import { load, type Selector, type SelectorType, sourceOf } from './selector.ts'
 import type { RuleSpec, Verdict } from './table.ts'
 
@@ -169,6 +170,15 @@ export const setMark = (bits: { set?: number; clear?: number }): Statement => {
 }
 
 export const counter = (): Statement => [{ name: 'counter', packets: 0n, bytes: 0n }]
+
+/** Holds while packets come no faster (with `over`: for those that come faster). */
+export const limit = (limit: Limit): Statement => [{ name: 'limit', ...limit }]
+export const quota = (quota: Quota): Statement => [{ name: 'quota', ...quota }]
+/** Lets an object of the table act: count, limit, or set the connection's helper or timeouts. */
+export const object = (kind: ObjectKind, name: string): Statement => [{ name: 'objref', kind, object: name }]
+/** The rest of the packet's flow takes the flowtable's path; in a forward chain, for connections that stand. */
+export const flowAdd = (flowtable: string): Statement => [{ name: 'flow offload', flowtable }]
+export const notrack: Statement = [{ name: 'notrack' }]
 
 export const verdict = (verdict: Verdict): Statement => [{ name: 'verdict', verdict }]
 export const drop = verdict('drop')

@@ -2,14 +2,20 @@
 // of their keys, one to a line: so that two dumps of equal tables are equal.
 
 import { duration, type Elements } from './elements.ts'
+import { flowtableLines } from './flowtable.ts'
+import { objectLines } from './object.ts'
 import { ruleText } from './rule-text.ts'
 import { type Field, isDatatype } from './selector.ts'
-import type { Chain, ChainSpec, NftSet, SetSpec, Table } from './table.ts'
+import type { Chain, ChainSpec, Hook, NftSet, SetSpec, Table } from './table.ts'
 
 export const tableText = (table: Table): string => {
   const sets = new Map(table.sets.map(({ spec }) => [spec.name, spec]))
   const blocks = [
+    ...table.objects.map((object) => block({ head: `${object.kind} ${object.name}`, lines: objectLines(object, table.family) })),
     ...table.sets.map((set) => block(setText(set))),
+    ...table.flowtables.map((flowtable) =>
+      block({ head: `flowtable ${flowtable.name}`, lines: flowtableLines(flowtable, priorityText({ hook: 'ingress', ...flowtable })) }),
+    ),
     ...table.chains.map((chain) => block(chainText(chain, (rule) => ruleText(rule, table.family, sets)))),
   ]
   return `table ${table.family} ${table.name} {\n${blocks.join('\n')}}\n`
@@ -66,7 +72,7 @@ const baseText = (base: NonNullable<ChainSpec['base']>): string =>
   `type ${base.type} hook ${base.hook} priority ${priorityText(base)}; policy ${base.policy ?? 'accept'};`
 
 /** nft names what lies within 10 of a name by its distance. */
-const priorityText = ({ hook, priority }: NonNullable<ChainSpec['base']>): string => {
+const priorityText = ({ hook, priority }: { hook: Hook | 'ingress'; priority: number }): string => {
   const named: [string, number][] = Object.entries(priorities).map(([number, name]) => [name, Number(number)])
   const nat = natPriorities[hook]
   if (nat) named.push(nat)

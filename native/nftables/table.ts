@@ -3,6 +3,8 @@
 
 import type { Elements } from './elements.ts'
 import type { Expression } from './expression.ts'
+import type { FlowtableSpec } from './flowtable.ts'
+import type { ObjectSpec } from './object.ts'
 import type { Field } from './selector.ts'
 
 export type Family = 'ip' | 'ip6' | 'inet'
@@ -46,5 +48,10 @@ export type Verdict = 'accept' | 'drop' | 'return' | 'continue' | `jump ${string
 export type Chain = ChainSpec & { readonly rules: readonly Rule[] }
 export type NftSet = { readonly spec: SetSpec; readonly elements: Elements }
 
-/** A table as it is now. Order of chains and sets is that of their creation. */
-export type Table = TableRef & { readonly chains: readonly Chain[]; readonly sets: readonly NftSet[] }
+/** A table as it is now. Order of chains, sets and objects is that of their creation. */
+export type Table = TableRef & {
+  readonly chains: readonly Chain[]
+  readonly sets: readonly NftSet[]
+  readonly objects: readonly ObjectSpec[]
+  readonly flowtables: readonly FlowtableSpec[]
+}
