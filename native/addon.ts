@@ -31,6 +31,7 @@ type Addon = {
     net: string | undefined,
     ipc: string | undefined,
     uts: string | undefined,
+    mnt: string | undefined,
     hostname: string | undefined,
     sysctls: string[],
   ): Promise<void>
@@ -39,8 +40,8 @@ type Addon = {
   sysctl(netns: string | undefined, name: string): Promise<string>
   sysctl(netns: string | undefined, name: string, value: string): Promise<void>
 
-  mount(source: string, target: string, type: string | undefined, flags: number, data: string | undefined): Promise<void>
-  unmount(target: string, detach: 0 | 1): Promise<void>
+  mount(source: string, target: string, type: string | undefined, flags: number, data?: string, mnt?: string): Promise<void>
+  unmount(target: string, detach: 0 | 1, mnt?: string): Promise<void>
   setXattr(path: string, name: string, value: Uint8Array): void
   makeNode(path: string, mode: number, major: number, minor: number): void
 

@@ -38,7 +38,7 @@ export {
 } from './nftables/index.ts'
 export { connectPackets, type PacketSocket } from './packets.ts'
 export { addAddress, deleteAddress, type InterfaceAddress } from './rtnetlink/address.ts'
-export { addBridge, addVeth, addVxlan, deleteLink, type Link, setBridgePort, setLink } from './rtnetlink/link.ts'
+export { addBridge, addMacvlan, addVeth, addVxlan, deleteLink, type Link, setBridgePort, setLink } from './rtnetlink/link.ts'
 export {
   deleteForwardingEntry,
   deleteNeighbour,
@@ -49,6 +49,7 @@ export {
 } from './rtnetlink/neighbour.ts'
 export { addRoute, deleteRoute, type Route, replaceRoute } from './rtnetlink/route.ts'
 export { openRtnetlink, type Rtnetlink } from './rtnetlink/rtnetlink.ts'
+export { addRule, deleteRule, type Rule } from './rtnetlink/rule.ts'
 export { type Change, watchNetwork } from './rtnetlink/watch.ts'
 export { isSysError, SysError } from './sys-error.ts'
 export { openPty, setWindowSize } from './terminals.ts'

@@ -42,17 +42,18 @@ export const planMount = (flags: readonly MountFlag[], hasType: boolean): Call[]
 }
 
 export const mounts: Mounts = {
-  async mount({ source, target, type, flags = [], data }) {
+  async mount({ source, target, type, flags = [], data, namespace }) {
     let mounted = false
     try {
       for (const call of planMount(flags, type !== undefined)) {
-        await addon.mount(call.bare ? 'none' : source, target, call.bare ? undefined : type, call.flags, call.bare ? undefined : data)
+        const [from, kind, more] = call.bare ? (['none', undefined, undefined] as const) : [source, type, data]
+        await addon.mount(from, target, kind, call.flags, more, namespace)
         mounted ||= !call.bare && !(call.flags & MS.remount)
       }
     } catch (error) {
-      if (mounted) await addon.unmount(target, 1)
+      if (mounted) await addon.unmount(target, 1, namespace)
       throw error
     }
   },
-  unmount: (target, { detach = false } = {}) => addon.unmount(target, detach ? 1 : 0),
+  unmount: (target, { detach = false, namespace } = {}) => addon.unmount(target, detach ? 1 : 0, namespace),
 }

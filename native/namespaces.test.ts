@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { connectInNetns } from './connect.ts'
+import { mounts } from './mounts.ts'
 import { namespaces, readSysctl, writeSysctl } from './namespaces.ts'
 import { openNetlink } from './netlink/socket.ts'
 import { freshNetns, needsRoot } from './testing/fresh-netns.ts'
@@ -45,12 +46,37 @@ test('pinned namespaces have their hostname, loopback and sysctls, and are the s
   assert.equal(namespaces.isPinned(paths.uts), true)
 })
 
+test('a mount namespace is pinned, and what is mounted in it shows nowhere else', { skip: needsRoot }, async (t) => {
+  const dir = folder(t, 'mnt')
+  const mnt = join(dir, 'mnt')
+  const own = readlinkSync('/proc/self/ns/mnt')
+  await namespaces.create({ mnt })
+  const inode = statSync(mnt).ino
+  await namespaces.create({ mnt })
+  assert.deepEqual([namespaces.isPinned(mnt), statSync(mnt).ino], [true, inode])
+  assert.notEqual(own, `mnt:[${inode}]`)
+
+  const target = mkdtempSync(join(dir, 'target-'))
+  await mounts.mount({ source: 'tmpfs', target, type: 'tmpfs', flags: ['nosuid', 'private'], namespace: mnt })
+  const seen = (...command: string[]) => execFileSync(command[0]!, command.slice(1), { encoding: 'utf8' }).trim()
+  assert.equal(seen('nsenter', `--mount=${mnt}`, 'stat', '-f', '-c', '%T', target), 'tmpfs')
+  assert.doesNotMatch(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(target))
+  await mounts.unmount(target, { namespace: mnt })
+  await mounts.unmount(target, { namespace: mnt })
+  assert.doesNotMatch(seen('nsenter', `--mount=${mnt}`, 'cat', '/proc/self/mountinfo'), new RegExp(target))
+  await assert.rejects(mounts.unmount(target, { namespace: join(dir, 'none') }), { code: 'ENOENT', syscall: 'open' })
+  assert.equal(readlinkSync('/proc/self/ns/mnt'), own)
+})
+
 test('a creation that fails pins nothing', { skip: needsRoot }, async (t) => {
   const dir = folder(t)
   const net = join(dir, 'net')
   await assert.rejects(namespaces.create({ net, sysctls: { 'net.ipv4.no_such': '1' } }), { code: 'ENOENT', syscall: 'open' })
   assert.equal(existsSync(net), false)
   await assert.rejects(namespaces.create({ net, sysctls: { 'net.ipv4.ip_forward': 'many' } }), { code: 'EINVAL', syscall: 'write' })
+  assert.equal(existsSync(net), false)
+  // The mount namespace comes last; what was made for it goes again.
+  await assert.rejects(namespaces.create({ net, mnt: '/proc/mnt' }), { code: 'ENOENT', syscall: 'open' })
   assert.equal(existsSync(net), false)
 })
 

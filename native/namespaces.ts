@@ -6,9 +6,9 @@ import { addon } from './addon.ts'
 import type { Namespaces } from './types.ts'
 
 export const namespaces: Namespaces = {
-  async create({ net, ipc, uts, hostname, sysctls = {} }) {
-    for (const path of [net, ipc, uts]) if (path !== undefined) await mkdir(dirname(path), { recursive: true })
-    await addon.createNamespaces(net, ipc, uts, hostname, Object.entries(sysctls).flat())
+  async create({ net, ipc, uts, mnt, hostname, sysctls = {} }) {
+    for (const path of [net, ipc, uts, mnt]) if (path !== undefined) await mkdir(dirname(path), { recursive: true })
+    await addon.createNamespaces(net, ipc, uts, mnt, hostname, Object.entries(sysctls).flat())
   },
   unpin: (path) => addon.unpinNamespace(path),
   isPinned: (path) => addon.isPinned(path),

@@ -32,18 +32,30 @@ export type OpenNetlink = (
 ) => Promise<NetlinkSocket>
 
 export interface Namespaces {
-  /** Creates the namespaces given a path and pins each there by a bind mount; sets `hostname` in the UTS one; brings `lo` up in the network one. Idempotent per path. */
-  create(options: { net?: string; ipc?: string; uts?: string; hostname?: string; sysctls?: Record<string, string> }): Promise<void>
+  /**
+   * Creates the namespaces given a path and pins each there by a bind mount; sets `hostname` in the UTS one; brings `lo` up in
+   * the network one. Idempotent per path. A mount namespace has copies of all mounts, none of them shared; its path must
+   * not lie in a mount that is shared with other mount namespaces (EINVAL).
+   */
+  create(options: {
+    net?: string
+    ipc?: string
+    uts?: string
+    mnt?: string
+    hostname?: string
+    sysctls?: Record<string, string>
+  }): Promise<void>
   /** Unmounts and unlinks a pinned namespace; idempotent. */
   unpin(path: string): Promise<void>
   /** Whether a path is a pinned namespace. */
   isPinned(path: string): boolean
 }
 
+/** `namespace`: path of a pinned mount namespace to do it in, where both paths are then looked up; absent: the process's own. */
 export interface Mounts {
-  mount(options: { source: string; target: string; type?: string; flags?: MountFlag[]; data?: string }): Promise<void>
+  mount(options: { source: string; target: string; type?: string; flags?: MountFlag[]; data?: string; namespace?: string }): Promise<void>
   /** Idempotent: a target that is not mounted is fine. */
-  unmount(target: string, options?: { detach?: boolean }): Promise<void>
+  unmount(target: string, options?: { detach?: boolean; namespace?: string }): Promise<void>
 }
 export type MountFlag =
   | 'bind'

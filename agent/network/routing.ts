@@ -53,7 +53,7 @@ export class Routing {
     if (change.kind === 'missed') return true
     if (change.kind === 'route') return change.gone && change.route.protocol === routeProtocol
     if (change.kind === 'address') return !own(change.address.link)
-    return !change.gone && !own(change.link.index) && !isVethName(change.link.name)
+    return change.kind === 'link' && !change.gone && !own(change.link.index) && !isVethName(change.link.name)
   }
 
   #inTurn(): Promise<void> {

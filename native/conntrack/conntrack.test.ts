@@ -43,3 +43,38 @@ test('entries are found and deleted by what was asked for and by who answers', {
   assert.deepEqual(await conntrack.list({ protocol: 'tcp' }), [])
   assert.equal(await conntrack.remove({ original: { destination: '127.0.43.10' } }, { original: { destination: '127.0.43.11' } }), 2)
 })
+
+test('of IPv6 and of ping too', { skip: needsRoot }, async (t) => {
+  const netns = await freshNetns(t)
+  const inside = (...command: string[]) => execFileSync('nsenter', [`--net=${netns}`, ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
+  inside('ip', 'addr', 'add', 'fd00::43', 'dev', 'lo', 'nodad')
+  inside('nft', 'table ip6 t { chain o { type nat hook output priority -100; ip6 daddr fd00::43 udp dport 53 dnat to [::1]:5353; }\n }')
+  inside('nft', 'table ip t { chain o { type filter hook output priority 0; ct state new counter; }\n }')
+  inside(
+    process.execPath,
+    '-e',
+    flows.replace('udp4', 'udp6').replaceAll('127.0.0.1', '::1').replaceAll('127.0.43.10', 'fd00::43').replace('127.0.43.11', '::1'),
+  )
+  inside('busybox', 'ping', '-c1', '-q', '127.0.0.1')
+  inside('busybox', 'ping6', '-c1', '-q', '::1')
+  await using conntrack = await openConntrack({ netns })
+  const translated = { protocol: 'udp', original: { destination: 'fd00::43' }, reply: { source: '::1', sourcePort: 5353 } } as const
+  assert.deepEqual(
+    (await conntrack.list(translated)).map(({ original }) => original.sourcePort).toSorted((a, b) => a - b),
+    [4001, 4002],
+  )
+  assert.equal(await conntrack.remove(translated), 2)
+  assert.deepEqual(
+    (await conntrack.list({ protocol: 'udp' })).map(({ original }) => original.sourcePort),
+    [4003],
+  )
+  for (const [protocol, type] of [
+    ['icmp', 8],
+    ['ipv6-icmp', 128],
+  ] as const) {
+    const echos = (await conntrack.list({ protocol })).filter(({ original }) => original.echo?.type === type)
+    assert.equal(echos.length, 1)
+    assert((await conntrack.remove({ protocol })) > 0)
+    assert.deepEqual(await conntrack.list({ protocol }), [])
+  }
+})

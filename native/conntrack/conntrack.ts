@@ -6,7 +6,7 @@ import { Exchange } from '../netlink/exchange.ts'
 import { openNetlink } from '../netlink/socket.ts'
 import { type Connection, deleteConnection, getConnections, parseConnection, protocols, type Tuple } from './entry.ts'
 
-type PartOfTuple = Partial<Omit<Tuple, 'protocol'>>
+type PartOfTuple = Partial<Omit<Tuple, 'protocol' | 'echo'>>
 
 /** What every entry found has in common; absent parts match all. */
 export type ConnectionFilter = {

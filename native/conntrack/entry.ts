@@ -12,13 +12,21 @@ const CTA = { TUPLE_ORIG: 1, TUPLE_REPLY: 2, TIMEOUT: 7, ID: 12, ZONE: 18 }
 const CTA_TUPLE_IP = 1
 const CTA_TUPLE_PROTO = 2
 const CTA_IP = { V4_SRC: 1, V4_DST: 2, V6_SRC: 3, V6_DST: 4 }
-const CTA_PROTO = { NUM: 1, SRC_PORT: 2, DST_PORT: 3 }
+const CTA_PROTO = { NUM: 1, SRC_PORT: 2, DST_PORT: 3, ICMP_ID: 4, ICMP_TYPE: 5, ICMP_CODE: 6, ICMPV6_ID: 7, ICMPV6_TYPE: 8, ICMPV6_CODE: 9 }
 const infoSize = 4
 
-export const protocols = { tcp: 6, udp: 17, sctp: 132 } as const
+export const protocols = { icmp: 1, tcp: 6, udp: 17, 'ipv6-icmp': 58, sctp: 132 } as const
 
-/** One direction of a connection. */
-export type Tuple = { source: string; destination: string; protocol: number; sourcePort: number; destinationPort: number }
+/** One direction of a connection. The ports of what has none are 0. */
+export type Tuple = {
+  source: string
+  destination: string
+  protocol: number
+  sourcePort: number
+  destinationPort: number
+  /** Of ICMP: one echo and its reply. */
+  echo?: { id: number; type: number; code: number }
+}
 
 export type Connection = {
   original: Tuple
@@ -66,14 +74,21 @@ const writeTuple = (w: MessageWriter, type: number, tuple: Tuple): void => {
   w.unnest(addresses)
   const proto = w.nest(CTA_TUPLE_PROTO)
   w.attrU8(CTA_PROTO.NUM, tuple.protocol)
-  w.attrU16be(CTA_PROTO.SRC_PORT, tuple.sourcePort)
-  w.attrU16be(CTA_PROTO.DST_PORT, tuple.destinationPort)
+  if (tuple.echo) {
+    w.attrU16be(v6 ? CTA_PROTO.ICMPV6_ID : CTA_PROTO.ICMP_ID, tuple.echo.id)
+    w.attrU8(v6 ? CTA_PROTO.ICMPV6_TYPE : CTA_PROTO.ICMP_TYPE, tuple.echo.type)
+    w.attrU8(v6 ? CTA_PROTO.ICMPV6_CODE : CTA_PROTO.ICMP_CODE, tuple.echo.code)
+  } else {
+    w.attrU16be(CTA_PROTO.SRC_PORT, tuple.sourcePort)
+    w.attrU16be(CTA_PROTO.DST_PORT, tuple.destinationPort)
+  }
   w.unnest(proto)
   w.unnest(place)
 }
 
 const parseTuple = (tuple: AttributeReader): Tuple => {
   const found: Tuple = { source: '', destination: '', protocol: 0, sourcePort: 0, destinationPort: 0 }
+  const echo = { id: 0, type: 0, code: 0 }
   while (tuple.next()) {
     const inner = tuple.nested()
     if (tuple.type === CTA_TUPLE_IP) {
@@ -86,6 +101,12 @@ const parseTuple = (tuple: AttributeReader): Tuple => {
         if (inner.type === CTA_PROTO.NUM) found.protocol = inner.u8()
         else if (inner.type === CTA_PROTO.SRC_PORT) found.sourcePort = inner.u16be()
         else if (inner.type === CTA_PROTO.DST_PORT) found.destinationPort = inner.u16be()
+        else if (inner.type === CTA_PROTO.ICMP_ID || inner.type === CTA_PROTO.ICMPV6_ID) echo.id = inner.u16be()
+        else if (inner.type === CTA_PROTO.ICMP_CODE || inner.type === CTA_PROTO.ICMPV6_CODE) echo.code = inner.u8()
+        else if (inner.type === CTA_PROTO.ICMP_TYPE || inner.type === CTA_PROTO.ICMPV6_TYPE) {
+          echo.type = inner.u8()
+          found.echo = echo
+        }
       }
     }
   }

@@ -185,8 +185,17 @@ const objectText = `table ip conformance {
 `
 
 const other = inTable({ family: 'ip', name: 'objects' })
-/** Transactions that put one of each into two tables: what a listing must agree with nft about. */
-export const everything = [whole, objects.map((command) => ({ ...command, table: other.add().table }))]
+const both = inTable({ family: 'inet', name: 'both' })
+const ofBoth = [
+  both.add(),
+  both.addSet(networks),
+  both.addChain({ name: 'in', base: { type: 'filter', hook: 'input', priority: 0 } }),
+  both.addRule('in', s.rule(s.match('meta nfproto', 'ipv4'), s.match('ip saddr', '@networks'), s.reject('inet'))),
+  both.addRule('in', s.rule(s.match('meta nfproto', 'ipv6'), s.match('ip6 saddr', 'fd00::/60'), s.drop)),
+  both.addRule('in', s.rule(s.match('meta nfproto', '!=', 'ipv6'), s.counter())),
+]
+/** Transactions that put one of each into tables: what a listing must agree with nft about. */
+export const everything = [whole, objects.map((command) => ({ ...command, table: other.add().table })), ofBoth]
 
 const changeText = (change: NftChange): string => {
   switch (change.what) {
@@ -467,6 +476,8 @@ export const nftConformance = (name: string, open: (t: TestContext) => Promise<N
     ])
     assert.equal(await nft.dump(), `${text}table ip6 six {\n}\n`)
     assert.equal(await nft.dump('ip6'), 'table ip6 six {\n}\n')
+    await nft.run(ofBoth)
+    assert.match(await nft.dump('inet'), /\t\tip saddr @networks reject\n\t\tip6 saddr fd00::\/60 drop\n\t\tmeta nfproto != ipv6 counter/)
   })
 
   check('what a transaction changes is told, once it is done', async (nft) => {

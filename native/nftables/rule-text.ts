@@ -20,11 +20,15 @@ export const ruleText = (rule: RuleSpec, family: Family, sets: Sets): string => 
     if (text === undefined) continue
     // nft leaves out the test that its own answer implies.
     if (text === 'reject with tcp reset' && parts.at(-1) === 'meta l4proto tcp') parts.pop()
+    if (implied[parts.at(-1) ?? '']?.test(text)) parts.pop()
     parts.push(text)
   }
   if (rule.comment !== undefined) parts.push(`comment "${rule.comment}"`)
   return parts.join(' ')
 }
+
+/** And the one that the header itself implies. */
+const implied: Record<string, RegExp> = { 'meta nfproto ipv4': /^ip /, 'meta nfproto ipv6': /^ip6 / }
 
 const statementText = (e: Expression, held: Map<number, Held>, family: Family, sets: Sets): string | undefined => {
   const unknown = `[ ${describe(e)} ]`

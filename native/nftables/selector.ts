@@ -5,7 +5,7 @@ import { type DatatypeName, datatypes } from './datatype.ts'
 import type { CtKey, Expression } from './expression.ts'
 
 /** Types that only rules know: bit sets, a packet's direction in its connection, and the kind of an address. */
-export type SelectorType = DatatypeName | 'ct_state' | 'ct_status' | 'ct_dir' | 'fib_addrtype'
+export type SelectorType = DatatypeName | 'ct_state' | 'ct_status' | 'ct_dir' | 'fib_addrtype' | 'nf_proto'
 
 type Source = {
   type: SelectorType
@@ -42,6 +42,7 @@ const sources = {
   iifname: meta('ifname', 'iifname', 6),
   oifname: meta('ifname', 'oifname', 7),
   'meta l4proto': meta('inet_proto', 'l4proto', 16),
+  'meta nfproto': { type: 'nf_proto', load: { name: 'meta', key: 'nfproto' } },
   'ct state': { type: 'ct_state', load: { name: 'ct', key: 'state' } },
   'ct status': { type: 'ct_status', load: { name: 'ct', key: 'status' } },
   'ct direction': { type: 'ct_dir', load: { name: 'ct', key: 'direction' } },

@@ -1,6 +1,6 @@
 // Rules as one reads them in nft: each of these functions is one statement and returns the kernel's
-// expressions for it; `rule` puts them together. Made for tables of the families `ip` and `ip6`,
-// where the network header is known (in `inet` a rule must ask for the protocol family first).
+// expressions for it; `rule` puts them together. Where the network header is not known, in tables of the
+// family `inet`, a rule asks for it first: `match('meta nfproto', 'ipv4')`.
 //
 //   rule(match('ip saddr', '!=', '10.42.0.0/16'), setBits('meta mark', 0x4000))
 //   rule(dnat('ip', lookup(['ip daddr', 'meta l4proto', 'th dport', 'numgen random mod 3'], 'backends')))
@@ -9,7 +9,7 @@ import { type DatatypeName, datatypes, type Value, wordsOf, writeValue } from '.
 import { type CompareOp, type Expression, natFlags } from './expression.ts'
 import type { Limit, ObjectKind, Quota } from './object.ts'
 import { load, type Selector, type SelectorType, sourceOf } from './selector.ts'
-import type { RuleSpec, Verdict } from './table.ts'
+import type { Family, RuleSpec, Verdict } from './table.ts'
 
 type Statement = readonly Expression[]
 
@@ -17,11 +17,12 @@ export const rule = (...statements: readonly Statement[]): RuleSpec => ({ expres
 /** The same rule with a comment (at most 127 bytes), which nft shows. */
 export const commented = (comment: string, spec: RuleSpec): RuleSpec => ({ ...spec, comment })
 
-/** Constants that nft has names for: IP_CT_*, IPS_*, IP_CT_DIR_*, RTN_*. */
+/** Constants that nft has names for: IP_CT_*, IPS_*, IP_CT_DIR_*, RTN_*, NFPROTO_*. */
 export const named: Partial<Record<SelectorType, Record<string, number>>> = {
   ct_state: { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 },
   ct_status: { expected: 1, 'seen-reply': 2, assured: 4, confirmed: 8, snat: 16, dnat: 32, dying: 512 },
   ct_dir: { original: 0, reply: 1 },
+  nf_proto: { ipv4: 2, ipv6: 10 },
   fib_addrtype: { unspec: 0, unicast: 1, local: 2, broadcast: 3, anycast: 4, multicast: 5, blackhole: 6, unreachable: 7, prohibit: 8 },
 }
 
@@ -41,7 +42,7 @@ export const match = (selector: Selector, ...test: readonly [Value] | readonly [
   const text = String(value)
   if (text.startsWith('@')) return [into, { name: 'lookup', set: text.slice(1), sreg: 0, ...(op === '!=' && { inverted: true }) }]
   if (type === 'ct_state' || type === 'ct_status') return [into, ...matchBits(type, op, text)]
-  if (type === 'ct_dir') return [into, { name: 'cmp', op, sreg: 0, data: Uint8Array.of(constant(type, text)) }]
+  if (type === 'ct_dir' || type === 'nf_proto') return [into, { name: 'cmp', op, sreg: 0, data: Uint8Array.of(constant(type, text)) }]
   if (type === 'fib_addrtype') return [into, { name: 'cmp', op, sreg: 0, data: u32(constant(type, text)) }]
   if (type === 'ifname' && text.endsWith('*'))
     return [into, { name: 'cmp', op, sreg: 0, data: bytes(type, text.slice(0, -1), text.length - 1) }]
@@ -152,11 +153,13 @@ export const masquerade = (...flags: (keyof typeof natFlags)[]): Statement => [
   { name: 'masq', flags: flags.reduce((sum, flag) => sum | natFlags[flag], 0) },
 ]
 
-/** `tcp reset` answers TCP only; the other is ICMP port unreachable, of the family that the table has. */
-export const reject = (family: 'ip' | 'ip6', how: 'tcp reset' | 'port-unreachable' = 'port-unreachable'): Statement => [
+/** `tcp reset` answers TCP only; the other is ICMP port unreachable, of the table's family or (`inet`) of the packet's. */
+export const reject = (family: Family, how: 'tcp reset' | 'port-unreachable' = 'port-unreachable'): Statement => [
   how === 'tcp reset'
     ? { name: 'reject', type: 'tcp reset', code: 0 }
-    : { name: 'reject', type: 'icmp unreachable', code: family === 'ip' ? 3 : 4 },
+    : family === 'inet'
+      ? { name: 'reject', type: 'icmpx', code: 1 }
+      : { name: 'reject', type: 'icmp unreachable', code: family === 'ip' ? 3 : 4 },
 ]
 
 /** Sets these bits of the packet's mark, clears others, leaves the rest. */

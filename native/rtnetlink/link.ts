@@ -27,6 +27,9 @@ const IFLA_INFO_SLAVE_DATA = 5
 const IFLA_BRPORT_MODE = 4
 const VETH_INFO_PEER = 1
 const IFLA_INET6_ADDR_GEN_MODE = 8
+const IFLA_MACVLAN_MODE = 1
+/** MACVLAN_MODE_*: whether those on one parent reach each other through the switch, directly, not at all, or have the parent alone. */
+const macvlanModes = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const
 const IFLA_VXLAN = { ID: 1, LOCAL: 4, LEARNING: 7, PORT: 15, LOCAL6: 17 }
 const AF_INET6 = 10
 const IFF_UP = 1
@@ -44,9 +47,10 @@ export type Link = {
   alias?: string
   /** Index of the bridge that it is a port of. */
   master?: number
-  /** Index of a veth's other end, in whichever namespace that is. */
+  /** Index of a veth's other end or of what a macvlan is on, in whichever namespace that is. */
   peer?: number
   vxlan?: Vxlan
+  macvlan?: keyof typeof macvlanModes
 }
 type Vxlan = { id: number; port: number; local?: string; learning: boolean }
 
@@ -84,13 +88,14 @@ const writeSettings = (w: MessageWriter, settings: LinkSettings): void => {
   if (settings.netnsFd !== undefined) w.attrU32(IFLA.NET_NS_FD, settings.netnsFd)
 }
 
-const add = (kind: string, settings: LinkSettings & { name: string }, data?: (w: MessageWriter) => void): Command => ({
+const add = (kind: string, settings: LinkSettings & { name: string; parent?: number }, data?: (w: MessageWriter) => void): Command => ({
   type: RTM_NEWLINK,
   flags: NLM_F.CREATE | NLM_F.EXCL,
   detail: `add ${kind} ${settings.name}`,
   write(w) {
     writeInfo(w, settings)
     writeSettings(w, settings)
+    if (settings.parent !== undefined) w.attrU32(IFLA.LINK, settings.parent)
     const info = w.nest(IFLA.LINKINFO)
     w.attrString(IFLA_INFO_KIND, kind)
     if (data) {
@@ -122,6 +127,10 @@ export const addVxlan = (settings: LinkSettings & { name: string; vxlan: Vxlan }
     w.attrU8(IFLA_VXLAN.LEARNING, learning ? 1 : 0)
     w.attrU16be(IFLA_VXLAN.PORT, port)
   })
+
+/** A link with a MAC of its own on the interface with index `parent`. */
+export const addMacvlan = (settings: LinkSettings & { name: string; parent: number; mode: keyof typeof macvlanModes }): Command =>
+  add('macvlan', settings, (w) => w.attrU32(IFLA_MACVLAN_MODE, macvlanModes[settings.mode]))
 
 export const setLink = (
   which: Which,
@@ -225,7 +234,14 @@ const parseKind = (info: AttributeReader, link: Link): void => {
   while (info.next()) {
     if (info.type === IFLA_INFO_KIND) link.kind = info.string()
     else if (info.type === IFLA_INFO_DATA && link.kind === 'vxlan') link.vxlan = parseVxlan(info.nested())
+    else if (info.type === IFLA_INFO_DATA && link.kind === 'macvlan') link.macvlan = parseMacvlan(info.nested())
   }
+}
+
+const parseMacvlan = (data: AttributeReader): Link['macvlan'] => {
+  let mode = 0
+  while (data.next()) if (data.type === IFLA_MACVLAN_MODE) mode = data.u32()
+  return (Object.keys(macvlanModes) as (keyof typeof macvlanModes)[]).find((name) => macvlanModes[name] === mode)
 }
 
 const parseVxlan = (data: AttributeReader): Vxlan => {

@@ -1,6 +1,6 @@
 // Unicast routes (linux/rtnetlink.h, struct rtmsg).
 
-import { AF_INET, type AF_INET6, addressBytes, addressText, familyOf } from '../netlink/address.ts'
+import { AF_INET, AF_INET6, addressBytes, addressText, familyOf } from '../netlink/address.ts'
 import type { Command } from '../netlink/exchange.ts'
 import { type MessageReader, type MessageWriter, NLM_F } from '../netlink/message.ts'
 
@@ -11,7 +11,8 @@ const RTA = { DST: 1, OIF: 4, GATEWAY: 5, PRIORITY: 6, PREFSRC: 7, METRICS: 8, T
 const RTAX_MTU = 2
 const RT_TABLE_MAIN = 254
 const RTPROT_BOOT = 3
-const RTN_UNICAST = 1
+/** RTN_* */
+const kinds = { unicast: 1, blackhole: 6, unreachable: 7, prohibit: 8 } as const
 const RTNH_F_ONLINK = 4
 const scopes = { universe: 0, link: 253 }
 const infoSize = 12
@@ -28,6 +29,10 @@ export type Route = {
   source?: string
   mtu?: number
   metric?: number
+  /** Default `unicast`; the others go nowhere, with or without a word to the sender. */
+  kind?: keyof typeof kinds
+  /** Of `default` without a gateway; otherwise the addresses tell. */
+  family?: typeof AF_INET | typeof AF_INET6
   /** Who made it: RTPROT_*. Default 3, boot. */
   protocol?: number
   /** Default 254, main. */
@@ -35,7 +40,7 @@ export type Route = {
 }
 
 const split = (route: Route): { family: number; address?: Uint8Array; prefix: number } => {
-  if (route.to === 'default') return { family: familyOf(route.via ?? ''), prefix: 0 }
+  if (route.to === 'default') return { family: route.family ?? familyOf(route.via ?? ''), prefix: 0 }
   const [address = '', prefix] = route.to.split('/')
   const bytes = addressBytes(address)
   return { family: familyOf(address), address: bytes, prefix: prefix === undefined ? bytes.length * 8 : Number(prefix) }
@@ -50,8 +55,8 @@ const write = (w: MessageWriter, route: Route): void => {
   w.u8(0)
   w.u8(table < 256 ? table : 0)
   w.u8(route.protocol ?? RTPROT_BOOT)
-  w.u8(route.via === undefined && family === AF_INET ? scopes.link : scopes.universe)
-  w.u8(RTN_UNICAST)
+  w.u8(route.via === undefined && family === AF_INET && (route.kind ?? 'unicast') === 'unicast' ? scopes.link : scopes.universe)
+  w.u8(kinds[route.kind ?? 'unicast'])
   w.u32(route.onlink ? RTNH_F_ONLINK : 0)
   if (address && prefix > 0) w.attrBytes(RTA.DST, address)
   if (route.via !== undefined) w.attrBytes(RTA.GATEWAY, addressBytes(route.via))
@@ -103,14 +108,17 @@ export const getRoutes = (options: { family?: typeof AF_INET | typeof AF_INET6; 
   },
 })
 
-/** Reads RTM_NEWROUTE or RTM_DELROUTE; only unicast ones. */
+/** Reads RTM_NEWROUTE or RTM_DELROUTE; local, broadcast and multicast ones are left out. */
 export const parseRoute = (reader: MessageReader): Route | undefined => {
   if (reader.type !== RTM_NEWROUTE && reader.type !== RTM_DELROUTE) return undefined
   const attributes = reader.attributes(infoSize)
   const { payload } = reader
-  if (payload[7] !== RTN_UNICAST) return undefined
+  const kind = (Object.keys(kinds) as (keyof typeof kinds)[]).find((name) => kinds[name] === payload[7])
+  if (!kind) return undefined
   const prefix = payload[1] as number
   const route: Route = { to: prefix === 0 ? 'default' : '', protocol: payload[5], table: payload[4] }
+  if (kind !== 'unicast') route.kind = kind
+  if (prefix === 0 && payload[0] === AF_INET6) route.family = AF_INET6
   if ((payload[8] as number) & RTNH_F_ONLINK) route.onlink = true
   while (attributes.next()) {
     switch (attributes.type) {

@@ -2,14 +2,16 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
+import { AF_INET, AF_INET6 } from '../netlink/address.ts'
 import type { Command } from '../netlink/exchange.ts'
 import { MessageWriter } from '../netlink/message.ts'
 import { freshNetns, needsRoot } from '../testing/fresh-netns.ts'
 import { addAddress, deleteAddress } from './address.ts'
-import { addBridge, addVeth, addVxlan, deleteLink, setLink } from './link.ts'
+import { addBridge, addMacvlan, addVeth, addVxlan, deleteLink, setLink } from './link.ts'
 import { deleteForwardingEntry, deleteNeighbour, replaceForwardingEntry, replaceNeighbour } from './neighbour.ts'
 import { addRoute, deleteRoute, replaceRoute } from './route.ts'
 import { openRtnetlink } from './rtnetlink.ts'
+import { addRule, deleteRule, type Rule } from './rule.ts'
 import { watchNetwork } from './watch.ts'
 
 const golden = (command: Command, text: string) => {
@@ -140,6 +142,74 @@ test('routes, neighbours and forwarding entries read back as they were given', {
   assert.deepEqual([await rt.routes({ protocol: 67 }), await rt.neighbours(link), await rt.forwardingEntries(link)], [[], [], []])
 })
 
+test('IPv6, blackholes and macvlans read back too', { skip: needsRoot }, async (t) => {
+  const netns = await freshNetns(t)
+  const rt = await open(t, netns)
+  await rt.run([addVeth({ name: 'v0', peer: { name: 'v1' } }), setLink('v0', { up: true }), setLink('v1', { up: true })])
+  const link = (await rt.link('v0'))!.index
+  await rt.run([addMacvlan({ name: 'mv', parent: link, mode: 'bridge', address: '0a:00:00:00:00:07' })])
+  const macvlan = await rt.link('mv')
+  assert.deepEqual([macvlan?.kind, macvlan?.macvlan, macvlan?.peer, macvlan?.address], ['macvlan', 'bridge', link, '0a:00:00:00:00:07'])
+  assert.match(ip(netns, 'ip', '-d', 'link', 'show', 'mv'), /mv@v0.* macvlan mode bridge/s)
+
+  const mac = '0a:00:00:00:00:09'
+  await rt.run([
+    addAddress({ link, address: 'fd00::1', prefix: 64 }),
+    addRoute({ to: 'fd01::/64', via: 'fd00::2', protocol: 67 }),
+    addRoute({ to: 'default', link, family: AF_INET6, protocol: 67 }),
+    addRoute({ to: 'fd02::/64', kind: 'unreachable', protocol: 67, metric: 7 }),
+    addRoute({ to: '10.66.0.0/16', kind: 'blackhole', protocol: 67 }),
+    replaceNeighbour({ link, address: 'fd00::2', mac }),
+  ])
+  assert.match(ip(netns, 'ip', '-6', 'route', 'show', 'proto', '67'), /unreachable fd02::\/64 dev lo metric 7/)
+  const v6 = await rt.routes({ family: AF_INET6, protocol: 67 })
+  assert.deepEqual(
+    v6.map(({ to, via, kind, family }) => ({ to, via, kind, family })).toSorted((a, b) => a.to.localeCompare(b.to)),
+    [
+      { to: 'default', via: undefined, kind: undefined, family: AF_INET6 },
+      { to: 'fd01::/64', via: 'fd00::2', kind: undefined, family: undefined },
+      { to: 'fd02::/64', via: undefined, kind: 'unreachable', family: undefined },
+    ],
+  )
+  assert.deepEqual(await rt.routes({ protocol: 67 }), [{ to: '10.66.0.0/16', kind: 'blackhole', protocol: 67, table: 254 }])
+  assert.deepEqual(
+    (await rt.neighbours(link, AF_INET6)).filter(({ permanent }) => permanent),
+    [{ link, address: 'fd00::2', mac, permanent: true }],
+  )
+  await rt.run([...v6, ...(await rt.routes({ protocol: 67 }))].map(deleteRoute))
+  assert.deepEqual([await rt.routes({ family: AF_INET6, protocol: 67 }), await rt.routes({ protocol: 67 })], [[], []])
+})
+
+test('rules read back as they were given, and ip-rule agrees', { skip: needsRoot }, async (t) => {
+  const netns = await freshNetns(t)
+  const rt = await open(t, netns)
+  const rules: Rule[] = [
+    { family: AF_INET, priority: 100, from: '10.0.0.0/8', to: '192.0.2.1/32', iif: 'lo', table: 1000 },
+    { family: AF_INET, priority: 101, mark: { value: 0x10, mask: 0xf0 }, inverted: true, table: 99 },
+    { family: AF_INET, priority: 102, oif: 'lo', action: 'unreachable' },
+  ]
+  const six: Rule = { family: AF_INET6, priority: 103, from: 'fd00::/64', table: 254 }
+  await rt.run([...rules, six].map(addRule))
+  const ours = async () => (await rt.rules()).filter(({ priority }) => priority > 0 && priority < 1000)
+  assert.deepEqual(await ours(), rules)
+  assert.deepEqual(
+    (await rt.rules(AF_INET6)).filter(({ priority }) => priority === 103),
+    [six],
+  )
+  assert.match(
+    ip(netns, 'ip', 'rule'),
+    /100:\tfrom 10\.0\.0\.0\/8 to 192\.0\.2\.1 iif lo lookup 1000\s+101:\tnot from all fwmark 0x10\/0xf0 lookup 99\s+102:\tfrom all oif lo unreachable/,
+  )
+  await assert.rejects(rt.run([addRule(rules[0]!)]), {
+    code: 'EEXIST',
+    detail: /^add rule 100: from 10\.0\.0\.0\/8 to 192\.0\.2\.1\/32 table 1000/,
+  })
+  await assert.rejects(rt.run([addRule({ family: AF_INET6, priority: 9, from: '10.0.0.0/8' })]), { code: 'EAFNOSUPPORT' })
+  await rt.run([...rules, six].map(deleteRule))
+  assert.deepEqual(await ours(), [])
+  await assert.rejects(rt.run([deleteRule(six)]), { code: 'ENOENT' })
+})
+
 test('a batch larger than one datagram should be is carried out whole', { skip: needsRoot }, async (t) => {
   const rt = await open(t, await freshNetns(t))
   const lo = (await rt.link('lo'))!.index
@@ -152,15 +222,36 @@ test('changes are told as they happen, until the signal', { skip: needsRoot }, a
   const netns = await freshNetns(t)
   const rt = await open(t, netns)
   const controller = new AbortController()
-  const watch = await watchNetwork({ netns, kinds: ['link', 'address', 'route'], signal: controller.signal })
-  await rt.run([addBridge({ name: 'br9' })])
-  const link = (await rt.link('br9'))!.index
-  await rt.run([addAddress({ link, address: '10.7.0.1', prefix: 24 }), deleteLink('br9')])
-  const seen: string[] = []
+  const kinds = ['link', 'address', 'route', 'rule', 'neighbour'] as const
+  const watch = await watchNetwork({ netns, kinds, signal: controller.signal })
+  const vxlan = { id: 1, port: 8472, learning: false }
+  await rt.run([addVxlan({ name: 'vx9', vxlan, up: true })])
+  const link = (await rt.link('vx9'))!.index
+  const [mac, rule] = ['0a:00:00:00:00:09', { family: AF_INET, priority: 77, table: 7 } as const]
+  await rt.run([
+    addAddress({ link, address: '10.7.0.1', prefix: 24 }),
+    addRoute({ to: '10.8.0.0/16', via: '10.7.0.2' }),
+    replaceNeighbour({ link, address: '10.7.0.2', mac }),
+    replaceForwardingEntry({ link, mac, to: '192.0.2.2' }),
+    addRule(rule),
+    deleteRule(rule),
+    deleteLink('vx9'),
+  ])
+  const seen = new Set<string>()
+  const note = (gone: boolean, what: string) => seen.add(`${gone ? '-' : '+'} ${what}`)
   for await (const change of watch.changes()) {
-    if (change.kind === 'link' && change.link.name === 'br9') seen.push(`link ${change.gone ? 'gone' : 'new'}`)
-    if (change.kind === 'address' && change.address.link === link) seen.push(`${change.address.address} ${change.gone ? 'gone' : 'new'}`)
-    if (change.kind === 'link' && change.gone) controller.abort()
+    if (change.kind === 'missed') assert.fail('nothing was missed')
+    const { gone } = change
+    if (change.kind === 'link' && change.link.name === 'vx9') note(gone, 'link')
+    if (change.kind === 'address' && change.address.link === link) note(gone, change.address.address)
+    if (change.kind === 'route') note(gone, `route ${change.route.to}`)
+    if (change.kind === 'rule') note(gone, `rule ${change.rule.priority}`)
+    if (change.kind === 'neighbour') note(gone, `neighbour ${change.neighbour.address}`)
+    if (change.kind === 'forwarding entry' && change.entry.mac === mac) note(gone, `entry ${change.entry.to}`)
+    if (change.kind === 'link' && gone) controller.abort()
   }
-  assert.deepEqual([...new Set(seen)], ['link new', '10.7.0.1 new', '10.7.0.1 gone', 'link gone'])
+  for (const what of ['link', '10.7.0.1', 'route 10.8.0.0/16', 'rule 77', 'neighbour 10.7.0.2', 'entry 192.0.2.2'])
+    assert(seen.has(`+ ${what}`), `${what} came: ${[...seen].join('; ')}`)
+  for (const what of ['link', '10.7.0.1', 'rule 77', 'entry 192.0.2.2'])
+    assert(seen.has(`- ${what}`), `${what} went: ${[...seen].join('; ')}`)
 })

@@ -15,6 +15,7 @@ import {
   parseNeighbour,
 } from './neighbour.ts'
 import { getRoutes, parseRoute, type Route } from './route.ts'
+import { getRules, parseRule, type Rule } from './rule.ts'
 
 export interface Rtnetlink extends AsyncDisposable {
   /** Carries out commands in order. Throws the SysError of the first that failed, unless its code is tolerated; those after it were tried too. */
@@ -24,7 +25,9 @@ export interface Rtnetlink extends AsyncDisposable {
   link(which: number | string): Promise<Link | undefined>
   addresses(link?: number): Promise<InterfaceAddress[]>
   routes(options?: Parameters<typeof getRoutes>[0]): Promise<Route[]>
-  neighbours(link: number): Promise<Neighbour[]>
+  /** Of IPv4 unless `family` says otherwise. */
+  rules(family?: Parameters<typeof getRules>[0]): Promise<Rule[]>
+  neighbours(link: number, family?: Parameters<typeof getNeighbours>[1]): Promise<Neighbour[]>
   forwardingEntries(link: number): Promise<ForwardingEntry[]>
   close(): void
 }
@@ -52,8 +55,9 @@ export const openRtnetlink = async (options: { netns?: string } = {}): Promise<R
       const all = await exchange.request(getRoutes(options), parseRoute)
       return all.filter((route) => options?.protocol === undefined || route.protocol === options.protocol)
     },
-    async neighbours(link) {
-      return (await exchange.request(getNeighbours(link), parseNeighbour)).filter((entry) => entry.link === link)
+    rules: (family) => exchange.request(getRules(family), parseRule),
+    async neighbours(link, family) {
+      return (await exchange.request(getNeighbours(link, family), parseNeighbour)).filter((entry) => entry.link === link)
     },
     async forwardingEntries(link) {
       return (await exchange.request(getForwardingEntries(link), parseForwardingEntry)).filter((entry) => entry.link === link)

@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 
 #include <cstring>
@@ -79,19 +81,72 @@ std::string sysctl_path(std::string name) {
   return "/proc/sys/" + name;
 }
 
+// A mount namespace is pinned from outside of it: a thread in it waits while this one mounts. Its own
+// mounts are private, so that nothing done inside shows outside; the kernel refuses (EINVAL) to pin one
+// where the mount would be passed on to other namespaces.
+class MountNamespace {
+ public:
+  Failure create(const std::string& path) {
+    sem_init(&ready_, 0, 0);
+    sem_init(&pinned_, 0, 0);
+    pthread_t thread;
+    Failure failure;
+    if (int error = pthread_create(&thread, nullptr, thread_main, this)) {
+      failure = Failure{error, "pthread_create", ""};
+    } else {
+      wait(&ready_);
+      failure = failure_ ? std::move(failure_) : pin(("/proc/self/task/" + std::to_string(tid_) + "/ns/mnt").c_str(), path);
+      sem_post(&pinned_);
+      pthread_join(thread, nullptr);
+    }
+    sem_destroy(&ready_);
+    sem_destroy(&pinned_);
+    return failure;
+  }
+
+ private:
+  static void wait(sem_t* semaphore) {
+    while (sem_wait(semaphore) != 0) {
+    }
+  }
+
+  static void* thread_main(void* data) {
+    auto* self = static_cast<MountNamespace*>(data);
+    self->tid_ = static_cast<pid_t>(syscall(SYS_gettid));
+    if (unshare(CLONE_NEWNS) != 0)
+      self->failure_ = failed("unshare");
+    else if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+      self->failure_ = failed("mount", "private on /");
+    sem_post(&self->ready_);
+    wait(&self->pinned_);
+    return nullptr;
+  }
+
+  sem_t ready_, pinned_;
+  pid_t tid_ = 0;
+  Failure failure_;
+};
+
 class CreateJob : public Job {
  public:
   std::string paths[3];
+  std::string mnt;
   std::string hostname;
   std::vector<std::pair<std::string, std::string>> sysctls;
 
   Failure run() override {
-    return on_own_thread([](void* self) { return static_cast<CreateJob*>(self)->create(); }, this);
+    if (Failure failure = on_own_thread([](void* self) { return static_cast<CreateJob*>(self)->create(); }, this)) return failure;
+    if (mnt.empty() || is_pinned(mnt)) return {};
+    Failure failure = MountNamespace().create(mnt);
+    if (failure)
+      for (int i = 0; i < 3; i++)
+        if (fresh_ & kinds[i].flag) unpin(paths[i]);
+    return failure;
   }
 
  private:
   Failure create() {
-    int fresh = 0;
+    int& fresh = fresh_;
     for (int i = 0; i < 3; i++) {
       if (paths[i].empty()) continue;
       if (!is_pinned(paths[i])) {
@@ -122,15 +177,18 @@ class CreateJob : public Job {
       if (Failure failure = write_file(sysctl_path(name), value)) return failure;
     return {};
   }
+
+  int fresh_ = 0;
 };
 
-// (net, ipc, uts, hostname, [name, value, name, value, ...])
+// (net, ipc, uts, mnt, hostname, [name, value, name, value, ...])
 napi_value create_namespaces(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   auto job = std::make_unique<CreateJob>();
   for (size_t i = 0; i < 3; i++) job->paths[i] = arguments.text_or_empty(i);
-  job->hostname = arguments.text_or_empty(3);
-  std::vector<std::string> sysctls = arguments.texts(4);
+  job->mnt = arguments.text_or_empty(3);
+  job->hostname = arguments.text_or_empty(4);
+  std::vector<std::string> sysctls = arguments.texts(5);
   if (!arguments.ok()) return nullptr;
   for (size_t i = 0; i + 1 < sysctls.size(); i += 2) job->sysctls.emplace_back(sysctls[i], sysctls[i + 1]);
   return promise_of(env, std::move(job));

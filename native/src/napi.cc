@@ -186,6 +186,8 @@ Failure on_own_thread(Body body, void* context) {
 Failure enter(const std::string& path, int type) {
   Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return failed("open", path);
+  // Threads share their working directory and root, which a mount namespace changes.
+  if (type == CLONE_NEWNS && unshare(CLONE_FS) != 0) return failed("unshare", path);
   if (setns(fd.get(), type) != 0) return failed("setns", path);
   return {};
 }

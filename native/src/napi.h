@@ -120,7 +120,7 @@ napi_value promise_of(napi_env env, std::unique_ptr<Job> job);
 using Body = Failure (*)(void* context);
 Failure on_own_thread(Body body, void* context);
 
-// Joins the network namespace at `path`; for use on an own thread.
+// Joins the namespace at `path`, of the type CLONE_NEW*; for use on an own thread.
 Failure enter(const std::string& path, int type);
 
 void define(napi_env env, napi_value exports, const char* name, napi_callback callback);
