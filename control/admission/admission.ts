@@ -3,12 +3,26 @@
 // A plugin holds no lock and may be called for many objects at once.
 
 import { StatusError } from '#api/errors.ts'
-import type { KubeObject } from '#api/kinds/kind.ts'
-import type { KindSpec } from '#api/kinds/spec.ts'
+import type { Kind, KubeObject } from '#api/kinds/kind.ts'
+import type { GroupVersionKind, KindSpec } from '#api/kinds/spec.ts'
+import type { JsonObject } from '#api/schema/decode.ts'
 import type { User } from '#control/auth/user.ts'
 
+export type Operation = 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT'
+
+/** How a request sees its object where that is of another kind: Scale, Binding, PodExecOptions. */
+export type Form = {
+  kind: GroupVersionKind
+  /** A copy. */
+  show(object: KubeObject): JsonObject
+  /** Brings what was changed into `object`; absent where nothing can be. */
+  take?(shown: JsonObject, object: KubeObject): void
+}
+
 export type Review = {
-  operation: 'CREATE' | 'UPDATE' | 'DELETE'
+  operation: Operation
+  /** As the request names it: in its own version, where `object` may be kept in another. */
+  kind: Kind
   spec: KindSpec
   /** '' for the object itself. */
   subresource: string
@@ -18,24 +32,49 @@ export type Review = {
   object: KubeObject
   /** What is there; only on UPDATE. */
   previous: KubeObject | undefined
+  form?: Form | undefined
   user: User
   dryRun: boolean
+  /** CreateOptions and the like, as the request has them. */
+  options: JsonObject
+  /** Webhooks and policies were asked about this request already, in another form. */
+  settled?: boolean
+  /** For the client, as a Warning header. */
+  warn(text: string): void
+  /** For the audit log. */
+  annotate(key: string, value: string): void
   /** `undo` is called if the write does not come to be, e.g. to give back what was reserved for it. */
   onFailure(undo: () => void): void
+  /** Said by a plugin that changed what others before it have looked at: the chain runs once more. */
+  changed?: boolean
+  /** Now it does. */
+  again?: boolean
 }
 
 export type Admission = {
   name: string
+  /** Has a say in requests that store nothing of their own, too: connections, and what is posted to a subresource. */
+  asksAll?: true
   mutate?(review: Review): void | Promise<void>
   validate?(review: Review): void | Promise<void>
 }
 
 export async function mutateAll(chain: readonly Admission[], review: Review): Promise<void> {
   for (const plugin of chain) await plugin.mutate?.(review)
+  if (!review.changed) return
+  review.again = true
+  for (const plugin of chain) await plugin.mutate?.(review)
 }
 
 export async function validateAll(chain: readonly Admission[], review: Review): Promise<void> {
   for (const plugin of chain) await plugin.validate?.(review)
+}
+
+/** For a request that stores nothing of its own. */
+export async function admitRequest(chain: readonly Admission[], review: Review): Promise<void> {
+  const asked = chain.filter((plugin) => plugin.asksAll)
+  await mutateAll(asked, review)
+  await validateAll(asked, review)
 }
 
 export const isKind = (review: Review, group: string, kind: string): boolean =>

@@ -1,4 +1,5 @@
-// Nothing new in a namespace that is not there or is going (NamespaceLifecycle).
+// Nothing new in a namespace that is not there or is going (NamespaceLifecycle). Said before anything else
+// looks at the object, as webhooks do.
 
 import { StatusError } from '#api/errors.ts'
 import { Namespace } from '#api/kinds/index.ts'
@@ -10,7 +11,7 @@ const kept = ['default', 'kube-system', 'kube-public']
 
 export const namespaceLifecycle = ({ find }: { find: Find }): Admission => ({
   name: 'NamespaceLifecycle',
-  async validate(review) {
+  async mutate(review) {
     if (review.operation === 'DELETE') {
       if (isKind(review, '', 'Namespace') && kept.includes(review.name)) throw forbidden(review, 'this namespace may not be deleted')
       return

@@ -6,13 +6,11 @@ import { StatusError } from '#api/errors.ts'
 import { same } from '#api/kinds/faults.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import { isObject } from '#api/schema/decode.ts'
-import type { CustomResourceDefinition, WebhookClientConfig } from '#api/types/apiextensions-v1.gen.ts'
+import type { CustomResourceDefinition } from '#api/types/apiextensions-v1.gen.ts'
+import type { CallWebhook } from './webhook.ts'
 
 /** Objects of any of the definition's versions, in the same order; those that are in it already as they are. */
 export type Converter = (objects: readonly KubeObject[], apiVersion: string) => Promise<KubeObject[]>
-
-/** Posts JSON to a webhook and resolves to its answer. Throws ServiceUnavailable. */
-export type CallWebhook = (config: WebhookClientConfig, body: object) => Promise<unknown>
 
 /** The only versions of the review, in the order in which they are preferred; they look the same. */
 const reviewVersions = ['v1', 'v1beta1']

@@ -1,56 +1,116 @@
-// Calls webhooks: JSON over HTTPS, to an URL or to a service of the cluster, whose certificate is checked
-// against the authority that the configuration names.
+// Calls webhooks, for conversion and for admission: JSON over HTTPS, to an URL or to a service of the
+// cluster, whose certificate is checked against the authority that the configuration names.
+// Connections are kept for the next call.
 
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
-import { request } from 'node:https'
+import { Agent, request } from 'node:https'
 import { isIP } from 'node:net'
-import { StatusError } from '#api/errors.ts'
+import { isStatus, StatusError } from '#api/errors.ts'
 import type { WebhookClientConfig } from '#api/types/apiextensions-v1.gen.ts'
-import type { CallWebhook } from './conversion.ts'
+import { explain } from './webhook-fault.ts'
 
 export type Service = { namespace: string; name: string; port: number }
 export type WebhookDeps = {
-  /** An address behind the service. Throws ServiceUnavailable. */
+  /** An address behind the service. Throws a StatusError. */
   resolve(service: Service): Promise<{ host: string; port: number }>
 }
 
-const answerWithinMs = 30_000
+export type CallOptions = {
+  /** 30 unless told. */
+  timeoutSeconds?: number
+  /** Of the answer. */
+  mostBytes?: number
+}
+
+/** Posts JSON to a webhook and resolves to its answer. Throws ServiceUnavailable. */
+export type CallWebhook = (config: WebhookClientConfig, body: object, options?: CallOptions) => Promise<unknown>
+
+export type Webhooks = {
+  call: CallWebhook
+  close(): void
+}
+
 /** An answer holds as many objects as the question did. */
 const mostBytes = 64 * 1024 * 1024
+const idleMs = 30_000
 
-export function webhookCaller(deps: WebhookDeps): CallWebhook {
-  return async (config, body) => {
-    const { service, url } = config
-    const bytes = Buffer.from(JSON.stringify(body))
-    const target = service ? await serviceTarget(deps, service) : urlTarget(url ?? '')
-    const answer = await post(target, config.caBundle, bytes)
+export function openWebhooks(deps: WebhookDeps): Webhooks {
+  const agent = new Agent({ keepAlive: true, maxFreeSockets: 4, timeout: idleMs })
+  return {
+    async call(config, body, { timeoutSeconds = 30, ...options } = {}) {
+      const { service, url } = config
+      const bytes = Buffer.from(JSON.stringify(body))
+      const query = `timeout=${timeoutSeconds}s`
+      const target = service ? await serviceTarget(deps, service, query) : urlTarget(url ?? '', query)
+      const post = { target, caBundle: config.caBundle, body: bytes, agent, signal: AbortSignal.timeout(timeoutSeconds * 1000) }
+      const answer = await answered({ mostBytes, ...options, ...post })
+      try {
+        return JSON.parse(answer.toString()) as unknown
+      } catch (cause) {
+        throw new StatusError('ServiceUnavailable', `${target.name} did not answer with JSON: ${(cause as Error).message}`, undefined, {
+          cause,
+        })
+      }
+    },
+    close: () => agent.destroy(),
+  }
+}
+
+/** `name` for messages, `servername` for the certificate. */
+export type Target = { name: string; servername: string; host: string; port: number; path: string }
+
+async function serviceTarget(deps: WebhookDeps, service: NonNullable<WebhookClientConfig['service']>, query: string): Promise<Target> {
+  const { namespace, name, path = '/', port = 443 } = service
+  const servername = `${name}.${namespace}.svc`
+  const full = `${path}?${query}`
+  const target = { name: `https://${servername}:${port}${full}`, servername, path: full }
+  try {
+    return { ...target, ...(await deps.resolve({ namespace, name, port })) }
+  } catch (cause) {
+    if (!isStatus(cause)) throw cause
+    const isMissing = cause.reason === 'NotFound' && cause.details?.kind === 'services'
+    const unavailable = cause.reason === 'NotFound' ? `no endpoints available for service ${JSON.stringify(name)}` : cause.message
+    throw unreached(target.name, isMissing ? `service ${JSON.stringify(name)} not found` : unavailable, cause)
+  }
+}
+
+const unreached = (name: string, why: string, cause: unknown) =>
+  new StatusError('ServiceUnavailable', `Post ${JSON.stringify(name)}: ${why}`, undefined, { cause })
+
+function urlTarget(text: string, query: string): Target {
+  const url = new URL(text)
+  url.search = query
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  return { name: url.href, servername: host, host, port: Number(url.port) || 443, path: url.pathname + url.search }
+}
+
+type Post = {
+  target: Target
+  caBundle: string | undefined
+  body: Buffer
+  agent: Agent
+  signal: AbortSignal
+  mostBytes: number
+}
+
+async function answered(post: Post): Promise<Buffer> {
+  for (;;) {
+    const { outgoing, answer } = send(post)
     try {
-      return JSON.parse(answer.toString()) as unknown
+      return await answer
     } catch (cause) {
-      throw new StatusError('ServiceUnavailable', `${target.name} did not answer with JSON`, undefined, { cause })
+      const { code } = cause as NodeJS.ErrnoException
+      // A connection that was kept, and closed at the other end as we took it.
+      if (outgoing.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE') && !post.signal.aborted) continue
+      const why = post.signal.aborted ? 'context deadline exceeded' : explain(cause as Error, post.target)
+      throw unreached(post.target.name, why, cause)
     }
   }
 }
 
-/** `name` for messages and for the certificate. */
-type Target = { name: string; servername: string; host: string; port: number; path: string }
-
-async function serviceTarget(deps: WebhookDeps, service: NonNullable<WebhookClientConfig['service']>): Promise<Target> {
-  const { namespace, name, path = '/', port = 443 } = service
-  const servername = `${name}.${namespace}.svc`
-  return { name: `https://${servername}:${port}${path}`, servername, path, ...(await deps.resolve({ namespace, name, port })) }
-}
-
-function urlTarget(text: string): Target {
-  const url = new URL(text)
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  return { name: text, servername: host, host, port: Number(url.port) || 443, path: url.pathname + url.search }
-}
-
-async function post({ name, servername, host, port, path }: Target, caBundle: string | undefined, body: Buffer): Promise<Buffer> {
-  const failed = (why: string, cause?: unknown) =>
-    new StatusError('ServiceUnavailable', `Post ${JSON.stringify(name)}: ${why}`, undefined, { cause })
+function send({ target, caBundle, body, agent, signal, mostBytes: most }: Post) {
+  const { servername, host, port, path } = target
   const outgoing = request({
     host,
     port,
@@ -60,27 +120,33 @@ async function post({ name, servername, host, port, path }: Target, caBundle: st
     servername: isIP(servername) ? '' : servername,
     headers: { host: servername, 'content-type': 'application/json', accept: 'application/json', 'content-length': body.length },
     ...(caBundle && { ca: Buffer.from(caBundle, 'base64') }),
-    agent: false,
-    signal: AbortSignal.timeout(answerWithinMs),
+    agent,
+    signal,
   })
   outgoing.end(body)
-  try {
+  const answer = async () => {
     const [response] = (await once(outgoing, 'response')) as [IncomingMessage]
-    const bytes = await read(response)
+    const bytes = await read(response, most)
     if (response.statusCode === 200) return bytes
-  } catch (cause) {
-    const { name, message } = cause as Error
-    throw failed(name === 'AbortError' || name === 'TimeoutError' ? `no answer within ${answerWithinMs / 1000} seconds` : message, cause)
+    throw new Error(refusal(response.statusCode ?? 0, bytes))
   }
-  throw failed('it did not answer with 200 OK')
+  return { outgoing, answer: answer() }
 }
 
-async function read(response: IncomingMessage): Promise<Buffer> {
+const shownBytes = 200
+
+function refusal(code: number, body: Buffer): string {
+  if (code < 500) return `the server responded with the status code ${code} but did not return more information`
+  const said = JSON.stringify(body.subarray(0, shownBytes).toString().trim() || 'unknown')
+  return `an error on the server (${said}) has prevented the request from succeeding`
+}
+
+async function read(response: IncomingMessage, most: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
     size += chunk.length
-    if (size > mostBytes) throw new Error(`the answer is larger than ${mostBytes} bytes`)
+    if (size > most) throw new Error(`the answer is larger than ${most} bytes`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)

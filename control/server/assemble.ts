@@ -10,7 +10,7 @@ import type { Log } from '#api/log.ts'
 import type { ServedKind } from '#api/schema/openapi/paths.ts'
 import type { Service as ServiceType } from '#api/types/core-v1.gen.ts'
 import type { PriorityClass as PriorityClassType } from '#api/types/scheduling-v1.gen.ts'
-import type { Admission } from '#control/admission/admission.ts'
+import type { Admission, Review } from '#control/admission/admission.ts'
 import { certificateRequests } from '#control/admission/certificate-request.ts'
 import type { Find } from '#control/admission/find.ts'
 import { namespaceLifecycle } from '#control/admission/namespace.ts'
@@ -26,12 +26,15 @@ import { join } from '#control/auth/join.ts'
 import { nodeAuthorizer } from '#control/auth/node-authorizer.ts'
 import { rbacAuthorizer } from '#control/auth/rbac.ts'
 import { openTokens } from '#control/auth/tokens.ts'
-import type { User } from '#control/auth/user.ts'
+import { serverUser, type User } from '#control/auth/user.ts'
+import { Evaluator } from '#control/cel/evaluator.ts'
+import { openWebhooks } from '#control/extensions/webhook.ts'
 import type { Fairness } from '#control/fairness/fairness.ts'
 import type { Pki } from '#control/pki/pki.ts'
 import type { Store } from '../store/store.ts'
 import { Core } from './core.ts'
 import { customDefinitions } from './custom-definitions.ts'
+import { dynamicAdmission } from './dynamic-admission.ts'
 import { followedFairness } from './flow-control.ts'
 import { type App, createApp } from './http/app.ts'
 import { readBody } from './http/body.ts'
@@ -44,10 +47,10 @@ import { keyFor, Resources } from './resource.ts'
 import { cachedRoles } from './roles.ts'
 import type { AgentTls } from './routes/agent.ts'
 import { componentStatusRoute } from './routes/component-statuses.ts'
-import { type Creators, creatorRoute } from './routes/creators.ts'
+import { admitted, type Creators, creatorRoute } from './routes/creators.ts'
 import { logRoute } from './routes/log.ts'
 import { podCreators } from './routes/pod-writes.ts'
-import { proxyRoute } from './routes/proxy.ts'
+import { proxyRoute, serviceDestination } from './routes/proxy.ts'
 import { reviewResources, reviewRoute } from './routes/reviews.ts'
 import { scaleRoute } from './routes/scale.ts'
 import { tokenCreators } from './routes/token.ts'
@@ -115,13 +118,17 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
   const authorizers = [mastersAuthorizer, healthAuthorizer, nodeAuthorizer(facts), rbacAuthorizer(roles)]
   admission.push(rbacEscalation({ roles, authorizers }), certificateRequests({ authorizers }))
   const agentTls = { ca: pki.authority.cert, ...pki.agentClient }
-  const creators = { ...podCreators({ core, clock }), ...tokenCreators({ core, tokens }) }
+  const creators = admitted({ ...podCreators({ core, clock }), ...tokenCreators({ core, tokens }) }, core)
   const fairness = followedFairness({ cache, resources, clock, ...(seats && { seats }) })
   const metrics = serverMetrics({ cache, resources })
-  const custom = customDefinitions({ core, cache, resources, creators, clock, log })
-  admission.push(custom.admission)
-  await custom.start()
+  const rules = new Evaluator({ clock, log })
+  const webhooks = openWebhooks({ resolve: (service) => serviceDestination(core, service, String(service.port)) })
+  const custom = customDefinitions({ core, cache, resources, creators, clock, log, rules, callWebhook: webhooks.call })
   let isReady = false
+  // A webhook that nobody runs yet must not keep the server from starting.
+  const starting = ({ user }: Review) => !isReady && user === serverUser
+  admission.push(custom.admission, ...dynamicAdmission({ cache, resources, find, call: webhooks.call, starting, log }))
+  await custom.start()
   const checks = [
     { name: 'ping', healthy: () => true },
     { name: 'store', healthy: () => true },
@@ -182,6 +189,8 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
     },
     async close() {
       await custom.close()
+      await rules.close()
+      webhooks.close()
       await cache.close()
     },
   }

@@ -1,10 +1,13 @@
 // What comes with a request besides the object.
 
 import type { FieldValidation } from '#api/schema/decode.ts'
+import type { Form } from '#control/admission/admission.ts'
 import type { User } from '#control/auth/user.ts'
 import type { Resource } from './resource.ts'
 
 export type Target = { resource: Resource; namespace: string | undefined; name: string }
+
+export type Annotate = (key: string, value: string) => void
 
 export type WriteOptions = {
   user: User
@@ -17,4 +20,12 @@ export type WriteOptions = {
   fieldValidation?: FieldValidation
   /** Collects what goes into Warning headers. */
   warnings?: string[]
+  /** Takes up what is for the audit log. */
+  annotate?: Annotate
+  /** It is a patch that asks for this. */
+  patch?: true
+  /** Where the request speaks of the object in another kind. */
+  form?: Form
+  /** Webhooks and policies were asked already, in the form of the request behind this. */
+  settled?: boolean
 }

@@ -6,7 +6,7 @@ import { isStatus, StatusError } from '#api/errors.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import { applyPatch } from '#api/patch/apply/apply.ts'
 import { decode, isObject, type JsonObject } from '#api/schema/decode.ts'
-import type { Admission } from '#control/admission/admission.ts'
+import { type Admission, admitRequest, type Operation } from '#control/admission/admission.ts'
 import type { User } from '#control/auth/user.ts'
 import type { Store } from '../store/store.ts'
 import type { Target, WriteOptions } from './call.ts'
@@ -15,6 +15,7 @@ import { openFeed, type Sent, type WatchQuery } from './feed.ts'
 import { clone, type Item } from './item.ts'
 import { type Patch, patched } from './patch.ts'
 import { type Listed, type ListQuery, Reader } from './read.ts'
+import { optionsAs, reviewOf } from './request-review.ts'
 import { checkKind, type Resource, type Resources } from './resource.ts'
 import { checkKept, inward, isShownAsKept, kept, keptAt, outward, shown, shownFeed, shownList } from './versions.ts'
 import type { WatchCache } from './watch-cache.ts'
@@ -73,7 +74,7 @@ export class Core {
   }
 
   patch(target: Target, patch: Patch, options: WriteOptions): Promise<Item> {
-    return this.update(target, options, (current) => {
+    return this.update(target, { ...options, patch: true }, (current) => {
       const pinned = current.metadata.resourceVersion
       const result = patched(target.resource, current, patch, options)
       // Only a patch that names a version is meant for that one alone.
@@ -92,7 +93,7 @@ export class Core {
     const given = configurationOf(target, body, options)
     const configuration = converts ? (converts.toStored(given as KubeObject & JsonObject) as KubeObject & JsonObject) : given
     const { fieldManager: manager = '', force = false, subresource } = options
-    const managed = { ...options, managed: true }
+    const managed = { ...options, managed: true, patch: true } as const
     const apply = async (current: Stored | undefined) => {
       const live = own && current ? await outward(own, current) : current
       const now = timestamp(this.#deps.clock.now())
@@ -130,6 +131,19 @@ export class Core {
   async delete(target: Target, user: User, options: DeleteOptions = {}): Promise<Deleted> {
     const { gone, item } = await this.#deleter.delete(keptAt(target), user, options)
     return { gone, item: await shown(target.resource, item) }
+  }
+
+  /**
+   * Asks admission about a request that stores nothing of its own: a connection (CONNECT), or what is
+   * posted to a subresource (CREATE). `object` is what it brings, and may be changed in place.
+   */
+  async admit(operation: Operation, { resource, namespace, name }: Target, object: KubeObject, options: WriteOptions): Promise<void> {
+    const asked = operation === 'CONNECT' ? {} : optionsAs('CreateOptions', { ...(options.dryRun && { dryRun: ['All'] }) })
+    const said = { operation, namespace, name, object, previous: undefined, options: asked }
+    await admitRequest(
+      this.#deps.admission,
+      reviewOf(resource, said, options, () => {}),
+    )
   }
 
   /** What was selected, as it was. */

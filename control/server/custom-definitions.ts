@@ -8,19 +8,27 @@ import type { Log } from '#api/log.ts'
 import type { CustomResourceDefinition as Definition } from '#api/types/apiextensions-v1.gen.ts'
 import type { Admission } from '#control/admission/admission.ts'
 import { serverUser } from '#control/auth/user.ts'
-import { Evaluator } from '#control/cel/evaluator.ts'
+import type { Evaluator } from '#control/cel/evaluator.ts'
 import { Definitions } from '#control/extensions/definitions.ts'
 import { definitionRules } from '#control/extensions/rule-faults.ts'
-import { webhookCaller } from '#control/extensions/webhook.ts'
+import type { CallWebhook } from '#control/extensions/webhook.ts'
 import type { Core } from './core.ts'
 import { customResources } from './custom-resources.ts'
 import { inProcessClient } from './in-process.ts'
 import type { Resources } from './resource.ts'
 import type { Creators } from './routes/creators.ts'
-import { serviceDestination } from './routes/proxy.ts'
 import type { WatchCache } from './watch-cache.ts'
 
-type Deps = { core: Core; cache: WatchCache; resources: Resources; creators: Creators; clock: Clock; log: Log }
+type Deps = {
+  core: Core
+  cache: WatchCache
+  resources: Resources
+  creators: Creators
+  clock: Clock
+  log: Log
+  rules: Evaluator
+  callWebhook: CallWebhook
+}
 
 export type CustomDefinitions = {
   admission: Admission
@@ -29,10 +37,8 @@ export type CustomDefinitions = {
   close(): Promise<void>
 }
 
-export function customDefinitions({ core, cache, resources, creators, clock, log }: Deps): CustomDefinitions {
+export function customDefinitions({ core, cache, resources, creators, clock, log, rules, callWebhook }: Deps): CustomDefinitions {
   const own = resources.of(CustomResourceDefinition)
-  const rules = new Evaluator({ clock, log })
-  const callWebhook = webhookCaller({ resolve: (service) => serviceDestination(core, service, String(service.port)) })
   const definitions = new Definitions({
     client: inProcessClient({ core, user: serverUser, creators }),
     clock,
@@ -49,9 +55,6 @@ export function customDefinitions({ core, cache, resources, creators, clock, log
   return {
     admission: definitionRules(rules),
     start: () => definitions.start(),
-    async close() {
-      await definitions.close()
-      await rules.close()
-    },
+    close: () => definitions.close(),
   }
 }

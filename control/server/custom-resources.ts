@@ -8,10 +8,11 @@ import { allVerbs, type KindSpec, resourceName } from '#api/kinds/spec.ts'
 import type { CustomResourceDefinition } from '#api/types/apiextensions-v1.gen.ts'
 import type { User } from '#control/auth/user.ts'
 import type { Cleanup } from '#control/extensions/conditions.ts'
-import { type CallWebhook, type Converter, converterOf } from '#control/extensions/conversion.ts'
+import { type Converter, converterOf } from '#control/extensions/conversion.ts'
 import { type CustomKind, customKinds } from '#control/extensions/custom-kind.ts'
 import type { Offers } from '#control/extensions/definitions.ts'
 import type { Rules } from '#control/extensions/rule-faults.ts'
+import type { CallWebhook } from '#control/extensions/webhook.ts'
 import type { Core } from './core.ts'
 import { customView } from './custom-view.ts'
 import { type Resource, type Resources, registryPrefix } from './resource.ts'
@@ -49,10 +50,10 @@ export function customResources({ core, cache, resources, user, callWebhook, rul
     async empty(definition: CustomResourceDefinition): Promise<Cleanup> {
       const resource = served.get(definition.metadata.name)?.storage
       if (!resource) return { left: 0 }
-      // As they are kept: nobody looks at them, and a webhook that converts them may be gone already.
+      // As they are kept: nobody looks at them, and a webhook that converts or judges them may be gone already.
       const { view: _, ...raw } = resource
       try {
-        await core.deleteCollection({ resource: raw }, user)
+        await core.deleteCollection({ resource: raw }, user, { settled: true })
         return { left: (await core.list({ resource: raw })).items.length }
       } catch (error) {
         if (isStatus(error)) return { left: 0, failure: error.message }

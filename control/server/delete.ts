@@ -2,12 +2,13 @@
 // runs a pod, the holders of finalizers, the garbage collector).
 
 import { type Clock, timestamp } from '#api/clock.ts'
-import { type Admission, mutateAll, type Review, validateAll } from '#control/admission/admission.ts'
+import { type Admission, mutateAll, validateAll } from '#control/admission/admission.ts'
 import type { User } from '#control/auth/user.ts'
 import { RevisionMismatch, type Store } from '../store/store.ts'
-import type { Target } from './call.ts'
+import type { Annotate, Target } from './call.ts'
 import { isHeld } from './deletion.ts'
 import { encode, Item } from './item.ts'
+import { deleteOptionsAs, reviewOf } from './request-review.ts'
 import { conflict, keyFor, notFound, staleMessage } from './resource.ts'
 import type { Stored } from './write.ts'
 
@@ -16,6 +17,12 @@ export type DeleteOptions = {
   propagationPolicy?: 'Foreground' | 'Background' | 'Orphan'
   preconditions?: { uid?: string; resourceVersion?: string }
   dryRun?: boolean
+  /** Collects what goes into Warning headers. */
+  warnings?: string[]
+  /** Takes up what is for the audit log. */
+  annotate?: Annotate
+  /** Nobody is asked by webhook or policy, or was already. */
+  settled?: boolean
 }
 /** `gone` if nothing is left of the object; its last state otherwise. */
 export type Deleted = { gone: boolean; item: Item }
@@ -93,19 +100,10 @@ export class Deleter {
     }
   }
 
-  async #admit({ resource, namespace, name }: Target, user: User, object: Stored, { dryRun = false }: DeleteOptions): Promise<void> {
-    const review: Review = {
-      operation: 'DELETE',
-      spec: resource.spec,
-      subresource: '',
-      namespace,
-      name,
-      object,
-      previous: undefined,
-      user,
-      dryRun,
-      onFailure() {},
-    }
+  async #admit({ resource, namespace, name }: Target, user: User, object: Stored, options: DeleteOptions): Promise<void> {
+    const { dryRun = false, warnings = [], annotate = () => {}, settled = false } = options
+    const said = { operation: 'DELETE', namespace, name, object, previous: undefined, options: deleteOptionsAs(options) } as const
+    const review = reviewOf(resource, said, { user, dryRun, warnings, annotate, settled }, () => {})
     await mutateAll(this.#deps.admission, review)
     await validateAll(this.#deps.admission, review)
   }

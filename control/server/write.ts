@@ -10,11 +10,12 @@ import { validateMeta, validateMetaUpdate } from '#api/kinds/meta.ts'
 import type { KindSpec } from '#api/kinds/spec.ts'
 import { trackUpdate } from '#api/patch/apply/track.ts'
 import { setDefaults } from '#api/schema/defaults.ts'
-import { type Admission, mutateAll, type Review, validateAll } from '#control/admission/admission.ts'
+import { type Admission, mutateAll, validateAll } from '#control/admission/admission.ts'
 import { type Entry, RevisionMismatch, type Store } from '../store/store.ts'
 import type { Target, WriteOptions } from './call.ts'
 import { isDone } from './deletion.ts'
 import { clone, encode, Item } from './item.ts'
+import { reviewOf, writeOptionsAs } from './request-review.ts'
 import { conflict, keyFor, notFound, type Resource, staleMessage } from './resource.ts'
 import { shown } from './versions.ts'
 
@@ -73,8 +74,12 @@ export class Writer {
     if (spec.generation) meta.generation = 1
     else delete meta.generation
     applyDefaults(resource, object)
+    const { namespace } = meta
     this.#track(resource, undefined, object, options)
     return await this.#admitted({ operation: 'CREATE', resource, object, previous: undefined, options }, async () => {
+      // Admission may have put other metadata into its place.
+      const { metadata: meta } = object
+      settleNamespace(resource, object, namespace)
       applyDefaults(resource, object)
       spec.prepareCreate?.(object)
       const faults = new Faults()
@@ -131,15 +136,13 @@ export class Writer {
     const object = await change(there.item.copy())
     const subresource = options.subresource ?? ''
     const pinned = settleMeta(target, object, previous)
-    if (subresource === 'status') keepAllBut(object, previous, 'status')
-    // A binding tells in the status, too, that the pod has its node.
-    else if (spec.status && !writesStatus(spec, subresource)) keepStatus(object, previous)
-    applyDefaults(resource, object)
-    spec.prepareUpdate?.(object, previous, subresource)
+    confine(resource, object, previous, subresource)
     this.#track(resource, previous, object, options)
     try {
-      return await this.#admitted({ operation: 'UPDATE', resource, object, previous, options }, async () => {
-        applyDefaults(resource, object)
+      return await this.#admitted({ operation: 'UPDATE', resource, object, previous, options }, async (changed) => {
+        // A webhook may do no more than the request that it was asked about.
+        if (changed) confine(resource, object, previous, subresource)
+        else applyDefaults(resource, object)
         if (spec.generation && !same(desired(spec, object), desired(spec, previous)))
           object.metadata.generation = (previous.metadata.generation ?? 0) + 1
         const faults = new Faults()
@@ -198,25 +201,18 @@ export class Writer {
   /** Mutating admission, `check`, validating admission, then the write that `check` returned. */
   async #admitted(
     about: { operation: 'CREATE' | 'UPDATE'; resource: Resource; object: Stored; previous: Stored | undefined; options: WriteOptions },
-    check: () => Promise<() => Promise<Item>>,
+    check: (changed: boolean) => Promise<() => Promise<Item>>,
   ): Promise<Item> {
     const undo: (() => void)[] = []
-    const review: Review = {
-      operation: about.operation,
-      spec: about.resource.spec,
-      subresource: about.options.subresource ?? '',
-      namespace: about.object.metadata.namespace,
-      name: about.object.metadata.name,
-      object: about.object,
-      previous: about.previous,
-      user: about.options.user,
-      dryRun: about.options.dryRun ?? false,
-      onFailure: (step) => undo.push(step),
-    }
+    const { operation, object, previous, options, resource } = about
+    const { namespace, name } = object.metadata
+    const asked = writeOptionsAs(operation === 'CREATE' ? 'Create' : 'Update', options)
+    const said = { operation, namespace, name, object, previous, options: asked }
+    const review = reviewOf(resource, said, options, (step) => undo.push(step))
     let written = false
     try {
       await mutateAll(this.#deps.admission, review)
-      const write = await check()
+      const write = await check(review.changed ?? false)
       await validateAll(this.#deps.admission, review)
       const item = await write()
       written = !about.options.dryRun
@@ -229,6 +225,16 @@ export class Writer {
       if (!written) for (const step of undo.toReversed()) step()
     }
   }
+}
+
+/** Keeps an update to what it may change, and fills in what it left open. */
+function confine(resource: Resource, object: Stored, previous: Stored, subresource: string): void {
+  const { spec } = resource
+  if (subresource === 'status') keepAllBut(object, previous, 'status')
+  // A binding tells in the status, too, that the pod has its node.
+  else if (spec.status && !writesStatus(spec, subresource)) keepStatus(object, previous)
+  applyDefaults(resource, object)
+  spec.prepareUpdate?.(object, previous, subresource)
 }
 
 function settleNamespace(resource: Resource, object: KubeObject, namespace: string | undefined): void {

@@ -15,7 +15,7 @@ import { discoveryVersionOf, viewOf } from './accept.ts'
 import { answerJson, warningHeader } from './answer.ts'
 import type { Discovery } from './discovery.ts'
 import type { ResourceHandler } from './handler.ts'
-import { type Exchange, isTrue, noSuchPath, parseResourceRequest, type ResourceRequest } from './request.ts'
+import { type Exchange, isTrue, noSuchPath, parseResourceRequest, type Remarks, type ResourceRequest } from './request.ts'
 import { answerStatus, statusOf } from './status.ts'
 import { version } from './version.ts'
 
@@ -56,7 +56,8 @@ export function createApp(deps: AppDeps): App {
     const started = deps.now()
     const url = new URL(context.req.raw.url)
     let seen = { verb: context.req.method.toLowerCase(), resource: '' }
-    const turn: Turn = {}
+    const turn: Turn = { remarks: { warnings: [], annotations: new Map() } }
+    const { remarks } = turn
     let response: Response
     try {
       response = await dispatch(deps, context, url, turn, (info) => {
@@ -64,6 +65,7 @@ export function createApp(deps: AppDeps): App {
       })
     } catch (error) {
       response = fail(deps, error, context)
+      for (const warning of remarks.warnings) response.headers.append('warning', warningHeader(warning))
     } finally {
       // A watch, too, holds its seat only until it stands.
       turn.seat?.release()
@@ -72,7 +74,9 @@ export function createApp(deps: AppDeps): App {
       response.headers.set('x-kubernetes-pf-flowschema-uid', turn.place.flowUid)
       response.headers.set('x-kubernetes-pf-prioritylevel-uid', turn.place.levelUid)
     }
-    response.headers.set('audit-id', randomUUID())
+    const audit = randomUUID()
+    response.headers.set('audit-id', audit)
+    if (remarks.annotations.size > 0) deps.log.info({ audit, ...seen, annotations: Object.fromEntries(remarks.annotations) }, 'audit')
     deps.observe({ ...seen, code: response.status, seconds: (deps.now() - started) / 1000 })
     return response
   })
@@ -86,7 +90,7 @@ function fail(deps: AppDeps, error: unknown, context: Context<Env>): Response {
 }
 
 /** What a request has been given so far. */
-type Turn = { place?: Place; seat?: Seat }
+type Turn = { remarks: Remarks; place?: Place; seat?: Seat }
 
 async function dispatch(
   deps: AppDeps,
@@ -123,7 +127,7 @@ async function dispatch(
   }
   if (!isLongRunning(info)) await enter(deps, turn, attempt, request, () => seatsOf(info, url, resource ? deps.sizeOf(resource) : 0))
   await authorize(deps.authorizers, attempt)
-  const exchange: Exchange = { request, url, user, info, signal: request.signal }
+  const exchange: Exchange = { request, url, user, info, signal: request.signal, remarks: turn.remarks }
   for (const route of deps.routes) {
     const response = await route(exchange, resource)
     if (response) return response

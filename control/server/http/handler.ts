@@ -131,7 +131,7 @@ export class ResourceHandler {
 
   async #delete(resource: Resource, exchange: Exchange): Promise<Response> {
     const options = await deleteOptionsOf(exchange)
-    const look = this.look(exchange, [])
+    const look = this.look(exchange, exchange.remarks.warnings)
     const { gone, item } = await this.#core.delete(targetOf(resource, exchange.info), exchange.user, options)
     if (!gone) return await answerItem(resource, item, look)
     const { kind } = resource
@@ -154,7 +154,7 @@ export class ResourceHandler {
 
   async #deleteCollection(resource: Resource, exchange: Exchange): Promise<Response> {
     const options = await deleteOptionsOf(exchange)
-    const look = this.look(exchange, [])
+    const look = this.look(exchange, exchange.remarks.warnings)
     return await answerList(resource, await this.#core.deleteCollection(listQueryOf(resource, exchange), exchange.user, options), look)
   }
 }

@@ -2,12 +2,18 @@
 
 import { StatusError } from '#api/errors.ts'
 import { type FieldValidation, isObject } from '#api/schema/decode.ts'
-import type { WriteOptions } from '../call.ts'
+import type { Annotate, WriteOptions } from '../call.ts'
 import type { DeleteOptions } from '../delete.ts'
 import { readBody } from './body.ts'
-import type { Exchange } from './request.ts'
+import type { Exchange, Remarks } from './request.ts'
 
-export function writeOptionsOf({ url, user, info, request }: Exchange): WriteOptions {
+/** The first word on a matter stands. */
+const annotatorOf =
+  ({ annotations }: Remarks): Annotate =>
+  (key, value) =>
+    void (annotations.has(key) || annotations.set(key, value))
+
+export function writeOptionsOf({ url, user, info, request, remarks }: Exchange): WriteOptions {
   const { searchParams } = url
   const manager = searchParams.get('fieldManager') || (request.headers.get('user-agent') ?? '').split('/')[0] || 'unknown'
   if (manager.length > 128) throw invalidOption('fieldManager', 'Too long: may not be more than 128 bytes')
@@ -17,7 +23,8 @@ export function writeOptionsOf({ url, user, info, request }: Exchange): WriteOpt
     dryRun: dryRunOf(searchParams.getAll('dryRun')),
     fieldManager: manager,
     fieldValidation: fieldValidationOf(searchParams.get('fieldValidation')),
-    warnings: [],
+    warnings: remarks.warnings,
+    annotate: annotatorOf(remarks),
   }
 }
 
@@ -40,7 +47,7 @@ function fieldValidationOf(value: string | null): FieldValidation {
 const policies = ['Foreground', 'Background', 'Orphan'] as const
 const isPolicy = (value: unknown): value is (typeof policies)[number] => policies.includes(value as never)
 
-export async function deleteOptionsOf({ request, url }: Exchange): Promise<DeleteOptions> {
+export async function deleteOptionsOf({ request, url, remarks }: Exchange): Promise<DeleteOptions> {
   const { value } = request.body ? await readBody(request) : { value: undefined }
   if (value !== undefined && !isObject(value)) throw new StatusError('BadRequest', 'the body of a delete must be DeleteOptions')
   const given = (name: string): unknown => value?.[name] ?? url.searchParams.get(name) ?? undefined
@@ -64,5 +71,7 @@ export async function deleteOptionsOf({ request, url }: Exchange): Promise<Delet
     ...(policy && { propagationPolicy: policy }),
     ...(preconditions && { preconditions }),
     dryRun: dryRunOf(Array.isArray(dryRun) ? dryRun : [dryRun]),
+    warnings: remarks.warnings,
+    annotate: annotatorOf(remarks),
   }
 }

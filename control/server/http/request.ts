@@ -20,8 +20,16 @@ export type ResourceRequest = {
   authorizedName: string | undefined
 }
 
+/** What is said about a request while it is answered. */
+export type Remarks = {
+  /** For Warning headers, whatever the answer. */
+  warnings: string[]
+  /** For the audit log. */
+  annotations: Map<string, string>
+}
+
 /** A request on its way: who asks for what. */
-export type Exchange = { request: Request; url: URL; user: User; info: ResourceRequest; signal: AbortSignal }
+export type Exchange = { request: Request; url: URL; user: User; info: ResourceRequest; signal: AbortSignal; remarks: Remarks }
 
 const namespaceSubresources = ['status', 'finalize']
 

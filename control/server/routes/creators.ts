@@ -2,13 +2,19 @@
 // and for the in-process client.
 
 import { StatusError } from '#api/errors.ts'
+import { apiVersionOf, type KubeObject } from '#api/kinds/kind.ts'
+import { schemaOf } from '#api/schema/compile.ts'
+import { decode, isObject, type JsonObject } from '#api/schema/decode.ts'
+import type { Form } from '#control/admission/admission.ts'
 import type { Target, WriteOptions } from '../call.ts'
+import type { Core } from '../core.ts'
 import { viewOf } from '../http/accept.ts'
 import { answerJson } from '../http/answer.ts'
 import type { Route } from '../http/app.ts'
 import { objectIn, readBody } from '../http/body.ts'
 import { targetOf } from '../http/handler.ts'
 import { writeOptionsOf } from '../http/options.ts'
+import { clone } from '../item.ts'
 
 /** Returns the answer. */
 export type Creator = (target: Target, body: Record<string, unknown>, options: WriteOptions) => Promise<object>
@@ -16,6 +22,36 @@ export type Creator = (target: Target, body: Record<string, unknown>, options: W
 export type Creators = Readonly<Record<string, Creator>>
 
 export const success = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 } as const
+
+/** Each asks admission about what is posted first. What it then writes was asked about by that. */
+export function admitted(creators: Creators, core: Core): Creators {
+  const entries = Object.entries(creators).map(([name, create]): [string, Creator] => [
+    name,
+    async (target, body, options) => {
+      const { resource, namespace, name: owner } = target
+      const subresource = name.slice(name.indexOf('/') + 1)
+      const kind = resource.spec.subresources?.find((each) => each.name === subresource)?.kind
+      if (!kind) return await create(target, body, options)
+      const metadata = { name: owner, namespace, ...(isObject(body.metadata) && body.metadata) }
+      const posted = { ...body, apiVersion: apiVersionOf(kind), kind: kind.kind, metadata } as KubeObject & JsonObject
+      await core.admit('CREATE', target, posted, { ...options, subresource, form: formOf(kind) })
+      return await create(target, posted, { ...options, settled: true })
+    },
+  ])
+  return Object.fromEntries(entries)
+}
+
+function formOf(kind: Form['kind']): Form {
+  const schema = schemaOf(kind)
+  return {
+    kind,
+    show: (object) => clone(object),
+    take(shown, object) {
+      for (const key of Object.keys(object)) delete object[key as keyof KubeObject]
+      Object.assign(object, schema ? decode(schema, shown).object : shown)
+    },
+  }
+}
 
 export const creatorRoute =
   (creators: Creators): Route =>
@@ -27,5 +63,5 @@ export const creatorRoute =
     const target = targetOf(resource, info)
     const view = viewOf(request.headers.get('accept') ?? undefined)
     const answer = await create(target, objectIn(await readBody(request)), writeOptionsOf(exchange))
-    return await answerJson(answer, { view, acceptEncoding: undefined, warnings: [] }, 201)
+    return await answerJson(answer, { view, acceptEncoding: undefined, warnings: exchange.remarks.warnings }, 201)
   }

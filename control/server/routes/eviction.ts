@@ -26,7 +26,7 @@ export const evictionCreators = ({ core, clock }: { core: Core; clock: Clock }):
       ...given,
       preconditions: { ...given.preconditions, uid: pod.metadata.uid, resourceVersion: version },
     })
-    const evict = (rules: DeleteOptions) => core.delete(target, options.user, { ...rules, dryRun: options.dryRun ?? false })
+    const evict = (rules: DeleteOptions) => core.delete(target, options.user, { ...rules, dryRun: options.dryRun ?? false, settled: true })
     const budget = needsNoLeave(pod) ? undefined : await budgetOf(core, pod)
     if (!budget) {
       await evict(given)

@@ -9,8 +9,10 @@ import type { Endpoints as EndpointsType, Pod as PodType, Service as ServiceType
 import type { Core } from '../core.ts'
 import type { Route } from '../http/app.ts'
 import { readBytes } from '../http/body.ts'
+import { writeOptionsOf } from '../http/options.ts'
 import type { Exchange } from '../http/request.ts'
 import { type AgentTls, agentOf, callAgent } from './agent.ts'
+import { admitConnection } from './connect.ts'
 
 const answerWithinMs = 30_000
 /** Ours or the connection's, and no business of what is behind. */
@@ -21,6 +23,7 @@ export const proxyRoute =
   async (exchange, resource) => {
     const { info, url, request, signal } = exchange
     if (info.subresource !== 'proxy' || resource?.kind.group !== '' || info.name === undefined) return undefined
+    await admitConnection(core, resource, { info, params: url.searchParams }, writeOptionsOf(exchange))
     const path = `${info.rest || '/'}${url.search}`
     const body = request.body ? await readBytes(request) : undefined
     const headers = Object.fromEntries([...request.headers].filter(([name]) => !dropped.includes(name)))
@@ -58,8 +61,8 @@ export async function serviceDestination(
   port: string,
 ): Promise<Destination> {
   const at = (of: typeof Service | typeof Endpoints) => core.get({ resource: core.resources.of(of), namespace, name })
-  const endpoints: EndpointsType = (await at(Endpoints)).object
-  return behind((await at(Service)).object as ServiceType, endpoints, port)
+  const service = (await at(Service)).object as ServiceType
+  return behind(service, (await at(Endpoints)).object, port)
 }
 
 function podDestination({ metadata, spec, status }: PodType, port: string): Destination {

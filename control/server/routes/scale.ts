@@ -6,6 +6,7 @@ import type { Scale as ScaleSpec } from '#api/kinds/spec.ts'
 import { schemaOf } from '#api/schema/compile.ts'
 import { decode } from '#api/schema/decode.ts'
 import type { Scale } from '#api/types/autoscaling-v1.gen.ts'
+import type { Form } from '#control/admission/admission.ts'
 import type { Core } from '../core.ts'
 import { viewOf } from '../http/accept.ts'
 import { answerJson } from '../http/answer.ts'
@@ -24,7 +25,11 @@ export const scaleRoute =
     const { info, request, url } = exchange
     if (info.subresource !== 'scale' || !resource || !scale || !schema) return undefined
     const target = targetOf(resource, info)
-    const look = { view: viewOf(request.headers.get('accept') ?? undefined), acceptEncoding: undefined, warnings: [] }
+    const look = {
+      view: viewOf(request.headers.get('accept') ?? undefined),
+      acceptEncoding: undefined,
+      warnings: exchange.remarks.warnings,
+    }
     if (info.verb === 'get') {
       const item = await core.get(target, url.searchParams.get('resourceVersion') ?? undefined)
       if (scale.replicas(item.object) === undefined) {
@@ -34,7 +39,7 @@ export const scaleRoute =
     }
     const options = writeOptionsOf(exchange)
     const change = await wanted(request, info.verb)
-    const item = await core.update(target, options, (current) => {
+    const item = await core.update(target, { ...options, form: formOf(scale) }, (current) => {
       const before = scaleOf(current, scale)
       const { object } = decode(schema, change(before), { fieldValidation: options.fieldValidation ?? 'Warn' })
       const next = object as Scale
@@ -82,3 +87,12 @@ function scaleOf(object: KubeObject, scale: ScaleSpec): Scale {
     status: { replicas: scale.statusReplicas(object), ...(selector !== '<none>' && { selector }) },
   }
 }
+
+/** What webhooks and policies are shown; only the replicas can be changed in it. */
+const formOf = (scale: ScaleSpec): Form => ({
+  kind: { group: 'autoscaling', version: 'v1', kind: 'Scale' },
+  show: (object) => scaleOf(object, scale),
+  take(shown, object) {
+    if (schema) scale.setReplicas(object, (decode(schema, shown).object as Scale).spec.replicas ?? 0)
+  },
+})

@@ -12,6 +12,7 @@ import type { Core } from '../core.ts'
 import { isTrue, noSuchPath, parseResourceRequest } from '../http/request.ts'
 import { statusOf } from '../http/status.ts'
 import { type AgentTls, containerOf, placeOf } from './agent.ts'
+import { admitConnection } from './connect.ts'
 
 export type UpgradeDeps = {
   core: Core
@@ -49,6 +50,7 @@ async function destination({ core, authorizers }: UpgradeDeps, user: User, reque
   const resource = info && core.resources.at(info.apiVersion, info.plural)
   if (!info || resource?.kind.kind !== 'Pod' || !info.namespace || !info.name) throw noSuchPath()
   await authorize(authorizers, { ...info, user, resource: info.plural })
+  await admitConnection(core, resource, { info, params: url.searchParams }, { user })
   const { pod, agent } = await placeOf(core, info.namespace, info.name)
   if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') {
     throw new StatusError('BadRequest', `cannot ${info.subresource} in a completed pod; current phase is ${pod.status.phase}`)
