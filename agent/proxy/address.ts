@@ -32,7 +32,8 @@ const canonicalPrefix = (prefix: string): (Canonical & { length: number }) | und
 /** Prefixes without those that lie within others: the kernel takes no overlap in a set of intervals. */
 export const distinctPrefixes = (prefixes: readonly string[], fail: (prefix: string) => void): Record<ProxyFamily, string[]> => {
   const found: Record<ProxyFamily, string[]> = { ip: [], ip6: [] }
-  const covered = new BlockList()
+  // One for each family: to a list of both, an IPv4 address is also an IPv6 one.
+  const covered = { ip: new BlockList(), ip6: new BlockList() }
   const canonical = prefixes.flatMap((prefix) => {
     const one = canonicalPrefix(prefix)
     if (!one) fail(prefix)
@@ -41,8 +42,8 @@ export const distinctPrefixes = (prefixes: readonly string[], fail: (prefix: str
   for (const { text, family, length } of canonical.sort((a, b) => a.length - b.length)) {
     const [network = ''] = text.split('/')
     const type = family === 'ip' ? 'ipv4' : 'ipv6'
-    if (covered.check(network, type)) continue
-    covered.addSubnet(network, length, type)
+    if (covered[family].check(network, type)) continue
+    covered[family].addSubnet(network, length, type)
     found[family].push(text)
   }
   return found

@@ -2,36 +2,44 @@
 // is gone is taken out again.
 
 import { Elements } from 'nft-js'
-import type { State } from './state.ts'
+import { addressInKey } from './layout.ts'
+import type { Programmed, Slot, State } from './state.ts'
 
-/** Of what `clients` holds, by IPv4 or IPv6, that which must not be there; `expired` (by `keyOf`) is gone meanwhile. */
-export const strayClients = (clients: Elements, frontends: State['frontends'], expired: ReadonlySet<string>): Elements => {
+/** Of what `clients` holds (for IPv6, with their ports beside them) that which must not be there: `lost` by `placeOf`; `expired` (by `keyOf`) is gone meanwhile. */
+export const strayClients = (
+  clients: Elements,
+  ports: Elements,
+  frontends: State['frontends'],
+  { lost, expired }: { lost: ReadonlySet<string>; expired: ReadonlySet<string> },
+): Elements => {
   const strays = new Elements(clients.spec)
-  const backends = stickyBackends(frontends)
+  const backends = stickyBackends(frontends, lost)
+  const portOf = new Map(Array.from({ length: ports.count }, (_, row) => [ports.keyOf(row), ports.values(row).data[0]]))
   for (let row = 0; row < clients.count; row++) {
     if (expired.has(clients.keyOf(row))) continue
     const { key, data } = clients.values(row)
     const [, address, protocol, port] = key
-    const [backend] = data
-    const exact = [address, '*'].some((to) => backends.has(`${to} ${protocol} ${port} ${data.join(' ')}`))
-    // IPv6: only a hash is known of the address that was asked for, and the port is elsewhere.
-    if (!exact && !(data.length === 1 && backends.has(`${protocol} ${port} ${backend}`))) strays.add(key, data)
+    const [backend, backendPort = portOf.get(clients.keyOf(row)) ?? ''] = data
+    if (![address, '*'].some((to) => backends.has(`${to} ${protocol} ${port} ${backend} ${backendPort}`))) strays.add(key, data)
   }
   return strays
 }
 
-const stickyBackends = (frontends: State['frontends']): Set<string> => {
+const stickyBackends = (frontends: State['frontends'], lost: ReadonlySet<string>): Set<string> => {
   const found = new Set<string>()
-  for (const { address = '*', protocol, port, memory, slots } of frontends.values()) {
-    if (memory === undefined) continue
-    for (const slot of slots) {
-      if (!slot) continue
-      found.add(`${protocol} ${port} ${slot.address}`)
-      found.add(`${address} ${protocol} ${port} ${slot.address} ${slot.port}`)
+  for (const programmed of frontends.values()) {
+    if (programmed.memory === undefined) continue
+    for (const slot of programmed.slots) {
+      const place = slot && placeOf(programmed, slot)
+      if (place !== undefined && !lost.has(place)) found.add(place)
     }
   }
   return found
 }
+
+/** A backend of a frontend, as `clients` has them. */
+export const placeOf = ({ address = '*', protocol, port }: Pick<Programmed, 'address' | 'protocol' | 'port'>, backend: Slot): string =>
+  `${addressInKey(address)} ${protocol} ${port} ${backend.address} ${backend.port}`
 
 /** The same clients in the map of their ports. */
 export const portsOf = (clients: Elements, ports: Elements): Elements => {

@@ -1,6 +1,6 @@
 // Which endpoints of a service's slices serve one of its ports from this node.
 
-import type { Service, ServicePort } from '#api/types/core-v1.gen.ts'
+import type { ServicePort } from '#api/types/core-v1.gen.ts'
 import type { EndpointHints, EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import { canonicalAddress } from './address.ts'
 import type { ProxyFamily } from './layout.ts'
@@ -11,28 +11,31 @@ export type Backend = { readonly address: string; readonly port: number /** Runs
 export type Here = { readonly nodeName: string; readonly zone: string | undefined }
 
 /** `fallback`: still serves while it terminates. */
-type Candidate = Backend & { ready: boolean; readonly fallback: boolean; readonly hints: EndpointHints | undefined }
+type Candidate = Backend & { readonly ready: boolean; readonly fallback: boolean; readonly hints: EndpointHints | undefined }
 
 export type Endpoints = {
   /** For whoever may be sent anywhere. */
   anywhere: readonly Backend[]
   /** Those of this node alone. */
   here: readonly Backend[]
-  /** Ready ones of this node. */
-  readyHere: number
+  /** Addresses of the ready ones of this node. */
+  readyHere: readonly string[]
 }
 
 export const endpointsOf = (
   slices: readonly EndpointSlice[],
   port: ServicePort,
   family: ProxyFamily,
-  service: Service,
   here: Here,
   fail: (reason: string) => void,
 ): Endpoints => {
-  const all = candidatesOf(slices, port, family, service, here.nodeName, fail)
+  const all = candidatesOf(slices, port, family, here.nodeName, fail)
   const own = all.filter(({ local }) => local)
-  return { anywhere: nearest(usable(all), here), here: usable(own), readyHere: own.filter(({ ready }) => ready).length }
+  return {
+    anywhere: nearest(usable(all), here),
+    here: usable(own),
+    readyHere: own.flatMap(({ ready, address }) => (ready ? [address] : [])),
+  }
 }
 
 /** Ready endpoints; if there are none, those that still serve while they terminate. */
@@ -57,7 +60,6 @@ const candidatesOf = (
   slices: readonly EndpointSlice[],
   servicePort: ServicePort,
   family: ProxyFamily,
-  service: Service,
   nodeName: string,
   fail: (reason: string) => void,
 ): Candidate[] => {
@@ -74,7 +76,7 @@ const candidatesOf = (
           fail(`endpoint address ${address} is not ${type}`)
           continue
         }
-        const ready = conditions?.ready ?? service.spec?.publishNotReadyAddresses ?? true
+        const ready = conditions?.ready ?? true
         const fallback = conditions?.terminating === true && (conditions.serving ?? ready)
         found.push({ address: canonical.text, port, local: runsOn === nodeName, ready, fallback, hints })
       }
@@ -85,14 +87,26 @@ const candidatesOf = (
 
 const byAddress = (a: Backend, b: Backend): number => (a.address < b.address ? -1 : a.address > b.address ? 1 : a.port - b.port)
 
-/** Of an endpoint that is in two slices while it moves, the state that serves counts. */
+/** An endpoint that is in two slices while it moves is what either of them says. */
 const withoutTwins = (sorted: Candidate[]): Candidate[] => {
   let kept = 0
   for (const candidate of sorted) {
     const last = sorted[kept - 1]
-    if (kept > 0 && last && byAddress(last, candidate) === 0) last.ready ||= candidate.ready
+    if (kept > 0 && last && byAddress(last, candidate) === 0) sorted[kept - 1] = merged(last, candidate)
     else sorted[kept++] = candidate
   }
   sorted.length = kept
   return sorted
 }
+
+const merged = (a: Candidate, b: Candidate): Candidate => ({
+  address: a.address,
+  port: a.port,
+  local: a.local || b.local,
+  ready: a.ready || b.ready,
+  fallback: a.fallback || b.fallback,
+  hints: {
+    forNodes: [...(a.hints?.forNodes ?? []), ...(b.hints?.forNodes ?? [])],
+    forZones: [...(a.hints?.forZones ?? []), ...(b.hints?.forZones ?? [])],
+  },
+})

@@ -74,7 +74,7 @@ export const frontendsOf = (service: Service, slices: readonly EndpointSlice[], 
     spec.sessionAffinity === 'ClientIP' ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? defaultAffinity) : undefined
   const internalLocal = spec.internalTrafficPolicy === 'Local'
   const externalLocal = spec.externalTrafficPolicy === 'Local'
-  let readyHere = 0
+  const readyHere = { ip: new Set<string>(), ip6: new Set<string>() }
 
   for (const port of spec.ports ?? []) {
     const protocol = protocolOf(port)
@@ -84,8 +84,8 @@ export const frontendsOf = (service: Service, slices: readonly EndpointSlice[], 
     }
     for (const family of families) {
       if (!options.families.has(family)) continue
-      const endpoints = endpointsOf(slices, port, family, service, options, fail)
-      readyHere = Math.max(readyHere, endpoints.readyHere)
+      const endpoints = endpointsOf(slices, port, family, options, fail)
+      for (const address of endpoints.readyHere) readyHere[family].add(address)
       const toOutside = externalLocal ? outsideLocal(endpoints) : cluster(endpoints)
       const add = (address: string | undefined, number: number, reach: Reach, only?: readonly string[]) =>
         frontends.push({
@@ -107,7 +107,9 @@ export const frontendsOf = (service: Service, slices: readonly EndpointSlice[], 
     }
   }
   const healthPort = spec.type === 'LoadBalancer' && externalLocal ? spec.healthCheckNodePort : undefined
-  return healthPort ? { ...meaning, healthCheck: { port: healthPort, readyHere } } : meaning
+  return healthPort
+    ? { ...meaning, healthCheck: { port: healthPort, readyHere: Math.max(readyHere.ip.size, readyHere.ip6.size) } }
+    : meaning
 }
 
 type Reach = Pick<Frontend, 'backends' | 'split' | 'refusal'>

@@ -13,7 +13,8 @@
 //
 // Nothing outside this table is touched, and nothing here accepts what others would drop.
 
-import type { ChainSpec, RuleSpec, Selector, SetSpec, TableRef, Verdict } from 'nft-js'
+import { addressBytes, type ChainSpec, type RuleSpec, type Selector, type SetSpec, type TableRef, type Verdict } from 'nft-js'
+import { chainOfVerdict } from 'nft-js/nftables/expression.ts'
 import {
   commented,
   contained,
@@ -33,7 +34,8 @@ import {
   update,
   vmap,
 } from 'nft-js/nftables/statement.ts'
-import type { Frontend } from './frontends.ts'
+import { jhash } from '../ruleset/jhash.ts'
+import type { Frontend, Split } from './frontends.ts'
 
 export type ProxyFamily = 'ip' | 'ip6'
 
@@ -79,6 +81,12 @@ export const balancerOf = ({ address, affinitySeconds, split, backends }: Balanc
   const count = backends.length
   if (!split) return `goto ${name}-${count}`
   return `goto ${name}-${split.outside}-of-${count}${split.inside > 0 ? `-from-${split.inside}` : ''}`
+}
+
+/** Who reaches which of the backends that a verdict leads to; undefined: all reach all. */
+export const splitOf = (verdict: Verdict): Split | undefined => {
+  const [, , , outside, all, inside = '0'] = balancerName.exec(chainOfVerdict(verdict) ?? '') ?? []
+  return all === undefined ? undefined : { outside: Number(outside), inside: Number(inside) }
 }
 
 export const memoryOf = ({ affinitySeconds }: Balanced): Verdict | undefined =>
@@ -137,7 +145,6 @@ export const layoutOf = (family: ProxyFamily, networks: Networks, { mark, nodePo
           rule(contained(service, sets.guarded.name), missing([...service, saddr], sets.sources.name), drop),
         ),
         rule(vmap(service, sets.unreachable.name)),
-        ...toThisNode.map((node) => rule(node, vmap(nodePort, sets.unreachableNodePorts.name))),
       ],
     },
     {
@@ -192,6 +199,15 @@ export const layoutOf = (family: ProxyFamily, networks: Networks, { mark, nodePo
         ),
       ],
     },
+    // Node ports after translation: what someone has at this very address is translated by now.
+    {
+      chain: { name: 'refuse-input', base: { type: 'filter', hook: 'input', priority: 0, policy: 'accept' } },
+      rules: toThisNode.map((node) => rule(match('ct state', 'new'), node, vmap(nodePort, sets.unreachableNodePorts.name))),
+    },
+    {
+      chain: { name: 'nat-input', base: { type: 'nat', hook: 'input', priority: 100, policy: 'accept' } },
+      rules: [commented('to an endpoint on the node itself', rule(match('ct status', 'dnat'), jump('remember')))],
+    },
     {
       chain: { name: 'filter-forward', base: { type: 'filter', hook: 'forward', priority: 0, policy: 'accept' } },
       rules: [
@@ -241,6 +257,12 @@ export const layoutOf = (family: ProxyFamily, networks: Networks, { mark, nodePo
   return { family, table: { family, name: 'coracle' }, sets, chains, madeFor }
 }
 
+const hash = { modulus: 4_294_967_295, seed: 1 } as const
+
+/** An address as it stands in the keys of `clients`. */
+export const addressInKey = (address: string): string =>
+  address.includes(':') ? String(jhash(addressBytes(address), hash.seed, hash.modulus)) : address
+
 /**
  * A client of a service as the key of `clients`: its fields, and how they are found in a packet that asks for
  * the service, and in the connection once it was asked for. nft 1.0.6 takes rules that fill maps only with
@@ -249,7 +271,7 @@ export const layoutOf = (family: ProxyFamily, networks: Networks, { mark, nodePo
  */
 const clientOf = (family: ProxyFamily): Record<'field' | 'asks' | 'asked', Selector[]> => {
   const number: Selector = 'numgen random mod 1'
-  const hashed = 'mod 4294967295 seed 0x1'
+  const hashed = `mod ${hash.modulus} seed 0x${hash.seed}` as const
   if (family === 'ip')
     return {
       field: ['ip saddr', 'ip daddr', 'meta l4proto', 'th dport'],

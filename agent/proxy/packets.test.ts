@@ -168,6 +168,16 @@ test('real packets', { skip: needsRoot }, async (t) => {
       const long = { ...sticky, spec: { ...sticky.spec, sessionAffinityConfig: { clientIP: { timeoutSeconds: 86_400 } } } }
       await proxy.apply([long], [slice('web', both)])
       assert.equal((await answers(client, 'tcp', name.web, 80)).length, 1)
+      await node.ask('tcp', name.web, 80)
+      await pods[0].ask('tcp', name.web, 80)
+      // Another service with affinity loses an endpoint: nobody is forgotten but its own clients.
+      const remembered = await clientsOf(nft, family)
+      assert(remembered.length >= 3)
+      const dnsSticky = { ...dns, spec: { ...dns.spec, sessionAffinity: 'ClientIP' as const } }
+      await proxy.apply([long, dnsSticky], [slice('web', both), slice('dns', both, dnsPort)])
+      await client.ask('udp', name.dns, 53)
+      await proxy.apply([long, dnsSticky], [slice('web', both)])
+      assert.deepEqual(await clientsOf(nft, family), remembered)
     })
 
     await check('a load balancer address lets in whom the service allows', async () => {
@@ -219,12 +229,18 @@ test('real packets', { skip: needsRoot }, async (t) => {
   })
 })
 
+/** Who has which backend; when it ends is left out. */
+const clientsOf = async (nft: Nft, family: 'ip' | 'ip6'): Promise<string[]> => {
+  const clients = (await nft.list(family, 'coracle'))?.sets.find(({ spec }) => spec.name === 'clients')
+  assert(clients)
+  return Array.from({ length: clients.elements.count }, (_, row) => JSON.stringify(clients.elements.values(row))).sort()
+}
+
 /** Until no client is remembered any more: the kernel has no event for that. */
 const forgotten = async (nft: Nft, family: 'ip' | 'ip6'): Promise<void> => {
   const until = performance.now() + 5000
   for (;;) {
-    const clients = (await nft.list(family, 'coracle'))?.sets.find(({ spec }) => spec.name === 'clients')
-    if (clients?.elements.count === 0) return
+    if ((await clientsOf(nft, family)).length === 0) return
     assert(performance.now() < until, 'clients are remembered for too long')
     await new Promise((resolve) => setTimeout(resolve, 50))
   }

@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Elements, fakeNft, inTable, type Nft, NftError, openNft } from 'nft-js'
+import { Elements, fakeNft, inTable, type Nft, NftError } from 'nft-js'
 import { commandText } from 'nft-js/nftables/command.ts'
-import type { NftSet } from 'nft-js/nftables/table.ts'
-import { freshNetns, needsRoot } from 'nft-js/testing/fresh-netns.ts'
 import { silent } from '#api/log.ts'
-import type { Service } from '#api/types/core-v1.gen.ts'
-import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import { openRuleset } from '../ruleset/ruleset.ts'
 import { networks, service, slice, wholeProxy } from './fixtures.ts'
 import { openProxy } from './proxy.ts'
@@ -183,105 +179,4 @@ test('a service that the kernel refuses does not keep the others from it', async
   const text = await nft.dump('ip', 'coracle')
   assert.match(text, /10\.43\.0\.1 \. tcp \. 80/)
   assert.doesNotMatch(text, /10\.43\.0\.2/)
-})
-
-/** Everything in the table, but the slots, of which only that they are dense is checked, and in which part of them a backend is. */
-const content = async (nft: Nft): Promise<string[]> => {
-  const table = await nft.list('ip', 'coracle')
-  assert(table)
-  const rows = (name: string) => {
-    const { spec, elements } = table.sets.find(({ spec }) => spec.name === name) as NftSet
-    return Array.from({ length: elements.count }, (_, row) => ({ spec, ...elements.values(row) }))
-  }
-  const verdicts = new Map(['services', 'node-ports'].flatMap(rows).map(({ key, data }) => [key.join(' '), data[0] ?? '']))
-  const slots = new Map<string, number[]>()
-  const found = table.sets.flatMap(({ spec: { name } }) =>
-    rows(name).map(({ key, data }) => {
-      if (!name.endsWith('backends')) return `${name} ${key.join(' ')} : ${data.join(' ')}`
-      const frontend = key.slice(0, -1).join(' ')
-      const slot = Number(key.at(-1))
-      slots.set(frontend, [...(slots.get(frontend) ?? []), slot])
-      const [, outside = 0, , inside = 0] = /(\d+)-of-(\d+)(?:-from-(\d+))?/.exec(verdicts.get(frontend) ?? '') ?? []
-      const reached = `${slot < Number(outside) ? 'outside' : ''} ${slot >= Number(inside) ? 'inside' : ''}`
-      return `${name} ${frontend} : ${data.join(' ')} ${reached}`
-    }),
-  )
-  for (const [frontend, numbers] of slots)
-    assert.deepEqual(
-      numbers.sort((a, b) => a - b),
-      numbers.map((_, i) => i),
-      frontend,
-    )
-  return [...found, ...table.chains.map(({ name, rules }) => `chain ${name} ${rules.length}`)].sort()
-}
-
-/** A repeatable sequence of numbers below `limit`. */
-const randomly = (seed: number) => {
-  let state = seed
-  return (limit: number): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return Math.floor((state / 2 ** 32) * limit)
-  }
-}
-
-const model = async (nft: Nft, steps: number): Promise<void> => {
-  const below = randomly(42)
-  let proxy = proxyOn(nft)
-  const services = new Map<number, Service>()
-  const slices = new Map<number, EndpointSlice>()
-  for (let step = 0; step < steps; step++) {
-    const i = below(8)
-    switch (below(6)) {
-      case 0:
-        services.delete(i)
-        break
-      case 1:
-        slices.delete(i)
-        break
-      case 2:
-        proxy = proxyOn(nft)
-        break
-      case 3: {
-        const ranges = ['0.0.0.0/0', '10.0.0.0/8', '198.51.100.0/24', '203.0.113.9/32'].filter(() => below(2))
-        const outside = {
-          type: 'LoadBalancer' as const,
-          externalIPs: [`192.0.2.${below(3)}`],
-          ...(below(2) && { externalTrafficPolicy: 'Local' as const }),
-          ...(ranges.length > 0 && { loadBalancerSourceRanges: ranges }),
-        }
-        const ports = [{ port: 80 + below(2), nodePort: 30000 + below(4), protocol: below(2) ? ('TCP' as const) : ('UDP' as const) }]
-        const sticky = { sessionAffinity: 'ClientIP' as const, sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 + below(2) } } }
-        const next = service(`s${i}`, `10.43.0.${i}`, { ports, ...(below(2) && outside), ...(below(3) === 0 && sticky) })
-        services.set(i, { ...next, status: { loadBalancer: { ingress: [{ ip: `192.0.2.${below(4) + 3}` }] } } })
-        break
-      }
-      default: {
-        const endpoints = Array.from({ length: below(6) }, () => ({
-          addresses: [`10.42.0.${below(12)}`],
-          nodeName: below(2) ? 'here' : 'elsewhere',
-          ...(below(4) === 0 && { conditions: { ready: false, serving: true, terminating: true } }),
-        }))
-        const port = 8080 + below(2)
-        slices.set(
-          i,
-          slice(`s${i}`, endpoints, [
-            { name: '', protocol: 'TCP', port },
-            { name: '', protocol: 'UDP', port },
-          ]),
-        )
-      }
-    }
-    await proxy.apply([...services.values()], [...slices.values()])
-    const fresh = fakeNft()
-    await proxyOn(fresh).apply([...services.values()], [...slices.values()])
-    assert.deepEqual(await content(nft), await content(fresh), `step ${step}`)
-  }
-}
-
-test('after any sequence of changes the table is as one made from nothing', () => model(fakeNft(), 300))
-
-test('so it is in the kernel', { skip: needsRoot }, async (t) => {
-  const nft = await openNft({ netns: await freshNetns(t) })
-  t.after(() => nft.close())
-  await model(nft, 100)
 })

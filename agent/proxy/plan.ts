@@ -2,19 +2,22 @@
 // the commands were run and `advance` is told so.
 
 import { Elements, inTable, type NftCommand, type SetSpec, type Verdict } from 'nft-js'
+import { placeOf } from './clients.ts'
 import type { Backend } from './endpoints.ts'
 import type { Frontend } from './frontends.ts'
-import { balancerOf, type Layout, memoryOf } from './layout.ts'
+import { balancerOf, type Layout, memoryOf, splitOf } from './layout.ts'
 import { chainsOf, type Programmed, type Slot, type State } from './state.ts'
 
 /** A UDP frontend whose flows may go on to where they must not; without `backend`, all of them. */
 export type StaleFlows = { frontend: Pick<Programmed, 'address' | 'protocol' | 'port'>; backend?: Slot }
 
+/** Of what `clients` remembers: backends that are no longer for everyone whom they were for (`placeOf`). `doubtful`: and maybe others. */
+export type Forget = { lost: ReadonlySet<string>; doubtful: boolean }
+
 export type Plan = {
   commands: NftCommand[]
   stale: StaleFlows[]
-  /** `clients` may remember backends that are gone. */
-  strays: boolean
+  forget: Forget
   /** What the frontends will be; undefined: gone. */
   changed: Map<string, Programmed | undefined>
   next: Omit<State, 'frontends'>
@@ -41,7 +44,8 @@ export const plan = (layout: Layout, current: State, desired: ReadonlyMap<string
   const changed: Plan['changed'] = new Map()
   const chainUses = new Map(current.chainUses)
   const hairpinUses = new Map(current.hairpinUses)
-  let strays = false
+  const lost = new Set<string>()
+  let doubtful = false
 
   const replace = (key: string, old: Programmed | undefined, wanted: Programmed | undefined) => {
     const where = (wanted ?? old) as Programmed
@@ -54,8 +58,11 @@ export const plan = (layout: Layout, current: State, desired: ReadonlyMap<string
     if (old?.sources || wanted?.sources) changes.sources(sets, name, old?.sources, wanted?.sources)
     for (const chain of chainsOf(old)) count(chainUses, chain, -1)
     for (const chain of chainsOf(wanted)) count(chainUses, chain, 1)
-    // Of what was read back it is not known whether all that it remembers is still right.
-    strays ||= old?.memory !== undefined && (!old.frontend || goneBackends(old, wanted).length > 0 || !wanted?.memory)
+    if (old?.memory !== undefined) {
+      for (const slot of lostBackends(old, wanted?.memory === undefined ? undefined : wanted)) lost.add(placeOf(where, slot))
+      // Of what was read back it is not known whether all that it remembers is still right.
+      doubtful ||= !old.frontend
+    }
     for (const address of localAddresses(old?.frontend)) count(hairpinUses, address, -1)
     for (const address of localAddresses(wanted?.frontend)) count(hairpinUses, address, 1)
     if (where.protocol === 'udp') stale.push(...staleFlows(where, old, wanted))
@@ -82,7 +89,7 @@ export const plan = (layout: Layout, current: State, desired: ReadonlyMap<string
     ...changes.commands(layout),
     ...[...current.chains].filter((name) => !chains.has(name)).map((name) => table.deleteChain(name)),
   ]
-  return { commands, stale, strays, changed, next: { chains, chainUses, hairpins, hairpinUses } }
+  return { commands, stale, forget: { lost, doubtful }, changed, next: { chains, chainUses, hairpins, hairpinUses } }
 }
 
 /** The state after a plan's commands have been run. */
@@ -198,6 +205,22 @@ const count = (uses: Map<string, number>, name: string, by: 1 | -1): void => {
 const staleFlows = (frontend: Programmed, old: Programmed | undefined, wanted: Programmed | undefined): StaleFlows[] => {
   if (!old?.verdict) return wanted?.verdict ? [{ frontend }] : []
   return goneBackends(old, wanted).map((backend) => ({ frontend, backend }))
+}
+
+/** Those that are not reached any more by all who reached them: from outside the cluster, or from inside. */
+const lostBackends = (old: Programmed, wanted: Programmed | undefined): Slot[] =>
+  (['outside', 'inside'] as const).flatMap((part) => {
+    const kept = new Set(reachedFrom(part, wanted).map(({ address, port }) => `${address} ${port}`))
+    return reachedFrom(part, old).filter(({ address, port }) => !kept.has(`${address} ${port}`))
+  })
+
+const reachedFrom = (part: 'outside' | 'inside', programmed: Programmed | undefined): Slot[] => {
+  if (!programmed?.verdict) return []
+  const split = splitOf(programmed.verdict)
+  const { slots } = programmed
+  return (split ? (part === 'outside' ? slots.slice(0, split.outside) : slots.slice(split.inside)) : slots).filter(
+    (slot) => slot !== undefined,
+  )
 }
 
 const goneBackends = (old: Programmed, wanted: Programmed | undefined): Slot[] => {

@@ -122,7 +122,7 @@ class NftProxy implements Proxy {
       },
     )
     await this.#forget(plans.flatMap(({ stale }) => stale))
-    if (plans.some(({ strays }) => strays)) await this.#forgetClients()
+    if (plans.some(({ forget: { lost, doubtful } }) => doubtful || lost.size > 0)) await this.#forgetClients(plans)
     return { errors, healthChecks: this.#desired.healthChecks }
   }
 
@@ -182,7 +182,7 @@ class NftProxy implements Proxy {
   }
 
   /** Nor is this: a client that is remembered wrongly is remembered for a time only. */
-  async #forgetClients(): Promise<void> {
+  async #forgetClients(plans: readonly Plan[]): Promise<void> {
     const { log } = this.#options
     try {
       const found = await Promise.all(
@@ -197,7 +197,7 @@ class NftProxy implements Proxy {
           commands: known.flatMap(({ layout, state }, i) => {
             const { clients, ports } = found[i] ?? {}
             if (!clients || !ports) return []
-            const strays = strayClients(clients, state.frontends, expired)
+            const strays = strayClients(clients, ports, state.frontends, { lost: plans[i]?.forget.lost ?? new Set(), expired })
             return [strays, portsOf(strays, ports)]
               .filter(({ count }) => count > 0)
               .map((elements) => inTable(layout.table).deleteElements(elements))

@@ -1,0 +1,24 @@
+// The model tests of services and policies, longer and from another seed each time; one that fails names it.
+
+import { test } from 'node:test'
+import { fakeNft, openNft } from 'nft-js'
+import { freshNetns, needsRoot } from 'nft-js/testing/fresh-netns.ts'
+import { runModel as policies } from '#agent/policy/model.fixture.ts'
+import { runModel as services } from '#agent/proxy/model.fixture.ts'
+
+const seed = Date.now() % 1_000_000
+
+test('services in memory', async () => {
+  for (let i = 0; i < 5; i++) await services(fakeNft(), { steps: 150, seed: seed + i, connections: 40 })
+})
+
+test('policies in memory', async () => {
+  for (let i = 0; i < 4; i++) await policies(fakeNft(), { steps: 100, seed: seed + i })
+})
+
+test('both in the kernel', { skip: needsRoot }, async (t) => {
+  const nft = await openNft({ netns: await freshNetns(t) })
+  t.after(() => nft.close())
+  await services(nft, { steps: 150, seed, connections: 20 })
+  await policies(nft, { steps: 80, seed })
+})
