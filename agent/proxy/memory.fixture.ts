@@ -3,19 +3,18 @@
 // forgotten here.
 
 import { Elements, inTable, type Nft, type Table } from 'nft-js'
+import type { RulesetNft } from '../ruleset/ruleset.ts'
 import type { Memory } from '../ruleset/simulate.ts'
 
 /** An Nft for the proxy, and one beside it whose transactions do not count. */
-export const withSilent = (nft: Nft): { nft: Nft; silent: Pick<Nft, 'run'> } => {
+export const withSilent = (nft: Nft): { nft: RulesetNft; silent: Pick<Nft, 'run'> } => {
   let uncounted = 0
   return {
     nft: {
       run: (commands, { generation } = {}) => nft.run(commands, generation === undefined ? {} : { generation: generation + uncounted }),
       list: (family, table) => nft.list(family, table),
       elements: (family, table, set) => nft.elements(family, table, set),
-      dump: (family, table) => nft.dump(family, table),
       generation: async () => (await nft.generation()) - uncounted,
-      close: () => nft.close(),
     },
     silent: {
       async run(commands) {

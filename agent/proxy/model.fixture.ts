@@ -9,7 +9,7 @@ import { silent } from '#api/log.ts'
 import type { Pod, Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import { type Below, randomly } from '../ruleset/random.ts'
-import { openRuleset } from '../ruleset/ruleset.ts'
+import { openRuleset, type RulesetNft } from '../ruleset/ruleset.ts'
 import type { Host } from '../ruleset/simulate.ts'
 import type { ProxyFamily } from './layout.ts'
 import { TableMemory, withSilent } from './memory.fixture.ts'
@@ -72,7 +72,7 @@ export const runModel = async (kernel: Nft, { steps, seed, connections }: ModelO
   }
 }
 
-const open = (nft: Nft): Proxy =>
+const open = (nft: RulesetNft): Proxy =>
   openProxy({
     ruleset: openRuleset(nft),
     conntrack: { remove: async () => 0 },
@@ -82,7 +82,7 @@ const open = (nft: Nft): Proxy =>
     nodePortAddresses: nodePortPrefixes,
   })
 
-const tablesOf = async (nft: Nft): Promise<Tables> => {
+const tablesOf = async (nft: RulesetNft): Promise<Tables> => {
   const [ip, ip6] = await Promise.all(families.map((family) => nft.list(family, 'coracle')))
   assert(ip && ip6)
   return { ip, ip6 }

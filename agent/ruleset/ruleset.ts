@@ -38,10 +38,13 @@ export interface Ruleset {
   own<K>(part: Part<K>): OwnTables<K>
 }
 
+/** What is needed of the kernel. */
+export type RulesetNft = Pick<Nft, 'run' | 'list' | 'elements' | 'generation'>
+
 /** Others may change the rules between our look and our transaction. */
 const attempts = 10
 
-export const openRuleset = (nft: Nft): Ruleset => {
+export const openRuleset = (nft: RulesetNft): Ruleset => {
   const seen = new Generation(nft)
   let queue: Promise<unknown> = Promise.resolve()
   const alone = <T>(work: () => Promise<T>): Promise<T> => {
@@ -94,12 +97,12 @@ export const openRuleset = (nft: Nft): Ruleset => {
 
 /** Counts the changes of strangers: what was read in an epoch is true to its end. */
 class Generation {
-  readonly #nft: Nft
+  readonly #nft: RulesetNft
   /** After our last look or transaction; 0: not known. */
   #generation = 0
   #epoch = 0
 
-  constructor(nft: Nft) {
+  constructor(nft: RulesetNft) {
     this.#nft = nft
   }
 
@@ -126,7 +129,7 @@ class Generation {
   }
 }
 
-const read = async (nft: Nft, { family, name }: TableRef, log: Log): Promise<Table | undefined> => {
+const read = async (nft: RulesetNft, { family, name }: TableRef, log: Log): Promise<Table | undefined> => {
   try {
     return await nft.list(family, name)
   } catch (error) {
