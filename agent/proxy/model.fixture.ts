@@ -146,8 +146,8 @@ class Cluster {
   tell(proxy: Proxy): void {
     proxy.zoneChanged(this.#zone)
     for (const [name, pod] of this.#pods) proxy.podChanged(named(name), pod)
-    for (const [name, slice] of [...this.#slices].reverse()) proxy.sliceChanged(named(name), slice)
-    for (const [name, service] of [...this.#services].sort()) proxy.serviceChanged(named(name), service)
+    for (const [name, slice] of [...this.#slices].toReversed()) proxy.sliceChanged(named(name), slice)
+    for (const [name, service] of [...this.#services].toReversed()) proxy.serviceChanged(named(name), service)
   }
 
   world(): World {
