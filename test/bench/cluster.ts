@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { type HttpsClient, httpsClient } from '#api/client/https.ts'
 import { loadKubeconfig } from '#api/client/kubeconfig.ts'
 import { silent } from '#api/log.ts'
-import { down, up } from '../cluster/cluster.ts'
+import { down, upOrNothing } from '../cluster/cluster.ts'
 import type { ClusterPlan } from '../cluster/plan.ts'
 
 const state = resolve(import.meta.dirname, '../../.coracle')
@@ -15,7 +15,7 @@ export type BenchCluster = { plan: ClusterPlan; client: HttpsClient; [Symbol.asy
 
 export async function benchCluster(): Promise<BenchCluster> {
   const dir = await mkdtemp(join(state, 'bench-'))
-  const plan = await up({ dir, nodes: 1, slot: 9, images })
+  const plan = await upOrNothing({ dir, nodes: 1, slot: 9, images })
   const client = httpsClient({ ...(await loadKubeconfig(plan.kubeconfig)), userAgent: 'bench/0.1.0', log: silent })
   return {
     plan,

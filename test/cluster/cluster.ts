@@ -22,7 +22,8 @@ const coracle = join(root, 'bin/coracle')
 export type UpOptions = {
   dir: string
   nodes: number
-  slot?: number /** Image archives for every node. */
+  slot?: number
+  /** Image archives for every node. */
   images?: string[]
   readyWithinMs?: number
 }
@@ -45,6 +46,14 @@ export async function up(options: UpOptions): Promise<ClusterPlan> {
   await Promise.all(plan.nodes.map((node) => startAgent(plan, node)))
   await ready(plan, options.readyWithinMs ?? 60_000)
   return plan
+}
+
+/** As `up`, but what failed to come up goes down again: for those whose own end may never come. */
+export async function upOrNothing(options: UpOptions): Promise<ClusterPlan> {
+  return await up(options).catch(async (error: unknown) => {
+    await down(options.dir)
+    throw error
+  })
 }
 
 /** Removes every process, namespace, link, table, mount, cgroup and file of the cluster in `dir`. Idempotent; every step runs. */

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { after } from 'node:test'
-import { down, up } from './cluster.ts'
+import { down, upOrNothing } from './cluster.ts'
 import { difference, footprint } from './footprint.ts'
 import { type Kubectl, kubectlFor, kubectls } from './kubectl.ts'
 import type { ClusterPlan } from './plan.ts'
@@ -14,8 +14,10 @@ import type { ClusterPlan } from './plan.ts'
 const state = resolve(import.meta.dirname, '../../.coracle')
 
 export type TestCluster = {
-  plan: ClusterPlan /** The newest kubectl found. */
-  kubectl: Kubectl /** Debian's, if `make test` fetched it, then the oldest and the newest of this machine. */
+  plan: ClusterPlan
+  /** The newest kubectl found. */
+  kubectl: Kubectl
+  /** Debian's, if `make test` fetched it, then the oldest and the newest of this machine. */
   kubectls: Kubectl[]
 }
 
@@ -27,7 +29,8 @@ export async function testCluster({ nodes, slot = 1 }: { nodes: number; slot?: n
     await down(dir)
     assert.deepEqual(difference(before, await footprint()), [], 'the cluster left something behind')
   })
-  const plan = await up({ dir, nodes, slot, images: ['busybox', 'pause'].map((name) => join(state, `images/${name}.tar`)) })
+  const images = ['busybox', 'pause'].map((name) => join(state, `images/${name}.tar`))
+  const plan = await upOrNothing({ dir, nodes, slot, images })
   const found = kubectls()
   const debian = join(state, 'debian-kubectl/usr/bin/kubectl')
   const ends = [...new Set([existsSync(debian) ? debian : undefined, found[0], found.at(-1)])].filter((program) => program !== undefined)
