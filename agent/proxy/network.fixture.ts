@@ -45,6 +45,8 @@ export type Peer = {
     port: number,
     more?: { localPort?: number; keep?: string; patience?: number },
   ) => Promise<string>
+  /** How often each answer came to so many connections. */
+  count: (host: string, port: number, times: number) => Promise<Record<string, number>>
 }
 
 type NodeNetwork = {
@@ -139,6 +141,11 @@ const startPeer = async (t: TestContext, netns: string): Promise<Peer> => {
     async ask(protocol, host, port, more = {}) {
       const { text, code } = await tell({ do: 'ask', protocol, host, port, ...more })
       return text ?? code ?? ''
+    },
+    async count(host, port, times) {
+      const { text, code } = await tell({ do: 'count', host, port, times })
+      if (text === undefined) throw new Error(`count on ${host} ${port}: ${code}`)
+      return JSON.parse(text) as Record<string, number>
     },
   }
 }

@@ -9,6 +9,8 @@ export type PeerRequest =
   | { do: 'listen'; protocol: 'tcp' | 'udp'; port: number; name: string }
   /** Asks once, over a connection or from a port of its own; over `keep` the connection stays for the next. `patience` in milliseconds. */
   | { do: 'ask'; protocol: 'tcp' | 'udp'; host: string; port: number; localPort?: number; keep?: string; patience?: number }
+  /** Asks so many times over TCP, each over a connection of its own; the answer is how often each came, as JSON. */
+  | { do: 'count'; host: string; port: number; times: number }
 
 /** The answer's text, or an error's code. */
 export type PeerReply = { id: number; text?: string; code?: string }
@@ -83,7 +85,24 @@ const askUdp = ({ host, port, localPort, patience = usualPatience }: Question): 
     socket.bind(localPort ?? 0, () => socket.connect(port, host, () => socket.send('?')))
   })
 
+/** Connections under way at once. */
+const width = 32
+
+const count = async ({ host, port, times }: Extract<PeerRequest, { do: 'count' }>): Promise<string> => {
+  const counts: Record<string, number> = {}
+  let left = times
+  const worker = async () => {
+    while (left-- > 0) {
+      const answer = await askTcp({ do: 'ask', protocol: 'tcp', host, port })
+      counts[answer] = (counts[answer] ?? 0) + 1
+    }
+  }
+  await Promise.all(Array.from({ length: width }, worker))
+  return JSON.stringify(counts)
+}
+
 const perform = (request: PeerRequest): Promise<string> => {
+  if (request.do === 'count') return count(request)
   if (request.do === 'listen') return listen(request.protocol, request.port, request.name)
   return request.protocol === 'tcp' ? askTcp(request) : askUdp(request)
 }

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { fakeNft, NftError } from 'nft-js'
+import { fakeClient } from '#api/client/fake.ts'
+import { fakeClock, settle } from '#api/clock.fake.ts'
+import { informers } from '#api/informer/informers.ts'
+import { EndpointSlice, Node, Pod, Service } from '#api/kinds/index.ts'
+import type { KubeObject } from '#api/kinds/kind.ts'
+import { type Log, silent } from '#api/log.ts'
+import { networks, service, slice } from './proxy/fixtures.ts'
+import { openProxy } from './proxy/proxy.ts'
+import { openRuleset } from './ruleset/ruleset.ts'
+import { serveServices } from './services.ts'
+
+/** Longer than changes are gathered. */
+const SOON_MS = 20
+
+const setup = async (t: TestContext) => {
+  const clock = fakeClock()
+  const client = fakeClient({ clock })
+  const nft = fakeNft()
+  const logged: string[] = []
+  const told: string[] = []
+  const log: Log = { ...silent, error: ({ err }, message) => void logged.push(`${message}: ${(err as Error).message}`) }
+  const deps = { client, clock, random: () => 0.5, log: silent }
+  const watched = informers(deps)
+  const events = {
+    event: (object: object, type: string, reason: string, message: string) =>
+      void told.push(`${(object as KubeObject).metadata.name}: ${type} ${reason} ${message}`),
+    flush: async () => {},
+    close: async () => {},
+  }
+  const [services, slices, nodes, pods] = [watched.of(Service), watched.of(EndpointSlice), watched.of(Node), watched.of(Pod)]
+  await Promise.all([services, slices, nodes, pods].map((informer) => informer.synced))
+  const proxy = openProxy({ ruleset: openRuleset(nft), conntrack: { remove: async () => 0 }, log: silent, nodeName: 'here', networks })
+  const served = serveServices({ proxy, services, slices, nodes, pods, nodeName: 'here', events, clock, log, clusterDNS: '10.43.0.10' })
+  t.after(async () => {
+    await served.close()
+    await watched.close()
+    assert.deepEqual([client.watching, clock.pending], [0, 0])
+  })
+  await clock.advance(SOON_MS)
+  return { client, clock, nft, logged, told, soon: () => clock.advance(SOON_MS), table: () => nft.dump('ip', 'coracle') }
+}
+
+const address = (i: number): string => `10.43.${4 + (i >> 8)}.${i & 255}`
+
+test('thousands of changes at once are few transactions', async (t) => {
+  const { client, clock, nft, soon } = await setup(t)
+  const before = nft.transactions.length
+  for (let i = 0; i < 1500; i++) {
+    client.put(Service, service(`s${i}`, address(i)))
+    client.put(EndpointSlice, slice(`s${i}`, ['10.42.0.2', '10.42.0.3']))
+    if (i % 200 === 0) await clock.advance(1)
+  }
+  await soon()
+  const made = nft.transactions.length - before
+  assert(made <= 5, `${made} transactions`)
+  const elements = (await nft.list('ip', 'coracle'))?.sets.find(({ spec }) => spec.name === 'backends')?.elements
+  assert.equal(elements?.count, 3000)
+})
+
+test('a transaction that fails changes nothing, is logged with its reason and tried again', async (t) => {
+  const { client, clock, nft, logged, soon, table } = await setup(t)
+  client.put(Service, service('web', '10.43.0.1'))
+  client.put(EndpointSlice, slice('web', ['10.42.0.2', '10.42.0.3']))
+  await soon()
+  const before = await table()
+  const { run } = nft
+  let failing = true
+  nft.run = async (commands, options) => {
+    if (failing) throw new NftError('ENOMEM', commands.at(-1))
+    return run(commands, options)
+  }
+  client.put(EndpointSlice, slice('web', ['10.42.0.4', '10.42.0.5']))
+  await soon()
+  assert.equal(await table(), before)
+  assert.match(logged.join('\n'), /^services could not be applied: nftables: ENOMEM: add element ip coracle backends/)
+  failing = false
+  await clock.advance(1000)
+  assert.match(await table(), /10\.42\.0\.4 \. 8080/)
+  assert.doesNotMatch(await table(), /10\.42\.0\.2/)
+})
+
+test('what one service gets wrong is an event on it, and the others are served', async (t) => {
+  const { client, told, soon, table } = await setup(t)
+  client.put(Service, service('bad', '10.43.0.2', { externalIPs: ['here'] }))
+  client.put(Service, service('web', '10.43.0.1'))
+  await soon()
+  assert.deepEqual(told, ['bad: Warning FailedToProgramService here is not an IP address'])
+  assert.match(await table(), /10\.43\.0\.1 \. tcp \. 80 : goto reject-chain/)
+})
+
+test('headless services, those that are names, and the name server are left alone', async (t) => {
+  const { client, nft, soon } = await setup(t)
+  const { length } = nft.transactions
+  client.put(Service, service('headless', 'None', { clusterIPs: ['None'] }))
+  client.put(EndpointSlice, slice('headless', ['10.42.0.2']))
+  client.put(Service, service('alias', '', { type: 'ExternalName', externalName: 'example.com', clusterIPs: [] }))
+  client.put(Service, service('kube-dns', '10.43.0.10', { ports: [{ port: 53, protocol: 'UDP' }] }))
+  await soon()
+  await settle()
+  assert.equal(nft.transactions.length, length)
+})
