@@ -1,9 +1,11 @@
 // The current objects of one resource, in key order, the changes that led there, and those who watch
 // them. Filled by the watch cache only.
 
+import type { Clock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
 import type { Change } from './change.ts'
 import type { Item } from './item.ts'
+import { Rounds } from './rounds.ts'
 import { Watcher } from './watcher.ts'
 
 /** Changes kept for watches that resume; older ones come from the store. */
@@ -17,12 +19,22 @@ export class Collection {
   /** Every change above this revision is in the history. */
   #since: number
   readonly #watchers = new Set<Watcher>()
+  readonly #rounds: Rounds
+  readonly #now: () => number
   readonly #log: Log
 
-  constructor({ items, revision, log }: { items: Item[]; revision: number; log: Log }) {
+  /** `revision`: of the items; `now`: up to which changes have been applied. */
+  constructor({ items, revision, now, clock, log }: { items: Item[]; revision: number; now: () => number; clock: Clock; log: Log }) {
     for (const item of items) this.#items.set(item.key, item)
     this.#keys = items.map((item) => item.key)
     this.#since = revision
+    this.#now = now
+    this.#rounds = new Rounds({
+      clock,
+      tell: () => {
+        for (const watcher of this.#watchers) watcher.tell()
+      },
+    })
     this.#log = log
   }
 
@@ -67,6 +79,7 @@ export class Collection {
     for (const watcher of this.#watchers) {
       if (!watcher.publish(change)) this.#log.warn({ prefix: watcher.prefix }, 'a watch was cut off: its reader is too slow')
     }
+    if (this.#watchers.size > 0) this.#rounds.due(this.#watchers.size)
   }
 
   /** Whether every change above `revision` is at hand. */
@@ -76,7 +89,7 @@ export class Collection {
 
   /** Changes under `prefix` above `revision`, then live ones; the caller closes it. */
   watch(prefix: string, revision: number): Watcher {
-    const watcher = new Watcher(prefix, (w) => this.#watchers.delete(w))
+    const watcher = new Watcher(prefix, { revision: this.#now, onClose: (w) => this.#watchers.delete(w) })
     const start = this.#history.findLastIndex((change) => change.revision <= revision) + 1
     for (const change of this.#history.slice(start)) watcher.publish(change)
     this.#watchers.add(watcher)
@@ -84,6 +97,7 @@ export class Collection {
   }
 
   close(): void {
+    this.#rounds.close()
     for (const watcher of this.#watchers) watcher.close()
   }
 

@@ -3,11 +3,13 @@
 import type { Clock, Timer } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
 import { Compacted, type Store, type StoreEvent } from '../store/store.ts'
+import { revisionOf } from '../store/subscription.ts'
 import { Change, type ChangeType, watchLine } from './change.ts'
 import type { Item } from './item.ts'
 import { type ListQuery, parseRevision, prefixOf } from './read.ts'
 import { type Selection, selectionOf } from './selection.ts'
 import type { WatchCache } from './watch-cache.ts'
+import type { Taken, Watcher } from './watcher.ts'
 
 export type WatchQuery = Omit<ListQuery, 'limit' | 'continue'> & {
   timeoutSeconds?: number | undefined
@@ -59,57 +61,39 @@ function checkInitial({ sendInitialEvents, resourceVersionMatch }: WatchQuery): 
 }
 
 /** `take` waits for changes or a `wake`; undefined at the end. */
-type Changes = { take(): Promise<Change[] | undefined>; wake(): void; close(): void }
+type Changes = { take(): Promise<Taken | undefined>; wake(): void; close(): void }
 
 function watchFrom({ cache, store }: Deps, query: WatchQuery, revision: number): Changes {
   const collection = cache.of(query.resource)
   if (collection.reaches(revision)) return collection.watch(prefixOf(query), revision)
   // After a restart, what is only kept in memory has no past.
   if (query.resource.spec.ephemeral) throw tooOld(revision, cache.revision)
-  return oldChanges(store, prefixOf(query), revision)
+  const { revision: now } = cache
+  return oldChanges(store.history(prefixOf(query), { after: revision, upTo: now }), collection.watch(prefixOf(query), now))
 }
 
-/** From before the cache's memory: the store still knows. */
-function oldChanges(store: Store, prefix: string, after: number): Changes {
-  const stop = new AbortController()
-  const events = store.watch(prefix, { after, signal: stop.signal })[Symbol.asyncIterator]()
-  let settled: IteratorResult<StoreEvent[]> | undefined
-  let failure: { error: unknown } | undefined
-  let asking = false
-  let wake: (() => void) | undefined
-  const ask = async () => {
-    asking = true
-    try {
-      settled = await events.next()
-    } catch (error) {
-      failure = { error }
-    }
-    asking = false
-    wake?.()
-  }
+/** From before the cache's memory: the store still knows. Behind that it is a watch like any other. */
+function oldChanges(past: AsyncIterable<StoreEvent[]>, live: Watcher): Changes {
+  const events = past[Symbol.asyncIterator]()
+  let isPast = true
   return {
     async take() {
-      if (!settled && !failure) {
-        if (!asking) void ask()
-        await new Promise<void>((resolve) => {
-          wake = resolve
-        })
+      if (isPast) {
+        const { done, value } = await events.next()
+        if (!done) return { changes: value.map((event) => Change.from(event)), revision: revisionOf(value.at(-1) as StoreEvent) }
+        isPast = false
       }
-      if (failure) throw failure.error
-      if (!settled) return []
-      const result: IteratorResult<StoreEvent[]> = settled
-      settled = undefined
-      return result.done ? undefined : result.value.map((event) => Change.from(event))
+      return await live.take()
     },
-    wake: () => wake?.(),
-    close: () => stop.abort(),
+    wake: () => live.wake(),
+    close: () => live.close(),
   }
 }
 
 const tooOld = (revision: number, oldest: number) => new StatusError('Expired', `too old resource version: ${revision} (${oldest})`)
 
 async function* run(
-  { cache, clock }: Deps,
+  { clock }: Deps,
   query: WatchQuery,
   selection: Selection,
   changes: Changes,
@@ -135,11 +119,9 @@ async function* run(
     while (!state.ended) {
       const taken = await changes.take()
       if (!taken) return
-      // The cache tells its watchers all changes up to its revision in one turn, so this one is whole.
-      const revision = cache.revision
-      const sent = selected(taken, selection)
+      const sent = selected(taken.changes, selection)
       if (sent.length > 0) yield sent
-      if (bookmarks?.struck() && taken.length === 0) yield [{ type: 'BOOKMARK', revision, initial: false }]
+      if (bookmarks?.struck()) yield [{ type: 'BOOKMARK', revision: taken.revision, initial: false }]
     }
   } catch (error) {
     if (error instanceof Compacted) throw tooOld(error.oldest - 1, error.oldest)
@@ -152,7 +134,7 @@ async function* run(
   }
 }
 
-function selected(changes: Change[], selection: Selection): Sent[] {
+function selected(changes: readonly Change[], selection: Selection): Sent[] {
   if (selection.all) return changes.map((change) => sentAs(change, change.type))
   const sent: Sent[] = []
   for (const change of changes) {

@@ -42,6 +42,15 @@ describe('objects', () => {
     assert.equal(names.size, 5)
   })
 
+  it('take the writes of any number of clients that name no version', async () => {
+    await server.ask('POST', maps, configMap('popular'))
+    const writes = Array.from({ length: 100 }, (_, i) => server.ask('PUT', `${maps}/popular`, configMap('popular', { last: `${i}` })))
+    const codes = new Set((await Promise.all(writes)).map(({ code }) => code))
+    assert.deepEqual([...codes], [200])
+    const { body } = await server.ask('GET', `${maps}/popular`)
+    assert.match(body.data.last, /^\d+$/)
+  })
+
   it('are replaced in the version that was read, and in no other', async () => {
     const { body: first } = await server.ask('POST', maps, configMap('raced', { a: '1' }))
     const second = await server.ask('PUT', `${maps}/raced`, { ...first, data: { a: '2' } })

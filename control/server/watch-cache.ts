@@ -57,7 +57,7 @@ export class WatchCache {
       // Events of what is not held are passed over: none may have come while it was read.
       if (reloads !== this.#reloads || (this.#passedOver.get(prefix) ?? 0) > revision) continue
       const items = entries.map((entry) => new Item(entry))
-      this.#collections.set(prefix, { resource, collection: new Collection({ items, revision, log: this.#log }) })
+      this.#collections.set(prefix, { resource, collection: this.#collection(items, revision) })
       return
     }
   }
@@ -77,7 +77,7 @@ export class WatchCache {
     for (const resource of resources) {
       const { entries } = await this.#store.list(resource.prefix, { revision })
       const items = entries.map((entry) => new Item(entry))
-      this.#collections.set(resource.prefix, { resource, collection: new Collection({ items, revision, log: this.#log }) })
+      this.#collections.set(resource.prefix, { resource, collection: this.#collection(items, revision) })
     }
     this.#revision = revision
     this.#following = this.#follow()
@@ -147,6 +147,10 @@ export class WatchCache {
     }
   }
 
+  #collection(items: Item[], revision: number): Collection {
+    return new Collection({ items, revision, now: () => this.#revision, clock: this.#clock, log: this.#log })
+  }
+
   #apply(change: Change): void {
     this.#revision = change.revision
     const { key } = change.item
@@ -168,7 +172,7 @@ export class WatchCache {
       collection.close()
       const { entries } = await this.#store.list(prefix, { revision })
       const items = entries.map((entry) => new Item(entry))
-      this.#collections.set(prefix, { resource, collection: new Collection({ items, revision, log: this.#log }) })
+      this.#collections.set(prefix, { resource, collection: this.#collection(items, revision) })
     }
     this.#revision = revision
   }

@@ -127,6 +127,41 @@ describe('watches', () => {
     await restarted.close()
   })
 
+  it('mark how far they are while what happens is not selected, and after a restart too', async () => {
+    const from = await version()
+    await change('POST', 'a')
+    const restarted = await trial({ store: server.store })
+    const query = `watch=1&resourceVersion=${from}&allowWatchBookmarks=true&labelSelector=on%3Dyes`
+    const events = eventsOf(await restarted.open(`${maps}?${query}`))
+    const coming = next(events)
+    await restarted.ask('POST', maps, configMap('b'))
+    const last = (await restarted.ask('POST', maps, configMap('c'))).body.metadata.resourceVersion
+    await restarted.clock.advance(60_000)
+    const mark = await coming
+    assert.deepEqual([mark.type, mark.object.metadata.resourceVersion], ['BOOKMARK', last])
+    await events.return(undefined)
+    await restarted.close()
+  })
+
+  it('are told together where they are many, all of it and in order', async () => {
+    const streams = await Promise.all(Array.from({ length: 50 }, () => server.open(`${maps}?watch=1&resourceVersion=1`)))
+    const chunks = streams.map((stream) => stream.body?.getReader() as ReadableStreamDefaultReader<Uint8Array>)
+    const read = async (reader: ReadableStreamDefaultReader<Uint8Array>) =>
+      Buffer.from((await reader.read()).value ?? [])
+        .toString()
+        .trim()
+        .split('\n')
+        .map((line) => brief(JSON.parse(line)))
+    const first = Promise.all(chunks.map(read))
+    await change('POST', 'a')
+    for (const seen of await first) assert.deepEqual(seen, ['ADDED a'], 'the first at once')
+    const second = Promise.all(chunks.map(read))
+    for (const name of ['b', 'c', 'd']) await change('POST', name)
+    await server.clock.advance(10)
+    for (const seen of await second) assert.deepEqual(seen, ['ADDED b', 'ADDED c', 'ADDED d'], 'the next in one piece')
+    await Promise.all(chunks.map((reader) => reader.cancel()))
+  })
+
   it('are told when the past is gone', async () => {
     const from = await version()
     for (let i = 0; i < 5; i += 1) await change('POST', `m${i}`)

@@ -17,6 +17,7 @@ import { isDone } from './deletion.ts'
 import { clone, encode, Item } from './item.ts'
 import { reviewOf, writeOptionsAs } from './request-review.ts'
 import { conflict, keyFor, notFound, type Resource, staleMessage } from './resource.ts'
+import { Turns } from './turns.ts'
 import { shown } from './versions.ts'
 
 export type Stored = KubeObject & { status?: unknown }
@@ -31,6 +32,7 @@ const mostAttempts = 32
 
 export class Writer {
   readonly #deps: WriteDeps
+  readonly #turns = new Turns()
 
   constructor(deps: WriteDeps) {
     this.#deps = deps
@@ -110,18 +112,29 @@ export class Writer {
    */
   async update(target: Target, options: WriteOptions, change: (current: Stored) => Stored | Promise<Stored>): Promise<Item> {
     const key = keyFor(target.resource, target.namespace, target.name)
-    let entry = await this.#deps.store.get(key)
-    for (let attempt = 1; ; attempt += 1) {
+    const attempt = async (entry: Entry | undefined): Promise<Item> => {
       if (!entry) throw notFound(target.resource, target.name)
-      try {
-        const raw = new Item(entry)
-        return await this.#updateOnce(target, { raw, item: await shown(target.resource, raw) }, options, change)
-      } catch (error) {
-        if (!(error instanceof RevisionMismatch)) throw error
-        if (attempt === mostAttempts) throw conflict(target.resource, target.name, staleMessage)
-        entry = error.current
-      }
+      const raw = new Item(entry)
+      return await this.#updateOnce(target, { raw, item: await shown(target.resource, raw) }, options, change)
     }
+    try {
+      return await attempt(await this.#deps.store.get(key))
+    } catch (error) {
+      if (!(error instanceof RevisionMismatch)) throw error
+    }
+    // Of all who write here only one can win at a time: the others need not all try.
+    return await this.#turns.run(key, async () => {
+      let entry = await this.#deps.store.get(key)
+      for (let attempts = 2; ; attempts += 1) {
+        try {
+          return await attempt(entry)
+        } catch (error) {
+          if (!(error instanceof RevisionMismatch)) throw error
+          if (attempts === mostAttempts) throw conflict(target.resource, target.name, staleMessage)
+          entry = error.current
+        }
+      }
+    })
   }
 
   async #updateOnce(

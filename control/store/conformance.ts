@@ -83,6 +83,19 @@ export function storeConformance(name: string, open: (t: TestContext) => Promise
     assert.deepEqual(await seen, ['put /w/a=2 at 4 was 1', 'delete /w/a at 5 was 2', 'put /w/b=3 at 6', 'put /w/a=4 at 7'])
   })
 
+  test(`${name}: history is what a watch would replay, between two revisions`, async (t) => {
+    const { store } = await open(t)
+    for (const value of ['1', '2', '3']) await store.put('/h/a', bytes(value))
+    await store.put('/other', bytes('x'))
+    await store.delete('/h/a')
+    await store.put('/h/b', bytes('4'))
+    const seen: string[] = []
+    for await (const events of store.history('/h/', { after: 2, upTo: 6 })) seen.push(...events.map(describe))
+    assert.deepEqual(seen, ['put /h/a=2 at 3 was 1', 'put /h/a=3 at 4 was 2', 'delete /h/a at 6 was 3'])
+    await store.compact(4)
+    await assert.rejects(store.history('/h/', { after: 2, upTo: 6 })[Symbol.asyncIterator]().next(), Compacted)
+  })
+
   test(`${name}: compaction forgets old revisions and nothing else`, async (t) => {
     const { store } = await open(t)
     for (const value of ['1', '2', '3']) await store.put('/a', bytes(value))

@@ -14,6 +14,8 @@ import { KeySpace, type LogItem } from './versions.ts'
 
 /** Ephemeral writes take revisions without touching the disk; this many are reserved by one durable mark. */
 const reservation = 10_000
+/** Events of the past, read from the disk together. */
+const replayedAtOnce = 256
 const noValue = new Uint8Array(0)
 
 type Write = { revision: number; key: string; entry: Entry | undefined; ephemeral: boolean; settle: (failure?: unknown) => void }
@@ -121,14 +123,20 @@ class MvccStore implements Store {
     this.#subscriptions.add(subscription)
     signal.addEventListener('abort', end)
     try {
-      for (let at = 0; at < history.length && !signal.aborted; at += 256) {
-        yield await Promise.all(history.slice(at, at + 256).map((item) => this.#replay(item)))
+      for await (const events of this.#replayAll(history)) {
+        if (signal.aborted) return
+        yield events
       }
       yield* subscription.events()
     } finally {
       signal.removeEventListener('abort', end)
       this.#subscriptions.delete(subscription)
     }
+  }
+
+  async *history(prefix: string, { after, upTo }: { after: number; upTo: number }): AsyncGenerator<StoreEvent[]> {
+    this.#demand(after)
+    yield* this.#replayAll(this.#keys.logAfter(after).filter((item) => item.revision <= upTo && item.key.startsWith(prefix)))
   }
 
   async compact(revision: number): Promise<void> {
@@ -262,6 +270,12 @@ class MvccStore implements Store {
   async #read(revision: number): Promise<Entry | undefined> {
     const record = await this.#engine.read(revision)
     return record && entryOf(revision, record)
+  }
+
+  async *#replayAll(items: LogItem[]): AsyncGenerator<StoreEvent[]> {
+    for (let at = 0; at < items.length; at += replayedAtOnce) {
+      yield await Promise.all(items.slice(at, at + replayedAtOnce).map((item) => this.#replay(item)))
+    }
   }
 
   async #replay(item: LogItem): Promise<StoreEvent> {

@@ -58,6 +58,8 @@ export interface Store {
    * the signal aborts (ends quietly). Throws Compacted, at once or, for a reader that is too slow, later.
    */
   watch(prefix: string, options: { after: number; signal: AbortSignal }): AsyncIterable<StoreEvent[]>
+  /** The events under `prefix` with a revision above `after`, up to `upTo`, which has been acknowledged. Throws Compacted. */
+  history(prefix: string, options: { after: number; upTo: number }): AsyncIterable<StoreEvent[]>
   /** Forgets history below `revision`. */
   compact(revision: number): Promise<void>
   close(): Promise<void>
