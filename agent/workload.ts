@@ -13,10 +13,12 @@ import { ConfigMap, EndpointSlice, Node, Pod, Service } from '#api/kinds/index.t
 import type { KubeObject } from '#api/kinds/kind.ts'
 import type { Log } from '#api/log.ts'
 import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
+import { announceAddresses } from './announce/announce.ts'
 import { coalesce } from './coalesce.ts'
 import { keepForward } from './firewall/forward.ts'
 import type { ImageStore } from './images/store.ts'
 import { namesSettings, serveNames } from './names.ts'
+import { isOwnLink } from './network/names.ts'
 import { openPodNetwork } from './network/network.ts'
 import type { Backend } from './network/nodes.ts'
 import type { Facts } from './node/facts.ts'
@@ -109,6 +111,8 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
     routes.poke()
     const rules = serveServices({ ...options, proxy, services, slices, nodes, pods: assigned })
     stack.defer(() => rules.close())
+    const announced = announceAddresses({ ...options, services, slices, nodes, skip: isOwnLink })
+    stack.defer(() => announced.close())
 
     const names = await serveNames({
       address: options.clusterDNS,

@@ -16,8 +16,11 @@ type Addon = {
   openSocket(netns: string | undefined, domain: number, type: number, protocol: number): Promise<SocketHandle>
   setOption(socket: SocketHandle, level: number, name: number, value: number): void
   getOption(socket: SocketHandle, level: number, name: number): number
+  setOptionBytes(socket: SocketHandle, level: number, name: number, value: Uint8Array): void
+  attachFilter(socket: SocketHandle, program: Uint8Array): void
   /** Returns the port id. */
   bindNetlink(socket: SocketHandle): number
+  bindLink(socket: SocketHandle, link: number, protocol: number): void
   send(socket: SocketHandle, datagram: Uint8Array): void
   sendAside(socket: SocketHandle, datagram: Uint8Array): Promise<void>
   /** Bytes of the datagram, though more than `into` holds; -1: none yet. */

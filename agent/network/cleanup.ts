@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import { deleteLink, deleteRoute, openRtnetlink } from 'nft-js'
-import { bridgeName, isVethName, routeProtocol, tunnelName } from './names.ts'
+import { isOwnLink, routeProtocol } from './names.ts'
 import { listSandboxes, release } from './sandbox.ts'
 import { restoreSysctls } from './sysctls.ts'
 
@@ -30,8 +30,7 @@ export const cleanupNetwork = async ({ dataDir, netns }: { dataDir: string; netn
     await using rt = await openRtnetlink({ netns })
     const tolerate = ['ENODEV', 'ESRCH']
     await attempt(async () => rt.run((await rt.routes({ protocol: routeProtocol })).map(deleteRoute), { tolerate }))
-    for (const { name } of await rt.links())
-      if (name === bridgeName || name === tunnelName || isVethName(name)) await attempt(() => rt.run([deleteLink(name)], { tolerate }))
+    for (const { name } of await rt.links()) if (isOwnLink(name)) await attempt(() => rt.run([deleteLink(name)], { tolerate }))
   })
   await attempt(() => restoreSysctls({ file: sysctls, netns }))
   if (errors.length > 0) throw new AggregateError(errors, 'the pod network could not be taken down whole')

@@ -13,6 +13,8 @@ export const vethName = (uid: string): string => `cor${createHash('sha256').upda
 
 export const isVethName = (name: string): boolean => /^cor[\da-f]{12}$/.test(name)
 
+export const isOwnLink = (name: string): boolean => name === bridgeName || name === tunnelName || isVethName(name)
+
 /**
  * The MAC of whoever has an address: a pod, a bridge, or (by its node's address) a tunnel end. So an
  * address that is used again keeps its MAC, and nodes know each other's tunnel ends without being told.

@@ -165,6 +165,9 @@ describe('authorization', () => {
     const lease = { ...on(node, 'update', 'leases', 'n1'), namespace: 'kube-node-lease' } as Attempt
     assert.ok(await authorizer(lease))
     assert.equal(await authorizer({ ...lease, name: 'n2' } as Attempt), undefined)
+    assert.ok(await authorizer({ ...lease, name: 'load-balancer-192.0.2.1' } as Attempt))
+    assert.ok(await authorizer({ ...lease, verb: 'watch', name: undefined } as Attempt))
+    assert.equal(await authorizer({ ...lease, verb: 'deletecollection', name: undefined } as Attempt), undefined)
   })
 })
 

@@ -24,6 +24,9 @@ const readable = [
 /** Every node's name server follows this ConfigMap of kube-system. */
 const nameServerSettings = 'coracle-dns'
 
+/** What the names of those leases begin with (agent/announce). */
+const addressLeases = 'load-balancer-'
+
 export type NodeFacts = {
   /** The node that a pod is bound to. */
   nodeOfPod(namespace: string, name: string): string | undefined
@@ -52,9 +55,11 @@ function mayNode(facts: NodeFacts, node: string, { verb, resource, subresource, 
       if (subresource === 'status') return ['get', 'update', 'patch'].includes(verb) && facts.nodeOfPod(namespace, name) === node
       return verb === 'delete' && subresource === '' && facts.nodeOfPod(namespace, name) === node
     case 'leases':
-      return (
-        namespace === 'kube-node-lease' && (verb === 'create' || (name === node && ['get', 'update', 'patch', 'delete'].includes(verb)))
-      )
+      if (namespace !== 'kube-node-lease') return false
+      if (verb === 'create') return true
+      // Those of load balancer addresses are every node's: whoever holds one announces the address.
+      if (name === undefined) return verb === 'list' || verb === 'watch'
+      return (name === node || name.startsWith(addressLeases)) && ['get', 'update', 'patch', 'delete'].includes(verb)
     case 'events':
       return ['create', 'update', 'patch'].includes(verb)
     case 'configmaps':

@@ -2,10 +2,15 @@
 // namespace that its thread was in at socket(); the thread that enters one ends right after.
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/if_packet.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <uv.h>
+
+#include <cstring>
+#include <vector>
 
 #include "napi.h"
 
@@ -149,6 +154,35 @@ napi_value set_option(napi_env env, napi_callback_info info) {
   return undefined(env);
 }
 
+// As setOption, of an option that is a structure.
+napi_value set_option_bytes(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  int level = arguments.integer(1), name = arguments.integer(2);
+  auto [data, length] = arguments.bytes(3);
+  Socket* socket = socket_of(env, arguments, 0);
+  if (!socket) return nullptr;
+  if (setsockopt(socket->fd.get(), level, name, data, static_cast<socklen_t>(length)) != 0)
+    return raise(env, failed("setsockopt", std::to_string(level) + "/" + std::to_string(name)));
+  return undefined(env);
+}
+
+// Frames for which the program (classic BPF, whole instructions) returns 0 do not reach the socket.
+napi_value attach_filter(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  auto [data, length] = arguments.bytes(1);
+  Socket* socket = socket_of(env, arguments, 0);
+  if (!socket) return nullptr;
+  if (length % sizeof(sock_filter) != 0 || length / sizeof(sock_filter) > BPF_MAXINSNS)
+    return raise(env, Failure{EINVAL, "setsockopt", "filter of " + std::to_string(length) + " bytes"});
+  // The kernel reads the instructions as they lie: aligned.
+  std::vector<sock_filter> program(length / sizeof(sock_filter));
+  if (length > 0) memcpy(program.data(), data, length);
+  sock_fprog filter = {static_cast<unsigned short>(program.size()), program.data()};
+  if (setsockopt(socket->fd.get(), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0)
+    return raise(env, failed("setsockopt", "filter"));
+  return undefined(env);
+}
+
 napi_value get_option(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   int level = arguments.integer(1), name = arguments.integer(2), value = 0;
@@ -173,7 +207,22 @@ napi_value bind_netlink(napi_env env, napi_callback_info info) {
   return integer(env, address.nl_pid);
 }
 
-// Sends one datagram to the kernel, whole or not at all.
+// Binds a packet socket to a link: from now on it gets frames of this Ethernet protocol, and sends there.
+napi_value bind_link(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  int link = arguments.integer(1), protocol = arguments.integer(2);
+  Socket* socket = socket_of(env, arguments, 0);
+  if (!socket) return nullptr;
+  sockaddr_ll address = {};
+  address.sll_family = AF_PACKET;
+  address.sll_protocol = htons(static_cast<uint16_t>(protocol));
+  address.sll_ifindex = link;
+  if (bind(socket->fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+    return raise(env, failed("bind", "link " + std::to_string(link)));
+  return undefined(env);
+}
+
+// Sends one datagram, whole or not at all.
 napi_value send_bytes(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   auto [data, length] = arguments.bytes(1);
@@ -347,7 +396,10 @@ void define_sockets(napi_env env, napi_value exports) {
   define(env, exports, "openSocket", open_socket);
   define(env, exports, "setOption", set_option);
   define(env, exports, "getOption", get_option);
+  define(env, exports, "setOptionBytes", set_option_bytes);
+  define(env, exports, "attachFilter", attach_filter);
   define(env, exports, "bindNetlink", bind_netlink);
+  define(env, exports, "bindLink", bind_link);
   define(env, exports, "send", send_bytes);
   define(env, exports, "sendAside", send_aside);
   define(env, exports, "receive", receive);

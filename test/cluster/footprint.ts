@@ -3,7 +3,10 @@
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { attempt } from './shell.ts'
 
-export type Footprint = Record<'processes' | 'namespaces' | 'links' | 'routes' | 'rules' | 'mounts' | 'cgroups' | 'sysctls', string[]>
+export type Footprint = Record<
+  'processes' | 'namespaces' | 'links' | 'addresses' | 'routes' | 'policies' | 'rules' | 'mounts' | 'cgroups' | 'sysctls',
+  string[]
+>
 
 const lines = async (program: string, ...args: string[]) =>
   (await attempt(program, args)).stdout
@@ -18,8 +21,10 @@ export async function footprint(): Promise<Footprint> {
     processes: await processes(),
     namespaces: await lines('ip', 'netns', 'list'),
     links: links.map((line) => line.replace(/^\d+: /, '').replace(/ (mtu|state|qlen) .*/, '')),
+    addresses: (await lines('ip', '-o', 'address')).map((line) => line.replace(/^\d+: /, '').replace(/valid_lft .*/, '')),
     routes: [...(await lines('ip', 'route')), ...(await lines('ip', '-6', 'route'))].map((line) => line.replace(/ expires \S+/, '')),
-    rules: await lines('nft', 'list', 'tables'),
+    policies: [...(await lines('ip', 'rule')), ...(await lines('ip', '-6', 'rule'))],
+    rules: (await lines('nft', 'list', 'ruleset')).map((line) => line.replace(/packets \d+ bytes \d+/, '')),
     mounts: (await readFile('/proc/self/mountinfo', 'utf8'))
       .split('\n')
       .map((line) => line.split(' ')[4] ?? '')
@@ -51,17 +56,10 @@ async function cgroups(dir: string, depth: number): Promise<string[]> {
   return [...folders, ...(await Promise.all(folders.map((f) => cgroups(f, depth - 1)))).flat()].sort()
 }
 
-/** Settings of the network that a cluster might change. */
+/** Every setting of the network that does not change by itself. */
 async function sysctls(): Promise<string[]> {
-  const files = [
-    'ip_forward',
-    'conf/all/forwarding',
-    'conf/all/rp_filter',
-    'conf/default/rp_filter',
-    'conf/all/send_redirects',
-    'conf/all/route_localnet',
-  ]
-  return await Promise.all(files.map(async (f) => `${f}=${(await readFile(`/proc/sys/net/ipv4/${f}`, 'utf8')).trim()}`))
+  const all = await lines('grep', '-r', '.', '/proc/sys/net')
+  return all.filter((line) => !/nf_conntrack_(count|buckets)|hash_seed|fastopen_key|\/(neigh|conf)\/coracle/.test(line))
 }
 
 /** Lines like `links: + coracle0 …`, empty where both are the same. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { EndpointSlice, Event, Node, Service } from '#api/kinds/index.ts'
+import { ConfigMap, EndpointSlice, Event, Node, Service } from '#api/kinds/index.ts'
 import type { ServiceSpec } from '#api/types/core-v1.gen.ts'
-import { type Harness, harness } from './harness.fake.ts'
+import { type Harness, harness } from '../harness.fake.ts'
 
 const namespace = 'default'
 
@@ -107,4 +107,41 @@ test('one service a port; the next gets it when the first goes; the node keeps i
   await h.client.delete(Service, { name: 'first', namespace })
   await h.settle()
   assert.deepEqual(await all(), [0, 2, 0, 2])
+})
+
+test('with ranges configured a service gets an address of these; exhaustion and nonsense are events', async () => {
+  const { h, balanced } = await setup()
+  await using _ = h
+  const settings = { namespace: 'kube-system', name: 'coracle-load-balancer' }
+  await balanced('web')
+  await h.settle()
+  assert.deepEqual(await ingress(h, 'web'), ['192.0.2.1', '192.0.2.2'])
+  const config = await h.client.create(ConfigMap, { metadata: settings, data: { addresses: '192.0.2.2-192.0.2.3, so many' } })
+  await h.settle()
+  assert.deepEqual(await ingress(h, 'web'), ['192.0.2.3'])
+  assert.deepEqual((await h.client.get(Service, { name: 'web', namespace })).status?.loadBalancer?.ingress, [
+    { ip: '192.0.2.3', ipMode: 'VIP' },
+  ])
+  await balanced('more', { ports: [{ port: 81 }] })
+  await balanced('on-nodes', { loadBalancerClass: 'coracle/nodes' })
+  await balanced('of-others', { loadBalancerClass: 'example.com/lb' })
+  await h.settle()
+  const all = async () => [await ingress(h, 'web'), await ingress(h, 'more'), await ingress(h, 'on-nodes'), await ingress(h, 'of-others')]
+  assert.deepEqual(await all(), [['192.0.2.3'], undefined, ['192.0.2.1', '192.0.2.2'], undefined])
+  const events = async () =>
+    [
+      ...(await h.client.list(Event, { namespace })).items,
+      ...(await h.client.list(Event, { namespace: config.metadata.namespace! })).items,
+    ].map(({ type, reason, involvedObject, message }) => `${type} ${reason} ${involvedObject.name}: ${message}`)
+  assert.deepEqual((await events()).sort(), [
+    'Normal IPAllocated web: Assigned IP 192.0.2.3',
+    'Warning AllocationFailed more: no IPv4 address is left in the ranges',
+    'Warning InvalidLoadBalancerSettings coracle-load-balancer: addresses: so is no address, range or network; addresses: many is no address, range or network',
+  ])
+  await h.client.delete(Service, { name: 'web', namespace })
+  await h.settle()
+  assert.deepEqual(await ingress(h, 'more'), ['192.0.2.3'])
+  await h.client.delete(ConfigMap, settings)
+  await h.settle()
+  assert.deepEqual(await ingress(h, 'more'), ['192.0.2.1', '192.0.2.2'])
 })

@@ -1,0 +1,59 @@
+// On which link an address is announced: one whose network it is in, or else the one of the node's own
+// address, where a router sends what it does not know otherwise.
+
+import { BlockList, isIPv6 } from 'node:net'
+import { type InterfaceAddress, type Link, openRtnetlink, type Rtnetlink } from 'nft-js'
+import type { Clock } from '#api/clock.ts'
+import type { LinkEnd } from './responder.ts'
+
+/** Links and addresses are asked for anew after this many milliseconds. */
+const FRESH_MS = 1_000
+
+export interface Places {
+  /** Undefined: this node has no such link, or it is down. */
+  find(address: string): Promise<LinkEnd | undefined>
+  close(): void
+}
+
+/** `skip` names the links of ours, on which nobody outside is. */
+export const openPlaces = async (options: {
+  netns?: string
+  nodeIP: string
+  clock: Clock
+  skip: (link: string) => boolean
+}): Promise<Places> => {
+  const { nodeIP, clock, skip, netns } = options
+  const rt = await openRtnetlink({ ...(netns !== undefined && { netns }) })
+  let known: { at: number; state: Promise<State> } | undefined
+  return {
+    async find(address) {
+      if (!known || clock.monotonic() - known.at > FRESH_MS) known = { at: clock.monotonic(), state: read(rt, skip) }
+      return choose(await known.state, address, nodeIP)
+    },
+    close: () => rt.close(),
+  }
+}
+
+type State = { links: readonly Link[]; addresses: readonly InterfaceAddress[] }
+
+const read = async (rt: Rtnetlink, skip: (link: string) => boolean): Promise<State> => ({
+  links: (await rt.links()).filter(({ name, up, address }) => up && address !== undefined && name !== 'lo' && !skip(name)),
+  addresses: (await rt.addresses()).filter(({ scope }) => scope === 0),
+})
+
+/** The narrowest network counts. */
+export const choose = ({ links, addresses }: State, address: string, nodeIP: string): LinkEnd | undefined => {
+  const near = addresses
+    .filter((own) => links.some(({ index }) => index === own.link) && (own.address === nodeIP || isIn(own, address)))
+    .sort((a, b) => Number(isIn(b, address)) - Number(isIn(a, address)) || b.prefix - a.prefix)
+  const link = links.find(({ index }) => index === near[0]?.link)
+  return link?.address === undefined ? undefined : { index: link.index, mac: link.address }
+}
+
+const isIn = ({ address: own, prefix }: InterfaceAddress, address: string): boolean => {
+  const type = isIPv6(address) ? 'ipv6' : 'ipv4'
+  if (isIPv6(own) !== isIPv6(address)) return false
+  const network = new BlockList()
+  network.addSubnet(own, prefix, type)
+  return network.check(address, type)
+}
