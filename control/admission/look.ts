@@ -24,3 +24,13 @@ export async function shownIn(look: Look, { operation, object, previous, form }:
   if (operation === 'DELETE') return { object: undefined, previous: await show(object) }
   return { object: await show(object), previous: previous && (await show(previous)) }
 }
+
+/** The objects of a review, made once for each version in which somebody asks for them. */
+export function showing(review: Review): (look: Look) => Promise<Shown> {
+  const made = new Map<Look, Promise<Shown>>()
+  return (look) => {
+    const shown = made.get(look) ?? shownIn(look, review)
+    made.set(look, shown)
+    return shown
+  }
+}

@@ -39,7 +39,7 @@ export const criteriaOf = ({ rules, except = [], matchPolicy, namespaceSelector,
   objects: labelSelector(objectSelector ?? {}) ?? [],
 })
 
-const registration = 'admissionregistration.k8s.io'
+export const registration = 'admissionregistration.k8s.io'
 
 /** What decides about requests must always be open to repair. */
 export const isExempt = ({ spec, settled }: Review): boolean => settled === true || spec.kind.group === registration

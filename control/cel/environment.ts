@@ -56,23 +56,35 @@ export function compile(environment: Environment, source: string): Program {
   return { type: checked.type, uses, run: (variables) => parsed({ ...variables }) as unknown }
 }
 
+/** As `compile`, with the Error in place of what cannot be made. */
+export function compiled(environment: Environment, source: string): Program | Error {
+  try {
+    return compile(environment, source)
+  } catch (error) {
+    return error as Error
+  }
+}
+
 /** What went wrong, without the excerpt that the library draws under it. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { summary } = error as { summary?: unknown }
-  return typeof summary === 'string' ? summary : error.message
+  return named(typeof summary === 'string' ? summary : error.message)
 }
 
 function wrong(error: unknown): Error {
   const { range, code, node } = error as { range?: { start: number }; code?: string; node?: ASTNode }
   const at = range ? `<input>:1:${range.start + 1}: ` : ''
   const [, field] = node?.op === '.' ? node.args : []
-  return new Error(at + (code === 'no_such_key' && field ? `undefined field '${field}'` : named(reasonOf(error))), { cause: error })
+  return new Error(at + (code === 'no_such_key' && field ? `undefined field '${field}'` : reasonOf(error)), { cause: error })
 }
 
-/** By the name that its author knows. */
+/** In the words that its author knows. */
 const named = (text: string): string =>
-  Object.entries(replaced).reduce((all, [name, inner]) => all.replaceAll(inner, name), withoutOwnPresence(text))
+  Object.entries(replaced)
+    .reduce((all, [name, inner]) => all.replaceAll(inner, name), withoutOwnPresence(text))
+    .replace(/^No such key/, 'no such key')
+    .replace(/^Unknown variable: (.*)/, "undeclared reference to '$1' (in container '')")
 
 function visit(node: unknown, on: (node: ASTNode) => void): void {
   if (Array.isArray(node)) for (const each of node) visit(each, on)

@@ -6,7 +6,8 @@ import { Worker } from 'node:worker_threads'
 import type { Clock, Timer } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
 import type { JsonSchema } from '#api/schema/crd/json-schema.ts'
-import { type Done, type Job, mostSchemas } from './job.ts'
+import type { ExpressionFault, Expressions, Inputs, Outcome } from './expressions.ts'
+import { type Done, type Job, mostSubjects, type Subject } from './job.ts'
 import type { RuleFault, Violation } from './rules.ts'
 
 export type EvaluatorDeps = { clock: Clock; log: Log; deadlineMs?: number }
@@ -19,8 +20,8 @@ export class TooCostly extends Error {
   }
 }
 
-type Work = Job extends infer J ? (J extends Job ? Omit<J, 'number' | 'schema'> : never) : never
-type Pending = { schema: JsonSchema; work: Work; resolve: (result: unknown) => void; reject: (error: Error) => void }
+type Work = Job extends infer J ? (J extends Job ? Omit<J, 'number' | 'subject'> : never) : never
+type Pending = { subject: Subject; work: Work; resolve: (result: unknown) => void; reject: (error: Error) => void }
 type Thread = { worker: Worker; ready: Promise<unknown>; known: Set<number> }
 
 const deadlineMs = 1000
@@ -32,7 +33,8 @@ export class Evaluator {
   readonly #clock: Clock
   readonly #log: Log
   readonly #deadlineMs: number
-  readonly #numbers = new WeakMap<JsonSchema, number>()
+  /** By the schema or the expressions that a subject holds. */
+  readonly #numbers = new WeakMap<object, number>()
   readonly #queue: Pending[] = []
   #next = 1
   #thread: Thread | undefined
@@ -53,12 +55,22 @@ export class Evaluator {
 
   /** What is wrong with the rules of a schema. Throws TooCostly. */
   check(schema: JsonSchema): Promise<RuleFault[]> {
-    return this.#ask(schema, { do: 'check' }) as Promise<RuleFault[]>
+    return this.#ask({ schema }, { do: 'check' }) as Promise<RuleFault[]>
   }
 
   /** Which rules an object breaks. Throws TooCostly. */
   evaluate(schema: JsonSchema, value: unknown, previous?: unknown): Promise<Violation[]> {
-    return this.#ask(schema, { do: 'evaluate', value, previous }) as Promise<Violation[]>
+    return this.#ask({ schema }, { do: 'evaluate', value, previous }) as Promise<Violation[]>
+  }
+
+  /** What is wrong with the expressions of a policy or webhook; `about`: the schema of its objects. Throws TooCostly. */
+  checkExpressions(expressions: Expressions, about?: JsonSchema): Promise<ExpressionFault[]> {
+    return this.#ask({ expressions }, { do: 'check', about }) as Promise<ExpressionFault[]>
+  }
+
+  /** What expressions say of a request. Throws TooCostly. */
+  decide(expressions: Expressions, inputs: Inputs): Promise<Outcome> {
+    return this.#ask({ expressions }, { do: 'decide', inputs }) as Promise<Outcome>
   }
 
   async close(): Promise<void> {
@@ -68,10 +80,10 @@ export class Evaluator {
     await this.#end()
   }
 
-  #ask(schema: JsonSchema, work: Work): Promise<unknown> {
+  #ask(subject: Subject, work: Work): Promise<unknown> {
     if (this.#closed) return Promise.reject(new Error('the evaluator is closed'))
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-    this.#queue.push({ schema, work, resolve, reject })
+    this.#queue.push({ subject, work, resolve, reject })
     if (!this.#busy) void this.#run()
     return promise
   }
@@ -90,13 +102,13 @@ export class Evaluator {
     if (!this.#closed) this.#idle = this.#clock.after(idleMs, () => void this.#end())
   }
 
-  async #job({ schema, work }: Pending): Promise<unknown> {
+  async #job({ subject, work }: Pending): Promise<unknown> {
     const thread = (this.#thread ??= this.#start())
     await thread.ready
-    const number = this.#numberOf(schema)
+    const number = this.#numberOf('schema' in subject ? subject.schema : subject.expressions)
     const isNew = !thread.known.has(number)
     if (isNew) {
-      if (thread.known.size >= mostSchemas) thread.known.delete(thread.known.values().next().value as number)
+      if (thread.known.size >= mostSubjects) thread.known.delete(thread.known.values().next().value as number)
       thread.known.add(number)
     }
     const late = Promise.withResolvers<never>()
@@ -105,7 +117,7 @@ export class Evaluator {
     try {
       const answer = answerOf(thread.worker)
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-      thread.worker.postMessage({ number, ...(isNew && { schema }), ...work } satisfies Job)
+      thread.worker.postMessage({ number, ...(isNew && { subject }), ...work } satisfies Job)
       const done = await Promise.race([answer, late.promise])
       if ('error' in done) throw new Error(done.error)
       return done.result
@@ -119,10 +131,10 @@ export class Evaluator {
     }
   }
 
-  #numberOf(schema: JsonSchema): number {
-    const known = this.#numbers.get(schema)
+  #numberOf(held: object): number {
+    const known = this.#numbers.get(held)
     if (known) return known
-    this.#numbers.set(schema, this.#next)
+    this.#numbers.set(held, this.#next)
     return this.#next++
   }
 

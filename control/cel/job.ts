@@ -1,10 +1,18 @@
 // What the evaluator and its thread tell each other.
 
 import type { JsonSchema } from '#api/schema/crd/json-schema.ts'
+import type { Expressions, Inputs } from './expressions.ts'
 
-/** `schema` comes with the first job of its number. */
-export type Job = { number: number; schema?: JsonSchema } & ({ do: 'check' } | { do: 'evaluate'; value: unknown; previous: unknown })
+/** What jobs are about: the rules of a schema, or the expressions of a policy or webhook. */
+export type Subject = { schema: JsonSchema } | { expressions: Expressions }
+
+/** `subject` comes with the first job of its number. `about`: the schema of the objects that expressions are about. */
+export type Job = { number: number; subject?: Subject } & (
+  | { do: 'check'; about?: JsonSchema | undefined }
+  | { do: 'evaluate'; value: unknown; previous: unknown }
+  | { do: 'decide'; inputs: Inputs }
+)
 export type Done = { result: unknown } | { error: string }
 
-/** Beyond this the thread forgets the oldest schema; the evaluator counts alike, and sends it again. */
-export const mostSchemas = 64
+/** Beyond this the thread forgets the oldest subject; the evaluator counts alike, and sends it again. */
+export const mostSubjects = 64

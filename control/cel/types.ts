@@ -40,10 +40,13 @@ function celName(name: string): string | undefined {
 /** Declares types in `environment`, which must not have been cloned yet. */
 export class Types {
   readonly #environment: Environment
+  readonly #spell: (name: string) => string | undefined
   readonly #known = new Map<JsonSchema, Typed>()
 
-  constructor(environment: Environment) {
+  /** `plain`: names are spelled as they are, even where CEL reserves them. */
+  constructor(environment: Environment, { plain = false } = {}) {
     this.#environment = environment
+    this.#spell = plain ? (name) => name : celName
   }
 
   /** `root`: the schema of a whole object. */
@@ -101,7 +104,7 @@ export class Types {
     const fields: Record<string, string> = {}
     const converts: [name: string, spelled: string, inner: Typed][] = []
     for (const [name, property] of Object.entries(properties)) {
-      const spelled = celName(name)
+      const spelled = this.#spell(name)
       if (!spelled) continue
       const inner = this.of(property)
       fields[spelled] = inner.type
@@ -111,6 +114,8 @@ export class Types {
     const ctor = function Fields() {} as unknown as new () => JsonObject
     this.#environment.registerType(type, { ctor, fields })
     this.#environment.registerOperator(`${type} == ${type}`, equal)
+    // Of an object that may not be there.
+    this.#environment.registerOperator(`${type} == null`, (value: unknown) => value === null)
     const convert = (value: unknown) => {
       if (!isObject(value)) return value
       const object = new ctor()
@@ -140,7 +145,7 @@ function textType(format: string | undefined): Typed {
 }
 
 /** A value that no schema describes. */
-function dynamic(value: unknown): unknown {
+export function dynamic(value: unknown): unknown {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value
   if (Array.isArray(value)) return value.map(dynamic)
   return isObject(value) ? new Map(Object.entries(value).map(([key, inner]) => [key, dynamic(inner)])) : value

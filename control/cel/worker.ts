@@ -1,29 +1,42 @@
 // The thread in which expressions of users run: whoever takes too long is ended with it. One job at a
-// time; the schemas that jobs are about are sent once.
+// time; what jobs are about is sent once.
 
 import { parentPort } from 'node:worker_threads'
 import { openPatterns } from '#api/schema/crd/pattern.ts'
-import { type Done, type Job, mostSchemas } from './job.ts'
+import { type Done, type Job, mostSubjects, type Subject } from './job.ts'
+import { Policy } from './policy.ts'
 import { RuleSet } from './rules.ts'
 
 const port = parentPort
 if (port) {
   const patterns = await openPatterns()
-  const sets = new Map<number, RuleSet>()
-  const setOf = ({ number, schema }: Job): RuleSet => {
-    const known = sets.get(number)
-    if (known) return known
-    if (!schema) throw new Error(`schema ${number} is unknown`)
-    const made = new RuleSet(schema, { patterns })
-    if (sets.size >= mostSchemas) sets.delete(sets.keys().next().value as number)
-    sets.set(number, made)
-    return made
+  const known = new Map<number, RuleSet | Policy>()
+  const made = (subject: Subject) =>
+    'schema' in subject ? new RuleSet(subject.schema, { patterns }) : new Policy(subject.expressions, { patterns })
+  const subjectOf = ({ number, subject }: Job): RuleSet | Policy => {
+    const found = known.get(number)
+    if (found) return found
+    if (!subject) throw new Error(`subject ${number} is unknown`)
+    const judge = made(subject)
+    if (known.size >= mostSubjects) known.delete(known.keys().next().value as number)
+    known.set(number, judge)
+    return judge
+  }
+  const result = (job: Job): unknown => {
+    const subject = subjectOf(job)
+    switch (job.do) {
+      case 'evaluate':
+        return (subject as RuleSet).evaluate(job.value, job.previous)
+      case 'decide':
+        return (subject as Policy).decide(job.inputs)
+      default:
+        return subject instanceof Policy ? subject.check(job.about) : subject.check()
+    }
   }
   port.on('message', (job: Job) => {
     let done: Done
     try {
-      const set = setOf(job)
-      done = { result: job.do === 'check' ? set.check() : set.evaluate(job.value, job.previous) }
+      done = { result: result(job) }
     } catch (error) {
       done = { error: error instanceof Error ? error.message : String(error) }
     }

@@ -42,6 +42,7 @@ import { Discovery, subresourcesOf } from './http/discovery.ts'
 import { ResourceHandler } from './http/handler.ts'
 import { openapiPages } from './http/openapi.ts'
 import { healthPages, serverMetrics } from './http/pages.ts'
+import { inProcessClient } from './in-process.ts'
 import { PodsByNode } from './node-facts.ts'
 import { keyFor, Resources } from './resource.ts'
 import { cachedRoles } from './roles.ts'
@@ -125,9 +126,13 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
   const webhooks = openWebhooks({ resolve: (service) => serviceDestination(core, service, String(service.port)) })
   const custom = customDefinitions({ core, cache, resources, creators, clock, log, rules, callWebhook: webhooks.call })
   let isReady = false
+  const client = inProcessClient({ core, user: serverUser, creators })
   // A webhook that nobody runs yet must not keep the server from starting.
   const starting = ({ user }: Review) => !isReady && user === serverUser
-  admission.push(custom.admission, ...dynamicAdmission({ cache, resources, find, call: webhooks.call, starting, log }))
+  admission.push(
+    custom.admission,
+    ...dynamicAdmission({ cache, resources, client, find, call: webhooks.call, evaluator: rules, authorizers, starting, log }),
+  )
   await custom.start()
   const checks = [
     { name: 'ping', healthy: () => true },

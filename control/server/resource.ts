@@ -110,8 +110,13 @@ export class Resources {
     return this.#byPath.get(`${apiVersion}/${plural}`)
   }
 
+  /** By the kind that objects name, e.g. `apps/v1` and `Deployment`. */
+  named(apiVersion: string, kind: string): Resource | undefined {
+    return this.#byKind.get(`${apiVersion}/${kind}`)
+  }
+
   of(kind: Kind): Resource {
-    const found = this.#byKind.get(`${apiVersionOf(kind)}/${kind.kind}`)
+    const found = this.named(apiVersionOf(kind), kind.kind)
     if (!found) throw new StatusError('NotFound', 'the server could not find the requested resource')
     return found
   }

@@ -3,10 +3,12 @@
 import { randomUUID } from 'node:crypto'
 import { isStatus, StatusError } from '#api/errors.ts'
 import type { Log } from '#api/log.ts'
+import type { Round } from '#control/cel/expressions.ts'
 import type { CallWebhook } from '#control/extensions/webhook.ts'
-import type { Review } from '../admission.ts'
+import { forbidden, type Review } from '../admission.ts'
+import type { Decide } from '../decide.ts'
 import type { Find } from '../find.ts'
-import { type Look, type Looks, type Shown, shownIn } from '../look.ts'
+import { type Look, type Looks, type Shown, showing } from '../look.ts'
 import { lookFor, selects } from '../match.ts'
 import { requestOf } from '../request.ts'
 import { Denial, failed } from './denial.ts'
@@ -17,6 +19,7 @@ export type AskDeps = {
   call: CallWebhook
   looks: Looks
   find: Find
+  decide: Decide
   log: Log
   /** Requests that nobody is asked about. */
   exempt: (review: Review) => boolean
@@ -25,10 +28,24 @@ export type AskDeps = {
 /** An answer repeats no more than the object. */
 const mostBytes = 16 * 1024 * 1024
 
-/** The version of the object in which to ask; undefined: the webhook is not about this request. */
-export async function wanted({ criteria }: Hook, review: Review, { looks, find }: AskDeps): Promise<Look | undefined> {
+/** What to ask it about; undefined: it is not about this request. Throws Forbidden where its conditions cannot be judged. */
+export async function wanted(
+  { webhook, criteria, conditions }: Hook,
+  review: Review,
+  { looks, find, decide }: AskDeps,
+  show = showing(review),
+): Promise<{ look: Look; shown: Shown } | undefined> {
   const look = lookFor(criteria, review, looks)
-  return look && (await selects(criteria, review, find)) ? look : undefined
+  if (!look || !(await selects(criteria, review, find))) return undefined
+  const shown = await show(look)
+  if (!conditions) return { look, shown }
+  const [round] = await decide(conditions, review, { look, shown }).catch((error: Error): Round[] => [
+    { matches: true, error: error.message },
+  ])
+  if (!round?.matches) return undefined
+  if (round.error === undefined) return { look, shown }
+  if (webhook.failurePolicy === 'Ignore') return undefined
+  throw forbidden(review, round.error)
 }
 
 export type Question = { look: Look; shown: Shown; mutating: boolean }
@@ -72,15 +89,5 @@ async function answerOf({ webhook }: Hook, review: Review, { look, shown, mutati
     return verdictIn(answer, { uid, version, mutating })
   } catch (error) {
     throw new Error(`received invalid webhook response: ${(error as Error).message}`, { cause: error })
-  }
-}
-
-/** The objects of a review, made once for each version in which somebody asks for them. */
-export function showing(review: Review): (look: Look) => Promise<Shown> {
-  const made = new Map<Look, Promise<Shown>>()
-  return (look) => {
-    const shown = made.get(look) ?? shownIn(look, review)
-    made.set(look, shown)
-    return shown
   }
 }

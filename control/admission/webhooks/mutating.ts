@@ -8,9 +8,9 @@ import type { KubeObject } from '#api/kinds/kind.ts'
 import { jsonPatch } from '#api/patch/json.ts'
 import { isObject, type JsonObject } from '#api/schema/decode.ts'
 import type { Admission, Review } from '../admission.ts'
-import type { Look } from '../look.ts'
+import type { Look, Shown } from '../look.ts'
 import { replace } from '../replace.ts'
-import { type AskDeps, ask, showing, wanted } from './ask.ts'
+import { type AskDeps, ask, wanted } from './ask.ts'
 import { failed } from './denial.ts'
 import type { Hook } from './hook.ts'
 
@@ -35,9 +35,9 @@ export function mutatingWebhooks(deps: AskDeps & { hooks: () => readonly Hook[] 
     if (review.again && state.object !== JSON.stringify(review.object)) for (const hook of state.open) state.again.add(hook)
     for (const hook of hooks) {
       if (review.again && !state.again.has(hook)) continue
-      const look = await wanted(hook, review, deps)
-      if (!look) continue
-      if (await call(hook, review, look)) {
+      const asked = await wanted(hook, review, deps)
+      if (!asked) continue
+      if (await call(hook, review, asked)) {
         for (const other of state.open) if (other !== hook) state.again.add(other)
         review.changed = true
       }
@@ -47,8 +47,7 @@ export function mutatingWebhooks(deps: AskDeps & { hooks: () => readonly Hook[] 
   }
 
   /** Whether it changed the object. */
-  async function call(hook: Hook, review: Review, look: Look): Promise<boolean> {
-    const shown = await showing(review)(look)
+  async function call(hook: Hook, review: Review, { look, shown }: { look: Look; shown: Shown }): Promise<boolean> {
     const verdict = await ask(hook, review, { look, shown, mutating: true }, deps)
     if (verdict?.patch === undefined) return false
     const { name } = hook.webhook

@@ -2,7 +2,8 @@
 // object any more. The first No, in the order of the configurations, is the client's answer.
 
 import type { Admission, Review } from '../admission.ts'
-import { type AskDeps, ask, showing, wanted } from './ask.ts'
+import { showing } from '../look.ts'
+import { type AskDeps, ask, wanted } from './ask.ts'
 import type { Hook } from './hook.ts'
 
 export const validatingWebhooks = (deps: AskDeps & { hooks: () => readonly Hook[] }): Admission => ({
@@ -18,8 +19,8 @@ async function askAll(hooks: readonly Hook[], review: Review, deps: AskDeps): Pr
   const show = showing(review)
   const results = await Promise.allSettled(
     hooks.map(async (hook) => {
-      const look = await wanted(hook, review, deps)
-      if (look) await ask(hook, review, { look, shown: await show(look), mutating: false }, deps)
+      const asked = await wanted(hook, review, deps, show)
+      if (asked) await ask(hook, review, { ...asked, mutating: false }, deps)
     }),
   )
   for (const result of results) if (result.status === 'rejected') throw result.reason
