@@ -26,7 +26,7 @@ describe('validating admission policies', () => {
   before(async () => {
     const nothing = () => {}
     const info: Log['info'] = (fields: object, message?: string) => void (message === 'audit' && audited.push(fields))
-    server = await trial({ log: { debug: nothing, info, warn: nothing, error: nothing } as Log })
+    server = await trial({ log: { debug: nothing, info, warn: nothing, error: nothing } })
     server.ready()
   })
   after(() => server?.close())
