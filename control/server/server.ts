@@ -1,8 +1,8 @@
 // The API server: opens what lies under it, puts the parts together, listens. The only one that
 // touches the store; everybody else, the components in this process too, goes through a Client.
 
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createSecureServer, type Http2SecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
+import type { IncomingMessage } from 'node:http'
+import { createSecureServer, type Http2SecureServer } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import type { Client } from '#api/client/client.ts'
@@ -16,6 +16,7 @@ import type { Pki } from '#control/pki/pki.ts'
 import type { Store } from '../store/store.ts'
 import { type Assembly, assemble } from './assemble.ts'
 import { bootstrap } from './bootstrap.ts'
+import { Connections, type Limits, limitOptions, standardLimits } from './connections.ts'
 import type { App } from './http/app.ts'
 import { answerStatus, statusOf } from './http/status.ts'
 import { inProcessClient } from './in-process.ts'
@@ -30,6 +31,7 @@ export type ServerOptions = {
   advertise: { address: string; port?: number }
   /** Default 10.43.0.0/16. */
   serviceCidr?: string
+  limits?: Partial<Limits>
   clock: Clock
   log: Log
 }
@@ -43,7 +45,6 @@ export type Server = {
   close(): Promise<void>
 }
 
-const limits = { headerBytes: 64 * 1024, headersMs: 30_000, requestMs: 120_000, idleMs: 180_000, streams: 1000 }
 /** History that watches may resume from after a restart. */
 const compactEveryMs = 5 * 60_000
 const serviceCidr = '10.43.0.0/16'
@@ -54,7 +55,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const assembly = await assemble({ store, pki, clock, log, serviceCidr: options.serviceCidr ?? serviceCidr })
   const { app, core, creators } = assembly
   const client = (user = serverUser) => inProcessClient({ core, user, creators })
-  const server = secureServer(options, assembly)
+  const limits = { ...standardLimits, ...options.limits }
+  const connections = new Connections({ limits, clock, log })
+  const server = secureServer(options, assembly, limits, connections)
+  connections.follow(server)
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     void handleUpgrade(
       {
@@ -68,17 +72,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       head,
     )
   })
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
   const compaction = keepCompacting(store, clock, log)
   const close = async () => {
     stop.abort()
     compaction.cancel()
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-    for (const socket of sockets) socket.destroy()
+    connections.close()
     await closed
     await assembly.close()
   }
@@ -95,7 +94,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
 }
 
-function secureServer({ pki }: ServerOptions, assembly: Assembly): Http2SecureServer {
+function secureServer({ pki }: ServerOptions, assembly: Assembly, limits: Limits, connections: Connections): Http2SecureServer {
   const listener = getRequestListener(
     (request, { incoming }) => assembly.app.fetch(request, { credentials: () => credentialsIn(incoming as IncomingMessage) }),
     {
@@ -115,16 +114,12 @@ function secureServer({ pki }: ServerOptions, assembly: Assembly): Http2SecureSe
       rejectUnauthorized: false,
       allowHTTP1: true,
       minVersion: 'TLSv1.2',
-      maxHeaderSize: limits.headerBytes,
-      maxSessionMemory: 256,
-      settings: { maxConcurrentStreams: limits.streams, maxHeaderListSize: limits.headerBytes },
-      unknownProtocolTimeout: 10_000,
+      ...limitOptions(limits),
     } as Parameters<typeof createSecureServer>[0],
-    (request, response) =>
-      void listener(
-        request as unknown as IncomingMessage & Http2ServerRequest,
-        response as unknown as ServerResponse & Http2ServerResponse,
-      ),
+    (request, response) => {
+      connections.answering(response)
+      void listener(request, response)
+    },
   )
   server.on('tlsClientError', () => {})
   server.on('sessionError', () => {})

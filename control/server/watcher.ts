@@ -1,9 +1,13 @@
-// One reader of a collection's changes: what was published and not yet taken, up to a bound. A reader
-// that falls behind it is ended; it takes what was published before, then resumes from its revision.
+// One reader of a collection's changes: what was published and not yet taken, up to a bound of changes
+// and of their bytes. A reader that falls behind it is ended; it takes what was published before, then
+// resumes from its revision.
 
 import type { Change } from './change.ts'
 
-const bound = 10_000
+const mostChanges = 10_000
+const mostBytes = 16 * 1024 * 1024
+/** Taken at a time: who reads slowly should not have all of it copied into one answer. */
+const takenBytes = 1024 * 1024
 
 /** Every change up to `revision` is among these, or was taken before. */
 export type Taken = { changes: readonly Change[]; revision: number }
@@ -13,6 +17,7 @@ export class Watcher {
   readonly #revision: () => number
   readonly #onClose: (watcher: Watcher) => void
   #waiting: Change[] = []
+  #bytes = 0
   #wake: (() => void) | undefined
   #closed = false
 
@@ -26,9 +31,12 @@ export class Watcher {
   /** For the next `tell`. False once the reader has been cut off for being slow. */
   publish(change: Change): boolean {
     if (this.#closed || !change.item.key.startsWith(this.prefix)) return true
-    const slow = this.#waiting.length >= bound
+    const slow = this.#waiting.length >= mostChanges || this.#bytes >= mostBytes
     if (slow) this.close()
-    else this.#waiting.push(change)
+    else {
+      this.#waiting.push(change)
+      this.#bytes += change.item.bytes.length
+    }
     return !slow
   }
 
@@ -46,9 +54,24 @@ export class Watcher {
       this.#wake = undefined
     }
     if (this.#waiting.length === 0 && this.#closed) return undefined
+    if (this.#bytes > takenBytes) return this.#takeSome()
     const changes = this.#waiting
     this.#waiting = []
+    this.#bytes = 0
     return { changes, revision: this.#revision() }
+  }
+
+  #takeSome(): Taken {
+    let bytes = 0
+    let count = 0
+    while (bytes < takenBytes && count < this.#waiting.length) {
+      bytes += this.#waiting[count]?.item.bytes.length ?? 0
+      count += 1
+    }
+    this.#bytes -= bytes
+    const changes = this.#waiting.splice(0, count)
+    const [next] = this.#waiting
+    return { changes, revision: next ? next.revision - 1 : this.#revision() }
   }
 
   /** Lets a `take` under way return. */

@@ -4,6 +4,7 @@ import type { Clock } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import { decode } from '#api/schema/decode.ts'
+import { parseJson } from '#api/schema/json.ts'
 import type { Target, WriteOptions } from '../call.ts'
 import type { Core } from '../core.ts'
 import type { Item } from '../item.ts'
@@ -239,7 +240,7 @@ const unknownPatch = (spoken: readonly string[]): StatusError => {
 
 function parseJsonPatch(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseJson(text).value
   } catch (error) {
     throw new StatusError('BadRequest', `error decoding patch: ${(error as Error).message}`, undefined, { cause: error })
   }
