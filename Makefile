@@ -12,8 +12,11 @@ PACKAGES := runc conmon nftables iproute2 util-linux busybox-static gcc g++ libc
   $(if $(shell command -v npm),,nodejs npm) $(if $(shell command -v kubectl),,kubernetes-client)
 HOUSE := api control agent native cli images
 TEST_PACKAGES := docker-registry openssl conntrack iptables dnsutils curl python3-kubernetes
+# The other platform's compiler and what runs its programs, for the addon's tests.
+OTHER := $(if $(filter arm64,$(ARCH)),x64,arm64)
+CROSS_PACKAGES := qemu-user-static $(if $(filter arm64,$(OTHER)),g++-aarch64-linux-gnu,g++-x86-64-linux-gnu)
 
-.PHONY: up down check test bench deps packages test-packages addon images format .coracle/debian-kubectl .coracle/debian-etcd
+.PHONY: up down check test bench deps packages test-packages cross-packages addon images format .coracle/debian-kubectl .coracle/debian-etcd
 
 up: deps images
 	@$(NODE) test/cluster/up.ts --nodes=$(NODES)
@@ -34,8 +37,15 @@ check: deps test-packages
 	@[ -x $@/usr/bin/kubectl ] || { mkdir -p $@ && cd $@ && apt-get download -qq -o APT::Sandbox::User=root kubernetes-client && dpkg -x kubernetes-client_*.deb . && rm kubernetes-client_*.deb; }
 
 # Whole clusters, one test file at a time: they share the machine.
-test: check images .coracle/debian-kubectl
+test: check images .coracle/debian-kubectl cross-packages .coracle/node-$(OTHER)
 	@$(NODE) --test --test-reporter=spec --test-concurrency=1 --test-timeout=600000 $$(find $(HOUSE) -name '*.kubectl.test.ts') 'test/**/*.test.ts'
+
+# The other platform's Node, to load the addon that is built for it.
+.coracle/node-$(OTHER): package.json
+	@mkdir -p $@ && echo '{"private":true}' >$@/package.json
+	@npm install --prefix $@ --no-save --no-audit --no-fund --loglevel=error --force --os=linux --cpu=$(OTHER) \
+	  node-linux-$(OTHER)@$$($(NODE) -p 'require("./package.json").optionalDependencies["node-linux-$(OTHER)"]') >/dev/null
+	@touch $@
 
 # What the store is measured against; unpacked, not installed: nothing starts it but the bench.
 .coracle/debian-etcd: packages
@@ -58,6 +68,9 @@ node_modules/.installed: package.json package-lock.json native/package.json api/
 	@$(NODE) api/types/generate.ts
 	@$(NODE) api/schema/openapi/generate-docs.ts
 	@touch $@
+
+cross-packages:
+	@$(call install,$(CROSS_PACKAGES))
 
 addon: node_modules/.installed
 	@$(MAKE) -s -C native

@@ -1,6 +1,6 @@
 // The addon's own surface, typed. Only files of nft-js see it; what they export is the package.
 
-import { createRequire } from 'node:module'
+import { loadAddon } from './load.ts'
 import { SysError } from './sys-error.ts'
 
 /** An open socket inside the addon. */
@@ -52,5 +52,5 @@ type Addon = {
   setWindowSize(fd: number, columns: number, rows: number): void
 }
 
-export const addon = createRequire(import.meta.url)(`./build/${process.arch}/nft.node`) as Addon
+export const addon = loadAddon() as Addon
 addon.initialize((errno, syscall, detail) => new SysError(errno, syscall, detail))

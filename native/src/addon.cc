@@ -21,6 +21,8 @@ napi_value initialize(napi_env env, napi_callback_info info) {
 void cleanup(napi_async_cleanup_hook_handle, void* data) {
   auto* environment = static_cast<Environment*>(data);
   environment->ending = true;
+  if (environment->make_error) napi_delete_reference(environment->env, environment->make_error);
+  environment->make_error = nullptr;
   close_sockets(environment);
   finish_environment(environment);
 }
