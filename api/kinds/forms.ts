@@ -9,7 +9,8 @@ const subdomain = '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])
 /** A name that only has to fit into one segment of a URL (rbac roles and the like). */
 export const isPathSegment: Rule = (value) => {
   if (value === '.' || value === '..') return [`may not be '${value}'`]
-  return ['/', '%'].filter((c) => value.includes(c)).map((c) => `may not contain '${c}'`)
+  // NUL, too: no path can carry it, so nobody could ever ask for the object again.
+  return ['/', '%', '\0'].filter((c) => value.includes(c)).map((c) => `may not contain '${c === '\0' ? '\\x00' : c}'`)
 }
 
 /** `example.com/some/path`. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { humanDuration } from './age.ts'
 import { Faults, same } from './faults.ts'
+import { isPathSegment } from './forms.ts'
 import { isConfigKey, isDns1035Label, isDns1123Subdomain, isEnvName, isIP, isLabelValue, isPortName, isQualifiedName } from './names.ts'
 import { builtinKinds } from './registry.ts'
 import type { KindSpec } from './spec.ts'
@@ -196,6 +197,7 @@ describe('rules', () => {
       [isEnvName, ['A', 'a.b', '1 x']],
       [isConfigKey, ['a.b', '_', '.x']],
       [isIP, ['1.2.3.4', '::1', '2001:db8::1']],
+      [isPathSegment, ['system:a:B', 'a b', '\u{1f980}']],
     ]
     const bad: [(value: string) => string[], string[]][] = [
       [isDns1123Subdomain, ['', 'A', 'a_b', '-a', 'a..b', 'x'.repeat(254)]],
@@ -206,6 +208,7 @@ describe('rules', () => {
       [isEnvName, ['', '=']],
       [isConfigKey, ['', '.', '..', '..x', 'a/b']],
       [isIP, ['', '1.2.3', '1.2.3.256', '01.2.3.4', ':', 'a']],
+      [isPathSegment, ['.', '..', 'a/b', '50%', '\0']],
     ]
     for (const [rule, values] of good) for (const value of values) assert.deepEqual(rule(value), [], value)
     for (const [rule, values] of bad) for (const value of values) assert.notEqual(rule(value).length, 0, value)
