@@ -148,6 +148,11 @@ test('the table’s defaults', () => {
   })
 })
 
+test('half a surrogate pair is no character', () => {
+  const { value } = parseJson('{"\\udc00":["a\\uD83E\\udd80b","\\ud800","\\\\ud800","\\ud800\\n"]}')
+  assert.deepEqual(value, { '\ufffd': ['a\u{1f980}b', '\ufffd', '\\ud800', '\ufffd\n'] })
+})
+
 test('bodies that are no JSON, or too deep, are bad requests', () => {
   for (const text of ['', '{', '{"a":1}}', `${'['.repeat(100_000)}${']'.repeat(100_000)}`]) {
     assert.throws(

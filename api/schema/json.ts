@@ -1,4 +1,5 @@
-// Request bodies as JSON: bounded nesting, and the duplicate keys that JSON.parse passes over in silence.
+// Request bodies as JSON: bounded nesting, whole characters only, and the duplicate keys that JSON.parse
+// passes over in silence.
 
 import { StatusError } from '../errors.ts'
 
@@ -11,20 +12,26 @@ export type Parsed = {
   duplicates: string[]
 }
 
-/** Throws BadRequest. */
-export function parseJson(body: string | Uint8Array, options: { duplicates?: boolean } = {}): Parsed {
-  const text = typeof body === 'string' ? body : new TextDecoder().decode(body)
+/** Throws BadRequest; `failure` says of what. */
+export function parseJson(body: string | Uint8Array, options: { duplicates?: boolean; failure?: string } = {}): Parsed {
+  const { failure = "couldn't get version/kind; json parse error" } = options
+  const text = wholeCharacters(typeof body === 'string' ? body : new TextDecoder().decode(body))
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw new StatusError('BadRequest', `couldn't get version/kind; json parse error: ${(error as Error).message}`, undefined, {
-      cause: error,
-    })
+    throw new StatusError('BadRequest', `${failure}: ${(error as Error).message}`, undefined, { cause: error })
   }
   const duplicates: string[] = []
   if (options.duplicates || text.length > 2 * maxDepth) scan(text, options.duplicates ? duplicates : undefined)
   return { value, duplicates }
+}
+
+/** Half a surrogate pair becomes U+FFFD, as Go decodes it: no UTF-8, and so no path and no client, could carry it on. */
+function wholeCharacters(text: string): string {
+  if (!/\\u[dD][89a-fA-F]/.test(text)) return text
+  const escapes = /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u([dD][89a-fA-F][\da-fA-F]{2})|.)/g
+  return text.replace(escapes, (escape, half?: string) => (half ? '\\ufffd' : escape))
 }
 
 type Frame = { keys?: Set<string>; key: string; index: number }

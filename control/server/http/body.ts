@@ -87,7 +87,9 @@ export async function parseYaml(bytes: Uint8Array): Promise<Body> {
       throw new StatusError('BadRequest', `error converting YAML to JSON: yaml: line ${line}, column ${col}: ${fault.message}`)
     }
     const duplicates = document.errors.map((e) => `line ${lines.linePos(e.pos[0]).line}`)
-    return { value: document.toJS({ maxAliasCount: 100 }), duplicates }
+    // As JSON, so that what holds for that holds here, too.
+    const { value } = parseJson(JSON.stringify(document.toJS({ maxAliasCount: 100 }) ?? null))
+    return { value, duplicates }
   } catch (error) {
     if (error instanceof StatusError) throw error
     // Aliases that multiply, or nesting that nobody writes.

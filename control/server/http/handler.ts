@@ -226,7 +226,7 @@ export async function readPatch(request: Request): Promise<{ type: 'json' | 'mer
   // YAML holds JSON as well.
   const text = new TextDecoder().decode(bytes).trimStart()
   if (type === 'apply' && !text.startsWith('{')) return { type, body: (await parseYaml(bytes)).value }
-  return { type, body: parseJsonPatch(text) }
+  return { type, body: parseJson(text, { failure: 'error decoding patch' }).value }
 }
 
 /** `spoken`: the kinds of patch that are taken. */
@@ -236,14 +236,6 @@ const unknownPatch = (spoken: readonly string[]): StatusError => {
     'UnsupportedMediaType',
     `the body of the request was in an unknown format - accepted media types include: ${types.join(', ')}`,
   )
-}
-
-function parseJsonPatch(text: string): unknown {
-  try {
-    return parseJson(text).value
-  } catch (error) {
-    throw new StatusError('BadRequest', `error decoding patch: ${(error as Error).message}`, undefined, { cause: error })
-  }
 }
 
 function includeOf(url: URL): IncludeObject {
