@@ -102,3 +102,48 @@ test('headless services, those that are names, and the name server are left alon
   await settle()
   assert.equal(nft.transactions.length, length)
 })
+
+test('a port that two services want is an event on the later one, once, and it gets it when the other goes', async (t) => {
+  const { client, told, soon, table } = await setup(t)
+  const wants = (name: string, ip: string, second: number) =>
+    service(name, ip, { externalIPs: ['192.0.2.1'], ports: [{ port: 80 }] }, `2026-01-01T00:00:0${second}Z`)
+  client.put(Service, wants('late', '10.43.0.2', 2))
+  client.put(Service, wants('early', '10.43.0.1', 1))
+  client.put(EndpointSlice, slice('late', ['10.42.0.2', '10.42.0.3']))
+  await soon()
+  client.put(EndpointSlice, slice('early', ['10.42.0.4']))
+  client.put(Service, service('other', '10.43.0.3'))
+  await soon()
+  assert.deepEqual([...new Set(told)], ['late: Warning FailedToProgramService 192.0.2.1 tcp 80 is taken by service default/early'])
+  assert.match(await table(), /192\.0\.2\.1 \. tcp \. 80 : goto lb-1[\s\S]*192\.0\.2\.1 \. tcp \. 80 \. 0 : 10\.42\.0\.4/)
+  assert.match(await table(), /10\.43\.0\.2 \. tcp \. 80 : goto lb-2/, 'its own address is served')
+  await client.delete(Service, { namespace: 'default', name: 'early' })
+  await soon()
+  assert.match(await table(), /192\.0\.2\.1 \. tcp \. 80 : goto lb-2/)
+})
+
+test('what the kernel refuses of one service is an event on it, and everything else is programmed', async (t) => {
+  const { client, clock, nft, told, soon, table } = await setup(t)
+  const { run } = nft
+  nft.run = async (commands, options) => {
+    for (const command of commands) {
+      if (command.does !== 'add element') continue
+      for (let row = 0; row < command.elements.count; row++)
+        if (command.elements.text(row).startsWith('10.43.0.2 ')) throw new NftError('ENFILE', command, row)
+    }
+    return run(commands, options)
+  }
+  client.put(Service, service('refused', '10.43.0.2', { externalIPs: ['192.0.2.1'] }))
+  client.put(EndpointSlice, slice('refused', ['10.42.0.2']))
+  client.put(Service, service('web', '10.43.0.1'))
+  client.put(EndpointSlice, slice('web', ['10.42.0.3']))
+  await soon()
+  assert.match(told.join('\n'), /^refused: Warning FailedToProgramService 10\.43\.0\.2 tcp 80: nftables: ENFILE: /)
+  assert.match(await table(), /10\.43\.0\.1 \. tcp \. 80 : goto lb-1/)
+  assert.match(await table(), /192\.0\.2\.1 \. tcp \. 80 : goto lb-1/, 'what is not refused of it works')
+  // Once the kernel takes it, it is there, without a change of the service.
+  nft.run = run
+  client.put(Service, service('other', '10.43.0.3'))
+  await clock.advance(1_000)
+  assert.match(await table(), /10\.43\.0\.2 \. tcp \. 80 : goto lb-1/)
+})
