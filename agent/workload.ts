@@ -18,6 +18,7 @@ import { coalesce } from './coalesce.ts'
 import { keepForward } from './firewall/forward.ts'
 import type { ImageStore } from './images/store.ts'
 import { namesSettings, serveNames } from './names.ts'
+import { bandwidthOf, openLimiter } from './network/bandwidth.ts'
 import { isOwnLink } from './network/names.ts'
 import { openPodNetwork } from './network/network.ts'
 import type { Backend } from './network/nodes.ts'
@@ -83,6 +84,8 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
       log,
     })
     stack.defer(() => network.close())
+    const limiter = await openLimiter()
+    stack.defer(() => limiter.close())
     const nft = await openNft()
     stack.defer(() => nft.close())
     const ruleset = openRuleset(nft)
@@ -137,13 +140,17 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
       images: options.images,
       network: {
         async setup(pod) {
+          const found = assigned.get(pod)
+          const known = found?.metadata.uid === pod.uid ? found : undefined
+          const bandwidth = bandwidthOf(known?.metadata.annotations)
           const sandbox = await network.setup(pod)
-          const known = assigned.get(pod)
-          if (known?.metadata.uid === pod.uid) await policies.place(known, sandbox.ips)
+          await limiter.limit(pod.uid, bandwidth)
+          if (known) await policies.place(known, sandbox.ips)
           return sandbox
         },
         async teardown(uid) {
           await network.teardown(uid)
+          await limiter.release(uid)
           policies.release(uid)
         },
         list: () => network.list(),

@@ -39,7 +39,7 @@ export {
 } from './nftables/index.ts'
 export { connectPackets, type PacketSocket } from './packets.ts'
 export { addAddress, deleteAddress, type InterfaceAddress } from './rtnetlink/address.ts'
-export { addBridge, addMacvlan, addVeth, addVxlan, deleteLink, type Link, setBridgePort, setLink } from './rtnetlink/link.ts'
+export { addBridge, addIfb, addMacvlan, addVeth, addVxlan, deleteLink, type Link, setBridgePort, setLink } from './rtnetlink/link.ts'
 export {
   deleteForwardingEntry,
   deleteNeighbour,
@@ -48,6 +48,7 @@ export {
   replaceForwardingEntry,
   replaceNeighbour,
 } from './rtnetlink/neighbour.ts'
+export { addIngress, deleteQdisc, redirectIngress, replaceTokenBucket, type TokenBucket } from './rtnetlink/qdisc.ts'
 export { addRoute, deleteRoute, type Route, replaceRoute } from './rtnetlink/route.ts'
 export { openRtnetlink, type Rtnetlink } from './rtnetlink/rtnetlink.ts'
 export { addRule, deleteRule, type Rule } from './rtnetlink/rule.ts'

@@ -13,7 +13,12 @@ export const vethName = (uid: string): string => `cor${createHash('sha256').upda
 
 export const isVethName = (name: string): boolean => /^cor[\da-f]{12}$/.test(name)
 
-export const isOwnLink = (name: string): boolean => name === bridgeName || name === tunnelName || isVethName(name)
+/** What a pod sends goes through this one, if it may send only so fast. */
+export const ifbName = (uid: string): string => vethName(uid).replace('cor', 'coi')
+
+export const isIfbName = (name: string): boolean => /^coi[\da-f]{12}$/.test(name)
+
+export const isOwnLink = (name: string): boolean => name === bridgeName || name === tunnelName || isVethName(name) || isIfbName(name)
 
 /**
  * The MAC of whoever has an address: a pod, a bridge, or (by its node's address) a tunnel end. So an

@@ -109,6 +109,9 @@ const add = (kind: string, settings: LinkSettings & { name: string; parent?: num
 
 export const addBridge = (settings: LinkSettings & { name: string }): Command => add('bridge', settings)
 
+/** A link that gives back what is redirected to it, as fast as its queue allows. */
+export const addIfb = (settings: LinkSettings & { name: string }): Command => add('ifb', settings)
+
 /** Both ends at once; the peer appears in its own namespace, never in this one. Neither can be up before both are there: set that after. */
 export const addVeth = (settings: EndOfVeth & { peer: EndOfVeth }): Command =>
   add('veth', settings, (w) => {
