@@ -3,16 +3,17 @@
 import { randomInt } from 'node:crypto'
 import type { Clock } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
-import { Pod, PriorityClass, Service } from '#api/kinds/index.ts'
+import { LimitRange, Pod, PriorityClass, Service } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import { builtinKinds } from '#api/kinds/registry.ts'
 import type { Log } from '#api/log.ts'
 import type { ServedKind } from '#api/schema/openapi/paths.ts'
-import type { Service as ServiceType } from '#api/types/core-v1.gen.ts'
+import type { LimitRange as LimitRangeType, Service as ServiceType } from '#api/types/core-v1.gen.ts'
 import type { PriorityClass as PriorityClassType } from '#api/types/scheduling-v1.gen.ts'
 import type { Admission, Review } from '#control/admission/admission.ts'
 import { certificateRequests } from '#control/admission/certificate-request.ts'
 import type { Find } from '#control/admission/find.ts'
+import { limitRanges } from '#control/admission/limit-range.ts'
 import { namespaceLifecycle } from '#control/admission/namespace.ts'
 import { nodeRestriction } from '#control/admission/node-restriction.ts'
 import { podPriority, podTolerations } from '#control/admission/pod-defaults.ts'
@@ -44,6 +45,7 @@ import { openapiPages } from './http/openapi.ts'
 import { healthPages, serverMetrics } from './http/pages.ts'
 import { inProcessClient } from './in-process.ts'
 import { PodsByNode } from './node-facts.ts'
+import { resourceQuotas } from './quotas.ts'
 import { keyFor, Resources } from './resource.ts'
 import { cachedRoles } from './roles.ts'
 import type { AgentTls } from './routes/agent.ts'
@@ -102,11 +104,15 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
   follow(cache, resources, (...seen) => addresses.observe(...seen))
   const suffix = () => generateName('')
   const classes = resources.of(PriorityClass)
+  const ranges = resources.of(LimitRange)
+  const rangesIn = (namespace: string) =>
+    [...cache.of(ranges).under(`${ranges.prefix}${namespace}/`)].map(({ object }) => object as LimitRangeType)
   admission.push(
     namespaceLifecycle({ find }),
     serviceAccounts({ find, clock, suffix }),
     podPriority({ find, classes: () => [...cache.of(classes).under(classes.prefix)].map((item) => item.object as PriorityClassType) }),
     podTolerations,
+    limitRanges({ ranges: rangesIn }),
     addresses.admission,
     nodeRestriction,
   )
@@ -134,6 +140,9 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
     ...dynamicAdmission({ cache, resources, client, find, call: webhooks.call, evaluator: rules, authorizers, starting, log }),
   )
   await custom.start()
+  const quotas = resourceQuotas({ cache, resources, client, clock, log })
+  // Last: what it promises, nobody refuses any more.
+  admission.push(quotas.admission)
   const checks = [
     { name: 'ping', healthy: () => true },
     { name: 'store', healthy: () => true },
@@ -193,6 +202,7 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
       isReady = true
     },
     async close() {
+      await quotas.close()
       await custom.close()
       await rules.close()
       webhooks.close()
