@@ -1,19 +1,14 @@
 // Hands an upgraded connection (exec, attach, port-forward) to the server behind, byte for byte: the
-// same request and Upgrade headers go there over TLS, its 101 comes back, and from then on the two
+// same request and Upgrade headers go there, its 101 comes back, and from then on the two
 // sockets are one pipe. Nothing here knows WebSocket or SPDY, so only the far end needs codecs.
 
-import type { IncomingMessage } from 'node:http'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { StatusError } from '../errors.ts'
+import { type Backend, isPrivate } from './backend.ts'
 
-export type ProxyTarget = {
-  host: string
-  port: number
-  /** Path and query at the target. */
-  path: string
-  /** The cluster's CA, and the identity we show the target. */
-  tls: { ca: string | Buffer; cert: string | Buffer; key: string | Buffer }
+export type ProxyTarget = Backend & {
   /** How long the target may take to answer the upgrade. */
   timeoutMs?: number
   /** Cuts both sides, e.g. when the server shuts down. */
@@ -22,22 +17,18 @@ export type ProxyTarget = {
 
 const keepAliveMs = 30_000
 
-/** Who the caller is was settled by our own authentication: none of it may reach the target. */
-const isPrivate = (name: string) =>
-  name === 'authorization' || name === 'cookie' || name === 'host' || name.startsWith('impersonate-') || name.startsWith('x-remote-')
-
 /**
  * Proxies an `upgrade` event of an HTTP/1.1 server. Resolves once both sides are closed and never rejects:
  * a refusal of the target is passed on as it is, an unreachable target becomes a Status.
  */
 export function proxyUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer, target: ProxyTarget): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
-  const outgoing = httpsRequest({
+  const outgoing = (target.tls ? httpsRequest : httpRequest)({
     host: target.host,
     port: target.port,
     path: target.path,
     method: req.method,
-    headers: forwardedHeaders(req),
+    headers: { ...forwardedHeaders(req), ...target.headers },
     ...target.tls,
     agent: false,
     timeout: target.timeoutMs ?? 30_000,

@@ -132,7 +132,7 @@ async function dispatch(
     const response = await route(exchange, resource)
     if (response) return response
   }
-  if (!resource) throw noSuchPath()
+  if (!resource || info.rest.length > 1) throw noSuchPath()
   if (info.subresource !== '' && !isPartOf(resource, info.subresource)) throw noSuchPath()
   if (!resource.kind.namespaced && info.namespace !== undefined) throw noSuchPath()
   return withWarning(await deps.handler.handle(resource, exchange), resource.spec.warning)

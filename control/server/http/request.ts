@@ -13,7 +13,7 @@ export type ResourceRequest = {
   /** Absent: the collection. */
   name: string | undefined
   subresource: string
-  /** What follows the subresource, for proxies; with its leading slash. */
+  /** What follows the subresource, as it came, with its leading slash; of use to proxies and servers behind only. */
   rest: string
   verb: string
   /** What is asked for by name: a list or watch of one object by field selector counts, too. */
@@ -35,22 +35,23 @@ const namespaceSubresources = ['status', 'finalize']
 
 /** `path` starts with `/api/` or `/apis/`, and is as it came: not decoded. Undefined for discovery documents. */
 export function parseResourceRequest(method: string, path: string, query: URLSearchParams): ResourceRequest | undefined {
-  const parts = path.split('/').slice(1).map(decode)
-  if (parts.at(-1) === '') parts.pop()
-  const core = parts[0] === 'api'
-  const group = core ? '' : (parts[1] ?? '')
-  const version = (core ? parts[1] : parts[2]) ?? ''
+  const raw = path.split('/').slice(1)
+  if (raw.at(-1) === '') raw.pop()
+  const part = (at: number) => (raw[at] === undefined ? undefined : decode(raw[at]))
+  const core = raw[0] === 'api'
+  const group = core ? '' : (part(1) ?? '')
+  const version = part(core ? 1 : 2) ?? ''
   let at = core ? 2 : 3
-  if (parts.length <= at) return undefined
+  if (raw.length <= at) return undefined
   let namespace: string | undefined
-  if (parts[at] === 'namespaces' && parts.length > at + 2 && !(core && namespaceSubresources.includes(parts[at + 2] ?? ''))) {
-    namespace = parts[at + 1]
+  if (raw[at] === 'namespaces' && raw.length > at + 2 && !(core && namespaceSubresources.includes(raw[at + 2] ?? ''))) {
+    namespace = part(at + 1)
     at += 2
   }
-  const [plural = '', name, subresource = '', ...rest] = parts.slice(at)
+  const [plural = '', name, subresource = ''] = [part(at), part(at + 1), part(at + 2)]
+  // As it came: it is passed on.
+  const rest = path.split('/').slice(at + 4)
   const verb = verbOf(method, name, query)
-  const isProxy = subresource === 'proxy'
-  if (rest.length > 0 && !isProxy) throw noSuchPath()
   return {
     apiVersion: group ? `${group}/${version}` : version,
     group,
@@ -59,17 +60,14 @@ export function parseResourceRequest(method: string, path: string, query: URLSea
     plural,
     name,
     subresource,
-    rest: isProxy
-      ? path
-          .split('/')
-          .slice(at + 4)
-          .map((part) => `/${part}`)
-          .join('')
-      : '',
+    rest: rest.length > 0 ? `/${rest.join('/')}` : '',
     verb,
     authorizedName: name ?? (verb === 'list' || verb === 'watch' ? selectedName(query.get('fieldSelector')) : undefined),
   }
 }
+
+/** The path without what follows the subresource. */
+export const rootOf = (path: string, { rest }: ResourceRequest): string => path.slice(0, path.length - rest.length)
 
 export const noSuchPath = () => new StatusError('NotFound', 'the server could not find the requested resource')
 

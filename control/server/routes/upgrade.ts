@@ -1,18 +1,21 @@
-// exec, attach and port-forward: the connection is upgraded by the agent; the server checks who asks
-// and joins the two sides.
+// Connections that are upgraded: exec, attach and port-forward by the agent, and whatever is behind a proxy.
+// The server checks who asks and joins the two sides.
 
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { StatusError } from '#api/errors.ts'
+import type { Backend } from '#api/streaming/backend.ts'
 import { proxyUpgrade } from '#api/streaming/proxy.ts'
 import { type Authorizer, authorize } from '#control/auth/authorizer.ts'
 import { impersonated } from '#control/auth/impersonation.ts'
 import type { User } from '#control/auth/user.ts'
 import type { Core } from '../core.ts'
-import { isTrue, noSuchPath, parseResourceRequest } from '../http/request.ts'
+import { isTrue, noSuchPath, parseResourceRequest, type ResourceRequest } from '../http/request.ts'
 import { statusOf } from '../http/status.ts'
 import { type AgentTls, containerOf, placeOf } from './agent.ts'
 import { admitConnection } from './connect.ts'
+import { destinationOf } from './destination.ts'
+import { proxied } from './proxy.ts'
 
 export type UpgradeDeps = {
   core: Core
@@ -28,8 +31,7 @@ export async function handleUpgrade(deps: UpgradeDeps, request: IncomingMessage,
   try {
     const caller = await deps.authenticate(request)
     const user = await impersonated(deps.authorizers, caller, impersonationIn(request))
-    const { agent, path } = await destination(deps, user, request)
-    await proxyUpgrade(request, socket, head, { ...agent, path, tls: deps.tls, signal: deps.signal })
+    await proxyUpgrade(request, socket, head, { ...(await destination(deps, user, request)), signal: deps.signal })
   } catch (error) {
     const { status } = statusOf(error)
     const body = JSON.stringify(status)
@@ -44,25 +46,34 @@ function impersonationIn({ headers }: IncomingMessage): Headers {
   return new Headers(asked.map(([name, value]) => [name, String(value)]))
 }
 
-async function destination({ core, authorizers }: UpgradeDeps, user: User, request: IncomingMessage) {
-  const url = new URL(request.url ?? '/', 'https://server')
+async function destination(deps: UpgradeDeps, user: User, request: IncomingMessage): Promise<Backend> {
+  const { core, authorizers } = deps
+  const url = new URL(request.url ?? '/', `https://${request.headers.host ?? 'server'}`)
   const info = /^\/apis?\//.test(url.pathname) ? parseResourceRequest(request.method ?? 'GET', url.pathname, url.searchParams) : undefined
   const resource = info && core.resources.at(info.apiVersion, info.plural)
-  if (!info || resource?.kind.kind !== 'Pod' || !info.namespace || !info.name) throw noSuchPath()
+  if (!info) throw noSuchPath()
   await authorize(authorizers, { ...info, user, resource: info.plural })
+  if (!resource || info.name === undefined || resource.kind.namespaced !== (info.namespace !== undefined)) throw noSuchPath()
   await admitConnection(core, resource, { info, params: url.searchParams }, { user })
-  const { pod, agent } = await placeOf(core, info.namespace, info.name)
+  if (info.subresource === 'proxy' && resource.kind.group === '') return proxied(await destinationOf(deps, resource, info), info, url)
+  if (resource.kind.kind !== 'Pod') throw noSuchPath()
+  return await podDestination(deps, info, url.searchParams)
+}
+
+async function podDestination({ core, tls }: UpgradeDeps, info: ResourceRequest, params: URLSearchParams): Promise<Backend> {
+  const { namespace = '', name = '' } = info
+  const { pod, agent } = await placeOf(core, namespace, name)
   if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') {
     throw new StatusError('BadRequest', `cannot ${info.subresource} in a completed pod; current phase is ${pod.status.phase}`)
   }
-  const names = [info.namespace, info.name].map(encodeURIComponent).join('/')
+  const names = [namespace, name].map(encodeURIComponent).join('/')
   if (info.subresource === 'portforward') {
-    const ports = url.searchParams.getAll('ports').map((port) => `port=${encodeURIComponent(port)}`)
-    return { agent, path: `/portForward/${names}${ports.length > 0 ? `?${ports.join('&')}` : ''}` }
+    const ports = params.getAll('ports').map((port) => `port=${encodeURIComponent(port)}`)
+    return { ...agent, tls, path: `/portForward/${names}${ports.length > 0 ? `?${ports.join('&')}` : ''}` }
   }
   if (info.subresource !== 'exec' && info.subresource !== 'attach') throw noSuchPath()
-  const container = encodeURIComponent(containerOf(pod, url.searchParams.get('container')))
-  return { agent, path: `/${info.subresource}/${names}/${container}?${streamsQuery(url.searchParams)}` }
+  const container = encodeURIComponent(containerOf(pod, params.get('container')))
+  return { ...agent, tls, path: `/${info.subresource}/${names}/${container}?${streamsQuery(params)}` }
 }
 
 /** The agent names the streams as the kubelet does. */
