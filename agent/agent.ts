@@ -17,6 +17,7 @@ import { openNode } from './node/node.ts'
 import { measure } from './node/pressure.ts'
 import { places } from './places.ts'
 import { findProgram } from './program.ts'
+import type { ProxyMode } from './rules.ts'
 import { openCgroups } from './runtime/cgroups.ts'
 import { openRuntime } from './runtime/containers.ts'
 import { openAgentServer, type Tls } from './server/server.ts'
@@ -38,6 +39,7 @@ export type AgentOptions = {
   /** runc or crun, as a name in PATH or an absolute path. */
   runtime: string
   networkMode: Backend
+  proxyMode: ProxyMode
   /** The agent's own endpoint, for the API server alone: its port and what it shows of itself. */
   port: number
   serving: Tls

@@ -2,16 +2,13 @@
 // Works whether the agent crashed, was killed, or never ran; must not be called while it runs.
 
 import { rm } from 'node:fs/promises'
-import { mounts, openConntrack, openNft } from 'nft-js'
+import { mounts } from 'nft-js'
 import { systemClock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
-import { removeForward } from './firewall/forward.ts'
 import { cleanupNetwork } from './network/cleanup.ts'
 import { places } from './places.ts'
-import { openPolicy } from './policy/policy.ts'
 import { findProgram } from './program.ts'
-import { openProxy } from './proxy/proxy.ts'
-import { openRuleset } from './ruleset/ruleset.ts'
+import { removeRules } from './rules.ts'
 import { openCgroups } from './runtime/cgroups.ts'
 import { openRuntime } from './runtime/containers.ts'
 import { mountsUnder } from './volumes/mount-table.ts'
@@ -25,7 +22,7 @@ export async function cleanupAgent({ dataDir, cgroupParent, runtime, log }: Clea
   const { containers, pods, logs } = places(dataDir)
 
   await step(() => stopContainers(containers, cgroupParent, runtime, log))
-  await Promise.all([step(() => cleanupNetwork({ dataDir })), step(() => removeRules(log)), step(() => removeForward({ log }))])
+  await Promise.all([step(() => cleanupNetwork({ dataDir })), step(() => removeRules({ dataDir, log }))])
   await step(async () => {
     for (const target of await mountsUnder(dataDir)) await mounts.unmount(target, { detach: true })
     const left = await mountsUnder(dataDir)
@@ -46,19 +43,5 @@ async function stopContainers(dir: string, parent: string, program: string, log:
     }
   } finally {
     await runtime.close()
-  }
-}
-
-async function removeRules(log: Log): Promise<void> {
-  const nft = await openNft()
-  const conntrack = await openConntrack()
-  try {
-    const anywhere = { cluster: '0.0.0.0/0', pods: '0.0.0.0/0', services: '0.0.0.0/0' }
-    const ruleset = openRuleset(nft)
-    await openProxy({ ruleset, conntrack, log, nodeName: '', networks: { ip: anywhere } }).remove()
-    await openPolicy({ ruleset, log, nodeName: '', families: ['ip'] }).remove()
-  } finally {
-    conntrack.close()
-    nft.close()
   }
 }

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { mounts, namespaces, openConntrack, openNft } from 'nft-js'
+import { mounts, namespaces } from 'nft-js'
 import type { Registry } from 'prom-client'
 import type { Client } from '#api/client/client.ts'
 import type { Clock } from '#api/clock.ts'
@@ -15,7 +15,6 @@ import type { Log } from '#api/log.ts'
 import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
 import { announceAddresses } from './announce/announce.ts'
 import { coalesce } from './coalesce.ts'
-import { keepForward } from './firewall/forward.ts'
 import type { ImageStore } from './images/store.ts'
 import { namesSettings, serveNames } from './names.ts'
 import { bandwidthOf, openLimiter } from './network/bandwidth.ts'
@@ -27,9 +26,7 @@ import { allocatableOf } from './node/status.ts'
 import { places } from './places.ts'
 import { openPods } from './pods/pods.ts'
 import { followPolicies } from './policies.ts'
-import { openPolicy } from './policy/policy.ts'
-import { openProxy } from './proxy/proxy.ts'
-import { openRuleset } from './ruleset/ruleset.ts'
+import { openRules, type ProxyMode } from './rules.ts'
 import type { Cgroups } from './runtime/cgroups.ts'
 import type { Runtime } from './runtime/runtime.ts'
 import { serveServices } from './services.ts'
@@ -51,6 +48,7 @@ export type WorkloadOptions = {
   clusterCIDR: string
   serviceCIDR: string
   networkMode: Backend
+  proxyMode: ProxyMode
   facts: Facts
   images: ImageStore
   cgroups: Cgroups
@@ -86,18 +84,10 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
     stack.defer(() => network.close())
     const limiter = await openLimiter()
     stack.defer(() => limiter.close())
-    const nft = await openNft()
-    stack.defer(() => nft.close())
-    const ruleset = openRuleset(nft)
-    const conntrack = await openConntrack()
-    stack.defer(() => conntrack.close())
     const networks = { ip: { cluster: options.clusterCIDR, pods: podCIDR, services: options.serviceCIDR } }
-    const forward = keepForward({ pods: { ip: options.clusterCIDR }, nft, clock, log })
-    stack.defer(() => forward.close())
-    const proxy = openProxy({ ruleset, conntrack, log, nodeName, networks })
-    stack.defer(() => proxy.close())
-
-    const policy = openPolicy({ ruleset, log, nodeName, families: ['ip'] })
+    const packetRules = await openRules({ mode: options.proxyMode, dataDir: options.dataDir, nodeName, networks, clock, log })
+    stack.defer(() => packetRules.close())
+    const { proxy, policy } = packetRules
     const policies = followPolicies({ client, clock, random, log, events: options.events, watched, policy })
     stack.defer(() => policies.close())
 

@@ -7,6 +7,7 @@ import { startAgent } from '#agent/agent.ts'
 import { cleanupAgent } from '#agent/cleanup.ts'
 import { joinCluster, type NodeCredentials } from '#agent/join/join.ts'
 import type { Backend } from '#agent/network/nodes.ts'
+import { type ProxyMode, proxyModes } from '#agent/rules.ts'
 import { httpsClient } from '#api/client/https.ts'
 import { sleep, systemClock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
@@ -24,6 +25,7 @@ export type AgentOptions = {
   cgroupParent: string
   runtime: string
   networkMode: string
+  proxyMode: string
   agentPort: number
   registries?: string
   cleanup?: boolean
@@ -45,6 +47,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const { server } = options
   if (!server) throw new Error('--server is missing: the address of the cluster to join, https://host:6443')
   if (!isBackend(options.networkMode)) throw new Error(`--network-mode must be one of ${backends.join(', ')}, not ${options.networkMode}`)
+  const { proxyMode } = options
+  if (!isProxyMode(proxyMode)) throw new Error(`--proxy-mode must be one of ${proxyModes.join(', ')}, not ${proxyMode}`)
   const nodeName = options.nodeName ?? hostname().toLowerCase()
   const nodeIP = options.nodeIp ?? firstAddress()
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
@@ -68,6 +72,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     clusterDomain: options.clusterDomain,
     clusterCIDR: options.clusterCidr,
     networkMode: options.networkMode,
+    proxyMode,
     port: options.agentPort,
     serving: { ca: credentials.ca, ...credentials.serving },
     registriesFile: options.registries ?? '/etc/coracle/registries.yaml',
@@ -101,3 +106,4 @@ async function joined(
 }
 
 const isBackend = (mode: string): mode is Backend => backends.includes(mode)
+const isProxyMode = (mode: string): mode is ProxyMode => (proxyModes as readonly string[]).includes(mode)

@@ -58,6 +58,7 @@ ranges(program.command('agent').description('run the node agent: containers, net
   .option('--cgroup-parent <path>', 'cgroup under which all containers are', '/coracle')
   .option('--runtime <program>', 'runc or crun', 'runc')
   .option('--network-mode <mode>', 'auto, vxlan or host-gw', 'auto')
+  .option('--proxy-mode <mode>', 'auto, nftables or iptables: what programs services', 'auto')
   .option('--agent-port <port>', "port of the agent's own endpoint", port, 10_250)
   .option('--registries <file>', 'mirrors, credentials and authorities of image registries')
   .option('--cleanup', 'stop all containers, remove everything that the agent made on this host, and exit')

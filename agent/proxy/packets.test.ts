@@ -8,10 +8,13 @@ import { silent } from '#api/log.ts'
 import type { Pod, ServiceSpec } from '#api/types/core-v1.gen.ts'
 import { openRuleset } from '../ruleset/ruleset.ts'
 import { bothNetworks, service, slice, wholeProxy } from './fixtures.ts'
+import { openIptablesProxy } from './iptables/iptables.ts'
 import { addresses, nodeNetwork, type Peer } from './network.fixture.ts'
 import { openProxy } from './proxy.ts'
 
-const setup = async (t: TestContext) => {
+type Mode = 'nftables' | 'iptables'
+
+const setup = async (t: TestContext, mode: Mode) => {
   const { node, peers } = await nodeNetwork(t)
   const nft = await openNft({ netns: node })
   const conntrack = await openConntrack({ netns: node })
@@ -19,8 +22,17 @@ const setup = async (t: TestContext) => {
     nft.close()
     conntrack.close()
   })
-  const open = () => openProxy({ ruleset: openRuleset(nft), conntrack, log: silent, nodeName: 'here', networks: bothNetworks })
-  return { nft, open, netns: node, ...peers }
+  const common = { conntrack, log: silent, nodeName: 'here', networks: bothNetworks }
+  const open = async () =>
+    mode === 'nftables' ? openProxy({ ...common, ruleset: openRuleset(nft) }) : await openIptablesProxy({ ...common, netns: node })
+  /** Tells whether rules were written meanwhile: nf_tables counts transactions, in iptables a chain that is written counts from nothing. */
+  const written = async () => {
+    if (mode === 'nftables') return nft.generation()
+    const saved = await Promise.all(['iptables', 'ip6tables'].map((program) => counted(node, program)))
+    // Others pass the rest on their own, neighbour discovery for one.
+    return saved.join('').match(/^.*-A CORACLE-SVC-.*$/gm)
+  }
+  return { nft, open, written, netns: node, ...peers }
 }
 
 /** The names that answer, asked often enough that each of two is almost sure to be among them. */
@@ -46,13 +58,13 @@ const cases = [
   },
 ] as const
 
-test('real packets', { skip: needsRoot }, async (t) => {
-  const { nft, open, netns, node, client, pods } = await setup(t)
+for (const mode of ['nftables', 'iptables'] as const) test(`real packets: ${mode}`, { skip: needsRoot }, (t) => realPackets(t, mode))
+
+const realPackets = async (t: TestContext, mode: Mode) => {
+  const { nft, open, written, netns, node, client, pods } = await setup(t, mode)
   await Promise.all(pods.flatMap((pod, i) => [pod.listen('tcp', 8080, `pod${i}`), pod.listen('udp', 5353, `pod${i}`)]))
   await client.listen('tcp', 9000, 'client')
   const dnsPort = [{ name: '', protocol: 'UDP' as const, port: 5353 }]
-  const run = promisify(execFile)
-
   for (const { family, name, client: clientAddress, node: nodeAddress, gateway, pods: podAddresses, outer, net } of cases) {
     const [first, second] = podAddresses
     const here = (address: string) => ({ addresses: [address], nodeName: 'here' })
@@ -61,7 +73,7 @@ test('real packets', { skip: needsRoot }, async (t) => {
     const web = service('web', name.web, spec)
     const dns = service('dns', name.dns, { ports: [{ port: 53, protocol: 'UDP' }] })
     const both = [here(first), here(second)]
-    const rawProxy = open()
+    const rawProxy = await open()
     const proxy = wholeProxy(rawProxy)
     // A pod is seen by its own address, everyone else by the node's, so that answers come back through it.
     const fromNode = [`pod0 ${gateway}`, `pod1 ${gateway}`]
@@ -99,13 +111,14 @@ test('real packets', { skip: needsRoot }, async (t) => {
       await proxy.apply(services, slices)
       const keep = { keep: family }
       const answer = await client.ask('tcp', name.web, 80, keep)
-      const generation = await nft.generation()
-      await wholeProxy(open()).apply(services, slices)
-      assert.equal(await nft.generation(), generation)
+      const before = await written()
+      await wholeProxy(await open()).apply(services, slices)
+      assert.deepEqual(await written(), before)
       assert.equal(await client.ask('tcp', name.web, 80, keep), answer)
+      if (mode === 'iptables') return
       // Nor does one that finds a ruleset of another making there and replaces it.
       await nft.run([{ table: { family, name: 'coracle' }, does: 'add set', set: { name: 'foreign', key: ['ipv4_addr'] } }])
-      await wholeProxy(open()).apply(services, slices)
+      await wholeProxy(await open()).apply(services, slices)
       assert.doesNotMatch(await nft.dump(family, 'coracle'), /foreign/)
       assert.equal(await client.ask('tcp', name.web, 80, keep), answer)
     })
@@ -152,22 +165,18 @@ test('real packets', { skip: needsRoot }, async (t) => {
       assert.deepEqual(others, [])
       assert.equal((await answers(client, 'tcp', nodeAddress, 30080)).length, 1)
       assert.equal((await answers(node, 'tcp', name.web, 80)).length, 1)
-      // What nft prints of it nft takes.
-      const { stdout } = await run('nsenter', [`--net=${netns}`, 'nft', 'list', 'ruleset'])
-      const other = await freshNetns(t)
-      const loading = run('nsenter', [`--net=${other}`, 'nft', '-f', '-'])
-      loading.child.stdin?.end(stdout)
-      await loading
+      if (mode === 'nftables') await loadedElsewhere(t, netns)
       const gone = answer.startsWith('pod0') ? first : second
       await proxy.apply([sticky], [slice('web', [here(gone === first ? second : first)])])
       assert.deepEqual(
         await answers(client, 'tcp', name.web, 80),
         fromNode.filter((name) => name !== answer),
       )
-      await forgotten(nft, family)
+      if (mode === 'nftables') await forgotten(nft, family)
       const long = { ...sticky, spec: { ...sticky.spec, sessionAffinityConfig: { clientIP: { timeoutSeconds: 86_400 } } } }
       await proxy.apply([long], [slice('web', both)])
       assert.equal((await answers(client, 'tcp', name.web, 80)).length, 1)
+      if (mode === 'iptables') return
       await node.ask('tcp', name.web, 80)
       await pods[0].ask('tcp', name.web, 80)
       // Another service with affinity loses an endpoint: nobody is forgotten but its own clients.
@@ -222,12 +231,30 @@ test('real packets', { skip: needsRoot }, async (t) => {
   }
 
   await t.test('removed, nothing is left', async () => {
-    const proxy = open()
+    const proxy = await open()
     await proxy.remove()
     assert.equal((await nft.dump('ip', 'coracle')) + (await nft.dump('ip6', 'coracle')), '')
+    for (const program of ['iptables', 'ip6tables']) assert.doesNotMatch(await counted(netns, program), /CORACLE/)
     await proxy.remove()
   })
-})
+}
+
+const run = promisify(execFile)
+
+/** What nft prints of it nft takes. */
+const loadedElsewhere = async (t: TestContext, netns: string): Promise<void> => {
+  const { stdout } = await run('nsenter', [`--net=${netns}`, 'nft', 'list', 'ruleset'])
+  const other = await freshNetns(t)
+  const loading = run('nsenter', [`--net=${other}`, 'nft', '-f', '-'])
+  loading.child.stdin?.end(stdout)
+  await loading
+}
+
+/** The rules of ours with their counts. */
+const counted = async (netns: string, program: string): Promise<string> => {
+  const { stdout } = await run('nsenter', [`--net=${netns}`, `${program}-legacy-save`, '-c'])
+  return stdout.replaceAll(/^(#|:).*\n/gm, '')
+}
 
 /** Who has which backend; when it ends is left out. */
 const clientsOf = async (nft: Nft, family: 'ip' | 'ip6'): Promise<string[]> => {

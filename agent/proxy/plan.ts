@@ -101,7 +101,8 @@ export const advance = (state: State, { changed, next }: Plan): State => {
   return { frontends: state.frontends, ...next }
 }
 
-const programmed = (frontend: Frontend, old: Programmed | undefined): Programmed => {
+/** What the maps are to hold for a frontend; slots stay as `old` has them as far as they can. */
+export const programmed = (frontend: Frontend, old: Programmed | undefined): Programmed => {
   const { address, protocol, port, backends, split, sources } = frontend
   const some = backends.length > 0
   const bounds = split ? [split.inside, split.outside, backends.length] : [backends.length]
@@ -202,7 +203,7 @@ const count = (uses: Map<string, number>, name: string, by: 1 | -1): void => {
  * The kernel keeps a flow's translation for as long as packets come. TCP notices a dead end by
  * itself, UDP does not: flows to a backend that went are forgotten, and those that met no backend.
  */
-const staleFlows = (frontend: Programmed, old: Programmed | undefined, wanted: Programmed | undefined): StaleFlows[] => {
+export const staleFlows = (frontend: Programmed, old: Programmed | undefined, wanted: Programmed | undefined): StaleFlows[] => {
   if (!old?.verdict) return wanted?.verdict ? [{ frontend }] : []
   return goneBackends(old, wanted).map((backend) => ({ frontend, backend }))
 }

@@ -12,9 +12,10 @@ import type { OwnTables, Ruleset, Step } from '../ruleset/ruleset.ts'
 import { adopt } from './adopt.ts'
 import { portsOf, strayClients } from './clients.ts'
 import { Desired, type ObjectName } from './desired.ts'
+import { forgetFlows } from './flows.ts'
 import type { Frontend, HealthCheck, ProxyError } from './frontends.ts'
 import { type Layout, layoutOf, type Networks, type ProxyFamily } from './layout.ts'
-import { advance, type Plan, plan, type StaleFlows } from './plan.ts'
+import { advance, type Plan, plan } from './plan.ts'
 import type { State } from './state.ts'
 
 export interface Proxy extends AsyncDisposable {
@@ -53,7 +54,7 @@ export type ProxyOptions = {
 }
 
 /** The bit that Kubernetes' proxies have always used. */
-const defaultMark = 0x4000
+export const defaultMark = 0x4000
 
 export const openProxy = (options: ProxyOptions): Proxy => new NftProxy(options)
 
@@ -121,7 +122,11 @@ class NftProxy implements Proxy {
         return true
       },
     )
-    await this.#forget(plans.flatMap(({ stale }) => stale))
+    await forgetFlows(
+      plans.flatMap(({ stale }) => stale),
+      this.#options.conntrack,
+      this.#options.log,
+    )
     if (plans.some(({ forget: { lost, doubtful } }) => doubtful || lost.size > 0)) await this.#forgetClients(plans)
     return { errors, healthChecks: this.#desired.healthChecks }
   }
@@ -164,24 +169,7 @@ class NftProxy implements Proxy {
     return this.#pending.get(family) as Set<string>
   }
 
-  /** Not worth failing for: the flows end by themselves when they pause. */
-  async #forget(stale: readonly StaleFlows[]): Promise<void> {
-    const { conntrack, log } = this.#options
-    if (stale.length === 0) return
-    try {
-      await conntrack.remove(
-        ...stale.map(({ frontend, backend }) => ({
-          protocol: 'udp' as const,
-          original: { ...(frontend.address !== undefined && { destination: frontend.address }), destinationPort: frontend.port },
-          ...(backend && { reply: { source: backend.address, sourcePort: backend.port } }),
-        })),
-      )
-    } catch (error) {
-      log.warn({ err: error, flows: stale.length }, 'UDP flows to backends that are gone could not be forgotten')
-    }
-  }
-
-  /** Nor is this: a client that is remembered wrongly is remembered for a time only. */
+  /** Not worth failing for: a client that is remembered wrongly is remembered for a time only. */
   async #forgetClients(plans: readonly Plan[]): Promise<void> {
     const { log } = this.#options
     try {
@@ -216,7 +204,7 @@ class NftProxy implements Proxy {
   }
 }
 
-const ofFamily = (family: ProxyFamily, prefixes: readonly string[] | undefined): readonly string[] | undefined =>
+export const ofFamily = (family: ProxyFamily, prefixes: readonly string[] | undefined): readonly string[] | undefined =>
   prefixes?.filter((prefix) => isIPv6(prefix.split('/')[0] ?? '') === (family === 'ip6'))
 
 /** The key of the frontend whose element the kernel refused. */
