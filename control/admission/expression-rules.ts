@@ -21,8 +21,8 @@ export const expressionRules = ({ evaluator }: { evaluator: Pick<Evaluator, 'che
     for (const [at, expressions] of expressionsIn(kind, object)) {
       if (same(before.get(at), expressions)) continue
       try {
-        for (const { field, expression, message } of await evaluator.checkExpressions(expressions))
-          faults.invalid(`${at}.${field}`, expression, message)
+        for (const { field, expression, compiles, message } of await evaluator.checkExpressions(expressions))
+          faults.invalid(`${at}.${field}`, expression, compiles ? message : `compilation failed: ${message}`)
       } catch (error) {
         if (!(error instanceof TooCostly)) throw error
         faults.forbidden(at, 'its expressions take too long to compile')

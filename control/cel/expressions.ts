@@ -16,8 +16,8 @@ export type Expressions = {
   }
 }
 
-/** `field`: from the policy's spec or the webhook, e.g. `validations[0].expression`. */
-export type ExpressionFault = { field: string; expression: string; message: string }
+/** `field`: from the policy's spec or the webhook, e.g. `validations[0].expression`. `compiles`: only its type is wrong. */
+export type ExpressionFault = { field: string; expression: string; compiles: boolean; message: string }
 
 export type Inputs = {
   object: JsonObject | null

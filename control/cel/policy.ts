@@ -11,7 +11,7 @@ import type { Annotation, ExpressionFault, Expressions, Inputs, Outcome, Round }
 import { Authorizer, authorizers, Questions } from './library/authorizer.ts'
 import { requestSchema } from './request-schema.ts'
 import { dynamic, type Typed, Types } from './types.ts'
-import { Variables } from './variables.ts'
+import { broken, Variables } from './variables.ts'
 
 const longestMessage = 5 * 1024
 
@@ -37,7 +37,7 @@ export class Policy {
     authorizers(base)
     const types = new Types(base, { plain: true })
     this.#request = types.of(requestSchema)
-    this.#object = about ? types.of(about, true) : anything
+    this.#object = about ? types.of(about) : anything
     const declared = (scope: Environment) => {
       const { type } = this.#object
       scope.registerVariable('object', type).registerVariable('oldObject', type)
@@ -57,8 +57,8 @@ export class Policy {
     const check = (field: string, source: string | undefined, scope: Environment, types: readonly string[]) => {
       if (!source) return
       const program = this.#program(source, scope)
-      const fault = (message: string) => faults.push({ field, expression: source, message })
-      if (program instanceof Error) fault(`compilation failed: ERROR: ${reasonOf(program)}`)
+      const fault = (message: string) => faults.push({ field, expression: source, compiles: true, message })
+      if (program instanceof Error) faults.push(broken(field, source, program))
       else if (program.type !== 'dyn' && !types.includes(program.type))
         fault(types.length === 1 ? `must evaluate to ${types[0]}` : `must evaluate to one of [${types.join(' ')}]`)
     }

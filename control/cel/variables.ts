@@ -33,15 +33,7 @@ export class Variables {
 
   faults(): ExpressionFault[] {
     return this.#declared.flatMap(({ variable, program }, i) =>
-      program instanceof Error
-        ? [
-            {
-              field: `variables[${i}].expression`,
-              expression: variable.expression,
-              message: `compilation failed: ERROR: ${reasonOf(program)}`,
-            },
-          ]
-        : [],
+      program instanceof Error ? [broken(`variables[${i}].expression`, variable.expression, program)] : [],
     )
   }
 
@@ -68,6 +60,14 @@ export class Variables {
     }
   }
 }
+
+/** An expression that does not compile. */
+export const broken = (field: string, expression: string, error: Error): ExpressionFault => ({
+  field,
+  expression,
+  compiles: false,
+  message: `ERROR: ${reasonOf(error)}`,
+})
 
 function knowing(scope: Environment, fields: Readonly<Record<string, string>>): { scope: Environment; Holder: Holder } {
   const names = Object.keys(fields)

@@ -24,6 +24,7 @@ import { nodeCidrs } from './node/cidr.ts'
 import { taintEviction } from './node/eviction.ts'
 import { nodeLifecycle } from './node/lifecycle.ts'
 import { podGc } from './pod-gc.ts'
+import { policyStatus } from './policy-status.ts'
 import { replicaSets } from './replica-set/replica-set.ts'
 
 export type ControlDeps = {
@@ -74,6 +75,7 @@ export async function startControllers({ ca, clusterCIDR, ...given }: Controller
     eventExpiry(deps),
     clusterRoles(deps),
     disruptionBudgets(deps),
+    policyStatus(deps, signal),
     flowSchemas(deps),
     priorityLevels(deps),
   ]
