@@ -61,6 +61,8 @@ export class Definitions {
 
   /** One has come, changed or gone. */
   heard({ metadata, spec }: Definition, previous: Definition | undefined, gone: boolean): void {
+    // At once: who hears that it is gone and looks which kinds there are must not find its kind.
+    if (gone) this.#remove(metadata.name)
     this.#queue.add(metadata.name)
     // Its names may be what another waits for.
     if (!gone && previous?.metadata.generation === metadata.generation) return
@@ -98,13 +100,10 @@ export class Definitions {
   }
 
   async #reconcile(name: string): Promise<void> {
-    const { offers, client, clock } = this.#deps
+    const { client, clock } = this.#deps
     const definitions = this.#deps.all()
     const definition = definitions.find(({ metadata }) => metadata.name === name)
-    if (!definition) {
-      this.#served.delete(name)
-      return offers.remove(name)
-    }
+    if (!definition) return this.#remove(name)
     const others = [
       ...definitions
         .filter((other) => other !== definition && other.spec.group === definition.spec.group)
@@ -124,6 +123,11 @@ export class Definitions {
     if (cleanup.left || cleanup.failure) return this.#queue.addAfter(name, lookAgainMs)
     const finalizers = current.metadata.finalizers?.filter((each) => each !== cleanupFinalizer) ?? []
     await client.update(CustomResourceDefinition, { ...current, metadata: { ...current.metadata, finalizers } })
+  }
+
+  #remove(name: string): void {
+    this.#served.delete(name)
+    this.#deps.offers.remove(name)
   }
 
   async #serve(definition: Definition): Promise<void> {
