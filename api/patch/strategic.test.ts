@@ -32,7 +32,7 @@ test('maps merge, null deletes, scalars replace', () => {
   )
 })
 
-test('lists merge by key, keep their order, and grow at the end', () => {
+test('lists merge by key; what the patch holds comes first, in its order, as far as known places allow', () => {
   const containers = [
     { name: 'a', image: 'a:1', env: [{ name: 'X', value: '1' }] },
     { name: 'b', image: 'b:1' },
@@ -41,19 +41,26 @@ test('lists merge by key, keep their order, and grow at the end', () => {
     spec({ containers }, { containers: [{ name: 'b', image: 'b:2' }, { name: 'c' }, { name: 'a', env: [{ name: 'Y', value: '2' }] }] }),
     {
       containers: [
+        { name: 'b', image: 'b:2' },
+        { name: 'c' },
         {
           name: 'a',
           image: 'a:1',
           env: [
-            { name: 'X', value: '1' },
             { name: 'Y', value: '2' },
+            { name: 'X', value: '1' },
           ],
         },
-        { name: 'b', image: 'b:2' },
-        { name: 'c' },
       ],
     },
   )
+  // The kubectl documentation's own example: the added container stands before the one that was there.
+  assert.deepEqual(spec({ containers: [{ name: 'a' }, { name: 'b' }] }, { containers: [{ name: 'new' }] }), {
+    containers: [{ name: 'new' }, { name: 'a' }, { name: 'b' }],
+  })
+  assert.deepEqual(spec({ containers: [{ name: 'a' }, { name: 'b' }, { name: 'c' }] }, { containers: [{ name: 'c' }, { name: 'a' }] }), {
+    containers: [{ name: 'b' }, { name: 'c' }, { name: 'a' }],
+  })
 })
 
 test('items and objects are deleted and replaced by directive', () => {

@@ -3,7 +3,8 @@
 //   $patch: replace | delete | merge            on an object or a list item
 //   $retainKeys: [names]                        drops the other keys of the object (unions)
 //   $deleteFromPrimitiveList/<list>: [values]   removes values
-//   $setElementOrder/<list>: [items]            orders the merged list
+//   $setElementOrder/<list>: [items]            orders the merged list; without it, what the patch holds comes
+//                                               first, as far as the places of known items allow
 // https://github.com/kubernetes/community/blob/master/contributors/devel/sig-api-machinery/strategic-merge-patch.md
 //
 // Fields that the schema does not know merge as plain JSON; decoding the result prunes or refuses them.
@@ -36,7 +37,8 @@ function mergeObjects(schema: Schema | undefined, original: JsonObject, patch: J
     if (isDirective(key)) continue
     const value = patch[key]
     if (value === null) delete result[key]
-    else put(result, key, merged(childOf(schema, key), Object.hasOwn(result, key) ? result[key] : undefined, value))
+    else
+      put(result, key, merged(childOf(schema, key), Object.hasOwn(result, key) ? result[key] : undefined, value, setOrder + key in patch))
   }
   for (const key of Object.keys(patch)) if (key.startsWith(deleteFrom)) deleteValues(result, key.slice(deleteFrom.length), patch[key])
   for (const key of Object.keys(patch)) if (key.startsWith(setOrder)) orderList(schema, original, patch, result, key.slice(setOrder.length))
@@ -51,13 +53,15 @@ function childOf(schema: Schema | undefined, key: string): Child {
   return schema?.kind === 'dict' ? { schema: schema.values } : {}
 }
 
-function merged(child: Child, original: unknown, patch: unknown): unknown {
+/** `ordered`: the patch itself says in which order a list shall be. Else its items come before those that it does not know. */
+function merged(child: Child, original: unknown, patch: unknown, ordered: boolean): unknown {
   if (isObject(patch) && isObject(original) && !child.patch?.replace) return mergeObjects(child.schema, original, patch)
   if (!Array.isArray(patch) || !Array.isArray(original) || !child.patch?.merge) return withoutDirectives(patch)
   const items = child.schema?.kind === 'list' ? child.schema.items : undefined
-  return child.patch.key
-    ? mergeItems(original, patch, child.patch.key, (item, change) => mergeObjects(items, item, change))
-    : mergeValues(original, patch)
+  const { key } = child.patch
+  const list = key ? mergeItems(original, patch, key, (item, change) => mergeObjects(items, item, change)) : mergeValues(original, patch)
+  const wanted = patch.filter((item) => !isObject(item) || item.$patch === undefined)
+  return ordered ? list : order({ list, wanted, before: original, given: [], ...(key && { key }) })
 }
 
 /** `$retainKeys` lists all that may stay; the patch may set nothing beyond it. */

@@ -227,6 +227,10 @@ describe('bad input', () => {
     await refused('POST', `${maps}?fieldValidation=Maybe`, configMap('a'), 422, 'Invalid', /fieldValidation: Unsupported value/)
     await server.ask('POST', maps, configMap('options'))
     await refused('DELETE', `${maps}/options?propagationPolicy=Sideways`, undefined, 422, 'Invalid', /propagationPolicy/)
+    const merge = { 'content-type': 'application/merge-patch+json' }
+    await refused('PATCH', `${maps}/options?force=true`, {}, 422, 'Invalid', /force: Forbidden: may not be specified/, merge)
+    const both = { propagationPolicy: 'Orphan', orphanDependents: true }
+    await refused('DELETE', `${maps}/options`, both, 422, 'Invalid', /cannot be both set/)
     await refused('DELETE', `${maps}/options`, { preconditions: { uid: 'another' } }, 409, 'Conflict', /Precondition failed: UID/)
     assert.equal((await server.ask('GET', `${maps}/options`)).code, 200)
   })

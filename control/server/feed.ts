@@ -22,6 +22,8 @@ export type WatchQuery = Omit<ListQuery, 'limit' | 'continue'> & {
 export type Sent = { type: ChangeType; item: Item; line(): Uint8Array } | { type: 'BOOKMARK'; revision: number; initial: boolean }
 
 const bookmarkEveryMs = 60_000
+/** One more, so long before a watch ends: its client resumes from there. */
+const lastBookmarkMs = 2_000
 const initialBatch = 500
 
 type Deps = { cache: WatchCache; store: Store; clock: Clock }
@@ -107,7 +109,8 @@ async function* run(
   }
   signal.addEventListener('abort', end, { once: true })
   const deadline = query.timeoutSeconds ? clock.after(query.timeoutSeconds * 1000, end) : undefined
-  const bookmarks = query.allowWatchBookmarks ? metronome(clock, bookmarkEveryMs, () => changes.wake()) : undefined
+  const last = (query.timeoutSeconds ?? 0) * 1000 - lastBookmarkMs
+  const bookmarks = query.allowWatchBookmarks ? metronome(clock, { everyMs: bookmarkEveryMs, last }, () => changes.wake()) : undefined
   try {
     if (initial) {
       for (let at = 0; at < initial.items.length && !state.ended; at += initialBatch) {
@@ -153,23 +156,34 @@ const sentAs = (change: Change, type: ChangeType): Sent => ({
 })
 
 /** Strikes every `ms`; `struck` tells once for each strike. */
-function metronome(clock: Clock, ms: number, strike: () => void): { struck(): boolean; cancel(): void } {
+function metronome(
+  clock: Clock,
+  { everyMs, last }: { everyMs: number; last: number },
+  strike: () => void,
+): { struck(): boolean; cancel(): void } {
   let due = false
   let timer: Timer
+  const ring = () => {
+    due = true
+    strike()
+  }
   const set = () => {
-    timer = clock.after(ms, () => {
-      due = true
+    timer = clock.after(everyMs, () => {
       set()
-      strike()
+      ring()
     })
   }
   set()
+  const before = last > 0 ? clock.after(last, ring) : undefined
   return {
     struck() {
       const was = due
       due = false
       return was
     },
-    cancel: () => timer.cancel(),
+    cancel() {
+      timer.cancel()
+      before?.cancel()
+    },
   }
 }

@@ -62,6 +62,10 @@ describe('lists', () => {
     await server.ask('POST', maps, configMap('later'))
     const exact = `${maps}?resourceVersion=${resourceVersion}&resourceVersionMatch=Exact`
     assert.deepEqual(names((await server.ask('GET', exact)).body as never), names(before as never))
+    // Without a match, a version is a floor; with a limit it is exact.
+    const floor = `${maps}?resourceVersion=${resourceVersion}`
+    assert.ok(names((await server.ask('GET', floor)).body as never).includes('later'))
+    assert.deepEqual(names((await server.ask('GET', `${floor}&limit=500`)).body as never), names(before as never))
     await server.store.compact(server.store.revision)
     assert.deepEqual([(await server.ask('GET', exact)).code, (await server.ask('GET', exact)).body.reason], [410, 'Expired'])
     const expired = await server.ask('GET', `${maps}?limit=1&continue=${page.metadata.continue}`)

@@ -111,7 +111,7 @@ describe('objects', () => {
     )
     assert.deepEqual(
       strategic.body.spec.template.spec.containers.map((c: { name: string }) => c.name),
-      ['c', 'second'],
+      ['second', 'c'],
     )
     const applied = 'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: patched}\nspec: {replicas: 6}\n'
     const refused = await server.ask('PATCH', `${path}?fieldManager=me`, applied, type('application/apply-patch+yaml'))

@@ -43,7 +43,7 @@ export class Reader {
     checkMatch(query)
     const prefix = prefixOf(query)
     if (query.continue) return await this.#continue(query, prefix, selection)
-    if (query.resourceVersionMatch === 'Exact') {
+    if (isExact(query)) {
       const revision = parseRevision(query.resourceVersion)
       if (revision !== this.#cache.revision) return await this.#fromStore(query, prefix, selection, { revision })
     } else await this.#reach(query.resourceVersion)
@@ -103,6 +103,10 @@ function page(query: ListQuery, items: Iterator<Item>, selection: Selection, rev
   }
   return { items: found, revision }
 }
+
+/** Since before there was a match to say so, a version with a limit is exactly that version. */
+const isExact = ({ resourceVersion, resourceVersionMatch, limit }: ListQuery): boolean =>
+  resourceVersionMatch ? resourceVersionMatch === 'Exact' : Boolean(limit && resourceVersion && resourceVersion !== '0')
 
 function checkMatch({ resourceVersion, resourceVersionMatch, continue: token }: ListQuery): void {
   if (!resourceVersionMatch) return

@@ -51,6 +51,14 @@ describe('watches', () => {
     await events.return(undefined)
   })
 
+  it('have an old form of path', async () => {
+    await change('POST', 'old-form')
+    const events = eventsOf(await server.open(maps.replace('/api/v1/', '/api/v1/watch/') + '/old-form'))
+    assert.equal(brief(await next(events)), 'ADDED old-form')
+    await events.return(undefined)
+    await change('DELETE', 'old-form')
+  })
+
   it('see objects come and go as they match', async () => {
     await change('POST', 'a', {}, { on: 'no' })
     const events = eventsOf(await server.open(`${maps}?watch=1&resourceVersion=${await version()}&labelSelector=on%3Dyes`))
@@ -92,6 +100,15 @@ describe('watches', () => {
     await server.clock.advance(60_000)
     const mark = await coming
     assert.deepEqual([mark.type, mark.object.metadata.resourceVersion], ['BOOKMARK', await version()])
+    await events.return(undefined)
+  })
+
+  it('mark how far they are before they end', async () => {
+    const from = await version()
+    const events = eventsOf(await server.open(`${maps}?watch=1&resourceVersion=${from}&allowWatchBookmarks=true&timeoutSeconds=10`))
+    const coming = next(events)
+    await server.clock.advance(8000)
+    assert.deepEqual((await coming).object.metadata.resourceVersion, from)
     await events.return(undefined)
   })
 

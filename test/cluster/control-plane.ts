@@ -1,6 +1,8 @@
 // A server without nodes, as a process of its own.
 
+import { once } from 'node:events'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { httpsClient } from '#api/client/https.ts'
 import { loadKubeconfig } from '#api/client/kubeconfig.ts'
@@ -16,9 +18,10 @@ const coracle = resolve(import.meta.dirname, '../../bin/coracle')
 
 export type ControlPlane = { plan: ClusterPlan; [Symbol.asyncDispose](): Promise<void> }
 
-/** Answers once it is there; takes its process and the folder with it when it goes. */
+/** Answers once it is there, at a port that nobody else has; takes its process and the folder with it when it goes. */
 export async function startControlPlane({ dir, slot }: { dir: string; slot: number }): Promise<ControlPlane> {
   const plan = planCluster({ dir, nodes: 1, slot, hostAddress: '127.0.0.1' })
+  plan.server.port = await freePort()
   await mkdir(plan.server.dir, { recursive: true })
   const close = async () => {
     await stop(join(plan.server.dir, 'server.pid'))
@@ -39,4 +42,12 @@ export async function startControlPlane({ dir, slot }: { dir: string; slot: numb
     throw new Error(`the server did not start; its log: ${log}`, { cause })
   }
   return { plan, [Symbol.asyncDispose]: close }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  return port
 }

@@ -1,6 +1,6 @@
 // The API over HTTP: who asks, may they, what for. Everything that goes wrong on the way is a Status.
 
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { type Context, Hono } from 'hono'
 import { StatusError } from '#api/errors.ts'
 import type { Log } from '#api/log.ts'
@@ -191,6 +191,10 @@ async function page(deps: AppDeps, request: Request, url: URL): Promise<Response
   if (isAggregated) {
     response.headers.set('content-type', `application/json;g=apidiscovery.k8s.io;v=${aggregated};as=APIGroupDiscoveryList`)
     response.headers.append('vary', 'Accept')
+    const etag = `"${createHash('sha256').update(JSON.stringify(document)).digest('hex').toUpperCase()}"`
+    response.headers.set('etag', etag)
+    response.headers.set('cache-control', 'public')
+    if (request.headers.get('if-none-match') === etag) return new Response(null, { status: 304, headers: { etag, vary: 'Accept' } })
   }
   return response
 }

@@ -115,6 +115,12 @@ export class ResourceHandler {
       throw new StatusError('Invalid', 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch')
     }
     if (patch.type !== 'apply') {
+      if (exchange.url.searchParams.has('force')) {
+        throw new StatusError(
+          'Invalid',
+          'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch',
+        )
+      }
       const item = await this.#core.patch(target, { type: patch.type, body: patch.body }, options)
       return await this.#written(resource, exchange, item, options, view)
     }

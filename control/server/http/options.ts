@@ -56,8 +56,14 @@ export async function deleteOptionsOf({ request, url, remarks }: Exchange): Prom
   if (seconds !== undefined && !Number.isSafeInteger(seconds))
     throw new StatusError('BadRequest', `gracePeriodSeconds: ${String(grace)} is not a whole number`)
   const orphan = given('orphanDependents')
-  const policy =
-    given('propagationPolicy') ?? (orphan === undefined ? undefined : orphan === true || orphan === 'true' ? 'Orphan' : 'Background')
+  const asked = given('propagationPolicy')
+  if (asked !== undefined && orphan !== undefined) {
+    throw new StatusError(
+      'Invalid',
+      `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Invalid value: ${JSON.stringify(asked)}: orphanDependents and deletionPropagation cannot be both set`,
+    )
+  }
+  const policy = asked ?? (orphan === undefined ? undefined : orphan === true || orphan === 'true' ? 'Orphan' : 'Background')
   if (policy !== undefined && !isPolicy(policy)) {
     throw new StatusError(
       'Invalid',

@@ -13,9 +13,13 @@ export function healthPages(checks: readonly Check[]): Record<string, Page> {
     return async (_request, url) => {
       const one = url.pathname.slice(root.length + 1).replace(/\/$/, '')
       const excluded = url.searchParams.getAll('exclude')
-      const asked = one ? checks.filter((c) => c.name === one) : checks.filter((c) => !excluded.includes(c.name))
+      const asked = one ? checks.filter((c) => c.name === one) : checks
       if (one && asked.length === 0) return text('404 page not found\n', 404)
-      const results = asked.map((check) => ({ name: check.name, ok: check.healthy() }))
+      const isExcluded = ({ name }: Check) => !one && excluded.includes(name)
+      const results = asked.map((check) => ({
+        name: isExcluded(check) ? `${check.name} excluded:` : check.name,
+        ok: isExcluded(check) || check.healthy(),
+      }))
       const healthy = results.every((r) => r.ok)
       if (healthy && !url.searchParams.has('verbose')) return text('ok')
       const lines = results.map((r) => (r.ok ? `[+]${r.name} ok` : `[-]${r.name} failed: reason withheld`))

@@ -42,6 +42,9 @@ export function parseResourceRequest(method: string, path: string, query: URLSea
   const group = core ? '' : (part(1) ?? '')
   const version = part(core ? 1 : 2) ?? ''
   let at = core ? 2 : 3
+  // The old form of a watch, /api/v1/watch/namespaces/default/pods/one: still among Kubernetes' paths.
+  const watched = method === 'GET' && raw[at] === 'watch' && raw.length > at + 1
+  if (watched) raw.splice(at, 1)
   if (raw.length <= at) return undefined
   let namespace: string | undefined
   if (raw[at] === 'namespaces' && raw.length > at + 2 && !(core && namespaceSubresources.includes(raw[at + 2] ?? ''))) {
@@ -51,7 +54,7 @@ export function parseResourceRequest(method: string, path: string, query: URLSea
   const [plural = '', name, subresource = ''] = [part(at), part(at + 1), part(at + 2)]
   // As it came: it is passed on.
   const rest = path.split('/').slice(at + 4)
-  const verb = verbOf(method, name, query)
+  const verb = watched ? 'watch' : verbOf(method, name, query)
   return {
     apiVersion: group ? `${group}/${version}` : version,
     group,
