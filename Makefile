@@ -11,7 +11,7 @@ export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/coracle
 PACKAGES := runc conmon nftables iproute2 util-linux busybox-static gcc g++ libc6-dev ca-certificates \
   $(if $(shell command -v npm),,nodejs npm) $(if $(shell command -v kubectl),,kubernetes-client)
 HOUSE := api control agent native cli images
-TEST_PACKAGES := docker-registry openssl conntrack iptables dnsutils curl python3-kubernetes
+TEST_PACKAGES := docker-registry openssl conntrack iptables dnsutils curl python3-kubernetes containernetworking-plugins
 # The other platform's compiler and what runs its programs, for the addon's tests.
 OTHER := $(if $(filter arm64,$(ARCH)),x64,arm64)
 CROSS_PACKAGES := qemu-user-static $(if $(filter arm64,$(OTHER)),g++-aarch64-linux-gnu,g++-x86-64-linux-gnu)

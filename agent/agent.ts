@@ -10,6 +10,7 @@ import { recorder } from '#api/events/recorder.ts'
 import { informers } from '#api/informer/informers.ts'
 import { Pod } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
+import type { CniOptions } from './cni/network.ts'
 import { type ImageStore, openImages } from './images/store.ts'
 import type { Backend } from './network/nodes.ts'
 import { collectFacts } from './node/facts.ts'
@@ -40,6 +41,7 @@ export type AgentOptions = {
   runtime: string
   networkMode: Backend
   proxyMode: ProxyMode
+  cni?: CniOptions
   /** The agent's own endpoint, for the API server alone: its port and what it shows of itself. */
   port: number
   serving: Tls

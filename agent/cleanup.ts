@@ -5,6 +5,7 @@ import { rm } from 'node:fs/promises'
 import { mounts } from 'nft-js'
 import { systemClock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
+import { cleanupCni } from './cni/network.ts'
 import { cleanupNetwork } from './network/cleanup.ts'
 import { places } from './places.ts'
 import { findProgram } from './program.ts'
@@ -22,6 +23,7 @@ export async function cleanupAgent({ dataDir, cgroupParent, runtime, log }: Clea
   const { containers, pods, logs } = places(dataDir)
 
   await step(() => stopContainers(containers, cgroupParent, runtime, log))
+  await step(() => cleanupCni({ dataDir }))
   await Promise.all([step(() => cleanupNetwork({ dataDir })), step(() => removeRules({ dataDir, log }))])
   await step(async () => {
     for (const target of await mountsUnder(dataDir)) await mounts.unmount(target, { detach: true })

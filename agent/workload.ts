@@ -14,6 +14,7 @@ import type { KubeObject } from '#api/kinds/kind.ts'
 import type { Log } from '#api/log.ts'
 import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
 import { announceAddresses } from './announce/announce.ts'
+import { type CniOptions, cniNetwork } from './cni/network.ts'
 import { coalesce } from './coalesce.ts'
 import type { ImageStore } from './images/store.ts'
 import { namesSettings, serveNames } from './names.ts'
@@ -49,6 +50,8 @@ export type WorkloadOptions = {
   serviceCIDR: string
   networkMode: Backend
   proxyMode: ProxyMode
+  /** Plugins of others make the pods' network, in place of ours. */
+  cni?: CniOptions
   facts: Facts
   images: ImageStore
   cgroups: Cgroups
@@ -72,7 +75,12 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
     const nodes = watched.of(Node)
     const assigned = watched.of(Pod, assignedTo(nodeName))
 
-    const network = await openPodNetwork({
+    const podOf = (ref: { namespace: string; name: string; uid: string }) => {
+      const known = assigned.get(ref)
+      return known?.metadata.uid === ref.uid ? known : undefined
+    }
+    const openNetwork = options.cni ? cniNetwork({ ...options.cni, podOf }) : openPodNetwork
+    const network = await openNetwork({
       dataDir: options.dataDir,
       nodeName,
       nodeIP: options.nodeIP,
@@ -130,11 +138,11 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
       images: options.images,
       network: {
         async setup(pod) {
-          const found = assigned.get(pod)
-          const known = found?.metadata.uid === pod.uid ? found : undefined
+          const known = podOf(pod)
           const bandwidth = bandwidthOf(known?.metadata.annotations)
           const sandbox = await network.setup(pod)
-          await limiter.limit(pod.uid, bandwidth)
+          // Plugins are told of it.
+          if (!options.cni) await limiter.limit(pod.uid, bandwidth)
           if (known) await policies.place(known, sandbox.ips)
           return sandbox
         },

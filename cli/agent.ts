@@ -26,6 +26,8 @@ export type AgentOptions = {
   runtime: string
   networkMode: string
   proxyMode: string
+  cniConfDir?: string
+  cniBinDir: string
   agentPort: number
   registries?: string
   cleanup?: boolean
@@ -73,6 +75,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     clusterCIDR: options.clusterCidr,
     networkMode: options.networkMode,
     proxyMode,
+    ...(options.cniConfDir && { cni: { confDir: options.cniConfDir, binDirs: options.cniBinDir.split(',').filter(Boolean) } }),
     port: options.agentPort,
     serving: { ca: credentials.ca, ...credentials.serving },
     registriesFile: options.registries ?? '/etc/coracle/registries.yaml',

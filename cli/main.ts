@@ -59,6 +59,11 @@ ranges(program.command('agent').description('run the node agent: containers, net
   .option('--runtime <program>', 'runc or crun', 'runc')
   .option('--network-mode <mode>', 'auto, vxlan or host-gw', 'auto')
   .option('--proxy-mode <mode>', 'auto, nftables or iptables: what programs services', 'auto')
+  .option(
+    '--cni-conf-dir <folder>',
+    'network configurations of CNI, e.g. /etc/cni/net.d: their plugins make the pod network, in place of our own',
+  )
+  .option('--cni-bin-dir <folders>', 'where CNI plugins are, separated by commas', '/opt/cni/bin,/usr/lib/cni')
   .option('--agent-port <port>', "port of the agent's own endpoint", port, 10_250)
   .option('--registries <file>', 'mirrors, credentials and authorities of image registries')
   .option('--cleanup', 'stop all containers, remove everything that the agent made on this host, and exit')

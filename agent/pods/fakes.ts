@@ -116,7 +116,14 @@ export type World = {
   stored: Set<string>
   registry: Set<string>
   /** Uids that have a sandbox or volumes, and what is done to them. */
-  grounds: { sandboxes: Set<string>; volumes: Set<string>; cgroups: Set<string>; failures: Error[]; volumeFailures: Error[] }
+  grounds: {
+    sandboxes: Set<string>
+    volumes: Set<string>
+    cgroups: Set<string>
+    failures: Error[]
+    teardownFailures: Error[]
+    volumeFailures: Error[]
+  }
   held: Set<string>
 }
 
@@ -143,7 +150,14 @@ export function world(folder: string): World {
   const stored = new Set(['busybox:1'])
   const registry = new Set<string>()
   const held = new Set<string>()
-  const grounds: World['grounds'] = { sandboxes: new Set(), volumes: new Set(), cgroups: new Set(), failures: [], volumeFailures: [] }
+  const grounds: World['grounds'] = {
+    sandboxes: new Set(),
+    volumes: new Set(),
+    cgroups: new Set(),
+    failures: [],
+    teardownFailures: [],
+    volumeFailures: [],
+  }
   const volumes: Volumes = {
     async mount(pod) {
       const failure = grounds.volumeFailures.shift()
@@ -184,7 +198,11 @@ export function world(folder: string): World {
         grounds.sandboxes.add(uid)
         return { ips: [`10.42.0.${++address}`], namespaces: { net: '/ns/net', ipc: '/ns/ipc', uts: '/ns/uts' } }
       },
-      teardown: async (uid) => void grounds.sandboxes.delete(uid),
+      async teardown(uid) {
+        const failure = grounds.teardownFailures.shift()
+        if (failure) throw failure
+        grounds.sandboxes.delete(uid)
+      },
       list: async () => [...grounds.sandboxes],
     },
     namespaces,

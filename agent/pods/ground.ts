@@ -120,7 +120,10 @@ export class Ground {
       ...[...this.cgroups].map((cgroup) => cgroups.remove(cgroup)),
     ])
     const failures = steps.filter((step) => step.status === 'rejected').map(({ reason }) => reason as unknown)
-    if (failures.length > 0) throw new AggregateError(failures, `pod ${uid} could not be torn down`)
+    if (failures.length > 0) {
+      this.#warn('FailedKillPod', 'error killing pod: ', failures.map(textOf).join('; '))
+      throw new AggregateError(failures, `pod ${uid} could not be torn down`)
+    }
     this.#sandbox.made = undefined
     this.#volumes.made = undefined
     this.#files = undefined
@@ -187,11 +190,13 @@ export class Ground {
   }
 
   #warn(reason: string, prefix: string, error: unknown): void {
-    const message = prefix + (error instanceof Error ? error.message : String(error))
+    const message = prefix + textOf(error)
     this.#deps.events.event(this.#pod, 'Warning', reason, message)
     this.#deps.log.warn({ pod: fullName(this.#pod), reason }, message)
   }
 }
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 function showsAddress(pod: Pod): boolean {
   const items = (pod.spec.volumes ?? []).flatMap(({ downwardAPI, projected }) => [

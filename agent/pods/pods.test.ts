@@ -318,6 +318,24 @@ test('a sandbox that cannot be made is tried again', async (t) => {
   )
 })
 
+test('a sandbox that cannot be taken down is told, and tried again', async (t) => {
+  const { client, until, events, grounds, pods, clock } = await setup(t)
+  podIn(client, { terminationGracePeriodSeconds: 1 })
+  await until(ready)
+  grounds.teardownFailures.push(new Error('failed to destroy network for sandbox "u": the lock is held'))
+  await client.delete(Pod, { namespace: 'shop', name: 'web' })
+  const idle = pods.idle()
+  while (grounds.teardownFailures.length > 0) await setImmediate()
+  await settled()
+  await clock.advance(60_000)
+  await idle
+  assert.deepEqual(
+    events.filter((event) => event.startsWith('Warning')),
+    ['Warning FailedKillPod error killing pod: failed to destroy network for sandbox "u": the lock is held'],
+  )
+  assert.equal(grounds.sandboxes.size, 0)
+})
+
 test('a command that cannot be run counts as a run that failed', async (t) => {
   const { client, until, runtime } = await setup(t)
   runtime.failNext(new RuntimeError('StartError', 'exec: "nope": executable file not found in $PATH'))

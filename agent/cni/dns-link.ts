@@ -1,0 +1,19 @@
+// The cluster's DNS addresses need a link of ours to be on, where the pod network has none: a bridge
+// without ports, named as the one of our own pod network, whose cleanup takes it, too.
+
+import { addAddress, addBridge, deleteAddress, openRtnetlink, setLink } from 'nft-js'
+import { bridgeName } from '../network/names.ts'
+
+export const ensureDnsLink = async (addresses: readonly string[], netns?: string): Promise<void> => {
+  await using rt = await openRtnetlink({ netns })
+  await rt.run([addBridge({ name: bridgeName })], { tolerate: ['EEXIST'] })
+  await rt.run([setLink(bridgeName, { up: true, ipv6LinkLocal: false })])
+  const link = (await rt.link(bridgeName))?.index ?? 0
+  const current = (await rt.addresses(link)).filter(({ scope }) => scope === 0)
+  await rt.run([
+    ...current.filter(({ address }) => !addresses.includes(address)).map(deleteAddress),
+    ...addresses
+      .filter((address) => !current.some((has) => has.address === address))
+      .map((address) => addAddress({ link, address, prefix: address.includes(':') ? 128 : 32 })),
+  ])
+}
