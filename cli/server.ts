@@ -49,7 +49,15 @@ export async function runServer(options: ServerOptions): Promise<void> {
   const client = server.client()
   const informers = informersOf({ client, clock: systemClock, log })
   const running = Promise.all([
-    startControllers({ client, informers, log, signal: stop.signal, ca: pki.authority.cert, clusterCIDR: options.clusterCidr }),
+    startControllers({
+      client,
+      probe: (...asked) => server.probe(...asked),
+      informers,
+      log,
+      signal: stop.signal,
+      ca: pki.authority.cert,
+      clusterCIDR: options.clusterCidr,
+    }),
     startScheduler({ client, informers, log, signal: stop.signal }),
   ])
   stack.defer(async () => {

@@ -3,6 +3,7 @@
 
 import type * as registration from '../types/admissionregistration-v1.gen.ts'
 import type { CustomResourceDefinition as CustomResourceDefinitionType } from '../types/apiextensions-v1.gen.ts'
+import type { APIService as APIServiceType } from '../types/apiregistration-v1.gen.ts'
 import type * as apps from '../types/apps-v1.gen.ts'
 import type { HorizontalPodAutoscaler as HorizontalPodAutoscalerV1Type } from '../types/autoscaling-v1.gen.ts'
 import type { HorizontalPodAutoscaler as HorizontalPodAutoscalerType } from '../types/autoscaling-v2.gen.ts'
@@ -77,6 +78,7 @@ export const CustomResourceDefinition = kind<CustomResourceDefinitionType>(
   'customresourcedefinitions',
   false,
 )
+export const APIService = kind<APIServiceType>('apiregistration.k8s.io', 'v1', 'APIService', 'apiservices', false)
 export const EventV1 = kind<EventV1Type>('events.k8s.io', 'v1', 'Event', 'events')
 export const Ingress = kind<networking.Ingress>('networking.k8s.io', 'v1', 'Ingress', 'ingresses')
 export const IngressClass = kind<networking.IngressClass>('networking.k8s.io', 'v1', 'IngressClass', 'ingressclasses', false)

@@ -3,6 +3,7 @@
 
 import { mutatingAdmissionPolicy, validatingAdmissionPolicy } from './admission-policy.ts'
 import { mutatingAdmissionPolicyBinding, validatingAdmissionPolicyBinding } from './admission-policy-binding.ts'
+import { apiService } from './api-service.ts'
 import { certificateSigningRequest } from './certificate-signing-request.ts'
 import { clusterRole } from './cluster-role.ts'
 import { clusterRoleBinding } from './cluster-role-binding.ts'
@@ -115,6 +116,7 @@ export const builtinKinds: readonly KindSpec[] = [
   volumeAttachment,
   volumeAttributesClass,
   customResourceDefinition,
+  apiService,
   mutatingAdmissionPolicy,
   mutatingAdmissionPolicyBinding,
   mutatingWebhookConfiguration,

@@ -39,7 +39,12 @@ const fileOf = (pkg: string) => {
   return `${parts.slice(-2).join('-')}.gen.ts`
 }
 const served = Object.keys(facts).filter(
-  (p) => p.startsWith('api/') || p.endsWith('meta/v1') || p.endsWith('apiextensions/v1') || p.endsWith('metrics/v1beta1'),
+  (p) =>
+    p.startsWith('api/') ||
+    p.endsWith('meta/v1') ||
+    p.endsWith('apiextensions/v1') ||
+    p.endsWith('apiregistration/v1') ||
+    p.endsWith('metrics/v1beta1'),
 )
 
 const isStruct = (type: string): boolean => {

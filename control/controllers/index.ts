@@ -9,6 +9,7 @@ import { observing } from '#api/informer/observing.ts'
 import type { Log } from '#api/log.ts'
 import { run } from '#api/queue/run.ts'
 import { schedule } from '../scheduler/scheduler.ts'
+import { availability, localApiServices, type Probe } from './api-services.ts'
 import { clusterRoles } from './cluster-roles.ts'
 import { collectGarbage } from './collector/collector.ts'
 import { deployments } from './deployment/deployment.ts'
@@ -42,9 +43,11 @@ export type ControllerDeps = ControlDeps & {
   ca: string
   /** E.g. `10.42.0.0/16`; every node gets a /24 of it. */
   clusterCIDR: string
+  /** Asks a server behind an APIService what it offers. */
+  probe?: Probe
 }
 
-export async function startControllers({ ca, clusterCIDR, ...given }: ControllerDeps): Promise<void> {
+export async function startControllers({ ca, clusterCIDR, probe = nobodyToAsk, ...given }: ControllerDeps): Promise<void> {
   const { signal, clock = systemClock, log } = given
   await using base = open(given)
   const recorders = new Map<string, EventRecorder>()
@@ -76,12 +79,16 @@ export async function startControllers({ ca, clusterCIDR, ...given }: Controller
     clusterRoles(deps),
     disruptionBudgets(deps),
     policyStatus(deps, signal),
+    localApiServices(deps),
+    availability(deps, probe),
     flowSchemas(deps),
     priorityLevels(deps),
   ]
   await Promise.all([run(reconcilers, { informers: base.informers, clock, log, signal }), collectGarbage(deps, signal)])
   await Promise.all([...recorders.values()].map((each) => each.close()))
 }
+
+const nobodyToAsk: Probe = () => Promise.reject(new Error('nobody here can ask it'))
 
 export async function startScheduler(given: ControlDeps): Promise<void> {
   const { signal, clock = systemClock, log } = given

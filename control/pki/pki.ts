@@ -13,6 +13,8 @@ export type Pki = {
   serving: KeyPair
   /** As whom the API server calls the agents. */
   agentClient: KeyPair
+  /** As whom the API server calls the servers behind it, under an authority (PEM) that vouches for nothing else. */
+  frontProxy: { authority: string; client: KeyPair }
   /** The administrator, in `system:masters`. */
   admin: KeyPair
   /** Private key (PEM, EC P-256) that signs service account tokens. */
@@ -24,26 +26,34 @@ export type Pki = {
 /** The common name that agents accept as the API server. */
 export const agentClientName = 'system:coracle-server'
 
+/** The common name under which the API server tells other servers who calls. */
+export const frontProxyName = 'front-proxy-client'
+
 export async function openPki({ dir, hosts, now }: { dir: string; hosts: string[]; now: () => number }): Promise<Pki> {
-  const authority = await openAuthority({ dir, now })
-  const pair = async (name: string, profile: Profile): Promise<KeyPair> => {
+  const [authority, frontAuthority] = await Promise.all([
+    openAuthority({ dir, now }),
+    openAuthority({ dir: join(dir, 'front-proxy'), now }),
+  ])
+  const pair = async (name: string, profile: Profile, issuer = authority): Promise<KeyPair> => {
     const [cert, key] = await Promise.all([read(join(dir, `${name}.crt`)), read(join(dir, `${name}.key`))])
-    if (cert && key && stillGood(cert, authority.cert, { hosts: profile.hosts ?? [], now: now() })) return { cert, key }
-    const made = await authority.issue(profile)
+    if (cert && key && stillGood(cert, issuer.cert, { hosts: profile.hosts ?? [], now: now() })) return { cert, key }
+    const made = await issuer.issue(profile)
     await writeWhole(join(dir, `${name}.key`), made.key, 0o600)
     await writeWhole(join(dir, `${name}.crt`), made.cert, 0o644)
     return made
   }
-  const [serving, agentClient, admin] = await Promise.all([
+  const [serving, agentClient, admin, frontClient] = await Promise.all([
     pair('server', { commonName: 'coracle-server', usage: 'server', hosts }),
     pair('agent-client', { commonName: agentClientName, organizations: ['system:masters'], usage: 'client' }),
     pair('admin', { commonName: 'coracle-admin', organizations: ['system:masters'], usage: 'client' }),
+    pair('front-proxy/client', { commonName: frontProxyName, usage: 'client' }, frontAuthority),
   ])
   const serviceAccountKey = await keep(join(dir, 'service-account.key'), async () => {
     return (await authority.issue({ commonName: 'service-accounts', usage: 'client' })).key
   })
   const secret = await keep(join(dir, 'join-secret'), async () => randomBytes(24).toString('hex'))
-  return { authority, serving, agentClient, admin, serviceAccountKey, joinToken: joinTokenOf(authority.cert, secret) }
+  const frontProxy = { authority: frontAuthority.cert, client: frontClient }
+  return { authority, serving, agentClient, frontProxy, admin, serviceAccountKey, joinToken: joinTokenOf(authority.cert, secret) }
 }
 
 /** The token pins the authority by the SHA-256 of its certificate's DER bytes, in hex. */

@@ -39,13 +39,14 @@ import { dynamicAdmission } from './dynamic-admission.ts'
 import { followedFairness } from './flow-control.ts'
 import { type App, createApp } from './http/app.ts'
 import { readBody } from './http/body.ts'
-import { Discovery, subresourcesOf } from './http/discovery.ts'
+import { Discovery, type Elsewhere, subresourcesOf } from './http/discovery.ts'
 import { ResourceHandler } from './http/handler.ts'
 import { openapiPages } from './http/openapi.ts'
 import { healthPages, serverMetrics } from './http/pages.ts'
 import { inProcessClient } from './in-process.ts'
 import { PodsByNode } from './node-facts.ts'
 import { resourceQuotas } from './quotas.ts'
+import { Remotes } from './remotes.ts'
 import { keyFor, Resources } from './resource.ts'
 import { cachedRoles } from './roles.ts'
 import type { AgentTls } from './routes/agent.ts'
@@ -55,6 +56,7 @@ import { serviceDestination } from './routes/destination.ts'
 import { logRoute } from './routes/log.ts'
 import { podCreators } from './routes/pod-writes.ts'
 import { proxyRoute } from './routes/proxy.ts'
+import { remotePage, remoteRoute } from './routes/remote.ts'
 import { reviewResources, reviewRoute } from './routes/reviews.ts'
 import { scaleRoute } from './routes/scale.ts'
 import { tokenCreators } from './routes/token.ts'
@@ -80,6 +82,7 @@ export type Assembly = {
   authenticator: Authenticator
   fairness: Fairness
   agentTls: AgentTls
+  remotes: Remotes
   /** Of the services that every cluster has. */
   addresses: { kubernetes: string; dns: string }
   /** From now on the server says that it is ready. */
@@ -149,12 +152,14 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
     { name: 'store', healthy: () => true },
     { name: 'poststarthook/bootstrap', healthy: () => isReady },
   ]
+  const remotes = new Remotes({ core, cache, resources, proxyClient: pki.frontProxy.client })
   const handler = new ResourceHandler({ core, clock, randomTimeout: () => randomInt(1800, 3600) })
   const app = createApp({
     core,
     handler,
-    discovery: new Discovery(resources, reviewResources),
+    discovery: new Discovery(resources, reviewResources, remoteVersions(remotes)),
     routes: [
+      remoteRoute(remotes),
       reviewRoute({ authorizers, authenticator: authentication, roles }),
       creatorRoute(creators),
       scaleRoute(core),
@@ -171,9 +176,10 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
     },
     pages: {
       ...healthPages(checks),
-      ...openapiPages({ offers: () => offersOf(resources), revision: () => resources.revision }),
+      ...openapiPages({ offers: () => offersOf(resources), revision: () => resources.revision, elsewhere: () => remoteDocuments(remotes) }),
       '/metrics': metrics.page,
     },
+    elsewhere: (request, url, user) => remotePage(remotes, request, url, user),
     open: {
       '/coracle/v1/join': async (request) => {
         const { value } = await readBody(request)
@@ -198,6 +204,7 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
     authenticator: authentication,
     fairness,
     agentTls,
+    remotes,
     addresses: { kubernetes: range.textOf(1), dns: range.textOf(10) },
     ready() {
       isReady = true
@@ -211,6 +218,25 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
     },
   }
 }
+
+const remoteVersions = (remotes: Remotes): Elsewhere => ({
+  get revision() {
+    return remotes.revision
+  },
+  versions: () =>
+    [...remotes.all].map((service) => {
+      const { group = '', version = '', groupPriorityMinimum: priority } = service.spec
+      return { group, version, priority, resources: remotes.learned(service)?.resources }
+    }),
+})
+
+const remoteDocuments = (remotes: Remotes): ReadonlyMap<string, string> =>
+  new Map(
+    [...remotes.all].flatMap((service) => {
+      const url = remotes.learned(service)?.openapi
+      return url ? [[`apis/${service.spec.group}/${service.spec.version}`, url] as const] : []
+    }),
+  )
 
 const offersOf = (resources: Resources): ServedKind[] => [
   ...resources

@@ -4,10 +4,11 @@
 import type { Client, New } from '#api/client/client.ts'
 import { isStatus } from '#api/errors.ts'
 import { same } from '#api/kinds/faults.ts'
-import { EndpointSlice, Endpoints, Namespace, PriorityClass, Service } from '#api/kinds/index.ts'
+import { ConfigMap, EndpointSlice, Endpoints, Namespace, PriorityClass, Role, Service } from '#api/kinds/index.ts'
 import { systemPriorities } from '#api/kinds/priority-class.ts'
 import type { Service as ServiceType } from '#api/types/core-v1.gen.ts'
 import { ensureFlowControl } from '#control/fairness/ensure.ts'
+import { frontProxyName } from '#control/pki/pki.ts'
 import { ensureRoles } from './default-roles.ts'
 
 export type BootstrapOptions = {
@@ -15,13 +16,15 @@ export type BootstrapOptions = {
   /** Of the API server, as pods and nodes reach it. */
   advertise: { address: string; port: number }
   addresses: { kubernetes: string; dns: string }
+  /** PEM: of clients' certificates, and of the one with which this server calls others in their name. */
+  authorities: { clients: string; frontProxy: string }
 }
 
 const namespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
 const mark = { component: 'apiserver', provider: 'kubernetes' }
 
 /** Makes what is missing; the endpoints of the API server follow its address. */
-export async function bootstrap({ client, advertise, addresses }: BootstrapOptions): Promise<void> {
+export async function bootstrap({ client, advertise, addresses, authorities }: BootstrapOptions): Promise<void> {
   for (const name of namespaces) await ensure(() => client.create(Namespace, { metadata: { name } }))
   await Promise.all([
     ensureRoles(client),
@@ -52,12 +55,33 @@ export async function bootstrap({ client, advertise, addresses }: BootstrapOptio
     },
   })
   await publishAddress(client, advertise)
+  await publishAuthentication(client, authorities)
 
   // Looked for first: its address would be refused as taken before its name is.
   async function ensureService(service: New<ServiceType>): Promise<void> {
     const { namespace, name = '' } = service.metadata
     if (!(await client.find(Service, { ...(namespace && { namespace }), name }))) await client.create(Service, service)
   }
+}
+
+/** How servers behind this one know it, and whom to trust: they read it with a role of its own. */
+async function publishAuthentication(client: Client, { clients, frontProxy }: BootstrapOptions['authorities']): Promise<void> {
+  const ref = { namespace: 'kube-system', name: 'extension-apiserver-authentication' }
+  const data = {
+    'client-ca-file': clients,
+    'requestheader-allowed-names': JSON.stringify([frontProxyName]),
+    'requestheader-client-ca-file': frontProxy,
+    'requestheader-extra-headers-prefix': JSON.stringify(['X-Remote-Extra-']),
+    'requestheader-group-headers': JSON.stringify(['X-Remote-Group']),
+    'requestheader-uid-headers': JSON.stringify(['X-Remote-Uid']),
+    'requestheader-username-headers': JSON.stringify(['X-Remote-User']),
+  }
+  const there = await client.find(ConfigMap, ref)
+  if (!there) await ensure(() => client.create(ConfigMap, { metadata: ref, data }))
+  else if (!same(there.data, data)) await client.update(ConfigMap, { ...there, data })
+  const rules = [{ apiGroups: [''], resources: ['configmaps'], resourceNames: [ref.name], verbs: ['get', 'list', 'watch'] }]
+  const labels = { 'kubernetes.io/bootstrapping': 'rbac-defaults' }
+  await ensure(() => client.create(Role, { metadata: { namespace: ref.namespace, name: `${ref.name}-reader`, labels }, rules }))
 }
 
 async function publishAddress(client: Client, { address, port }: BootstrapOptions['advertise']): Promise<void> {

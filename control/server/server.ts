@@ -9,6 +9,7 @@ import type { Client } from '#api/client/client.ts'
 import type { Clock } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
 import type { Log } from '#api/log.ts'
+import type { APIService } from '#api/types/apiregistration-v1.gen.ts'
 import type { Credentials } from '#control/auth/authenticator.ts'
 import { credentialsOf, type TlsPeer } from '#control/auth/peer.ts'
 import { serverUser, type User } from '#control/auth/user.ts'
@@ -39,6 +40,8 @@ export type ServerOptions = {
 export type Server = {
   port: number
   app: App
+  /** Asks a server behind an APIService what it offers. Throws what kept it from answering. */
+  probe(service: APIService, signal: AbortSignal): Promise<void>
   /** For components in this process. */
   client(user?: User): Client
   /** Ends every request and watch. */
@@ -84,10 +87,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   try {
     const port = await listening(server, options.listen)
     const { kubernetes, dns } = assembly.addresses
-    await bootstrap({ client: client(), advertise: { port, ...options.advertise }, addresses: { kubernetes, dns } })
+    await bootstrap({
+      client: client(),
+      advertise: { port, ...options.advertise },
+      addresses: { kubernetes, dns },
+      authorities: { clients: pki.authority.cert, frontProxy: pki.frontProxy.authority },
+    })
     assembly.ready()
     log.info({ port }, 'the API server is listening')
-    return { port, app, client, close }
+    return { port, app, client, close, probe: (service, signal) => assembly.remotes.probe(service, signal) }
   } catch (error) {
     await close()
     throw error

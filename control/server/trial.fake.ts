@@ -45,6 +45,7 @@ const fakePki = (): Pki => ({
   },
   serving: { cert: 'cert', key: 'key' },
   agentClient: { cert: 'cert', key: 'key' },
+  frontProxy: { authority: 'front proxy', client: { cert: 'cert', key: 'key' } },
   admin: { cert: 'cert', key: 'key' },
   serviceAccountKey,
   joinToken: 'K10secret::word',
@@ -63,7 +64,12 @@ export async function trial(options: { store?: Store; log?: Log; seats?: number 
     ...(options.seats && { seats: options.seats }),
   })
   const client = inProcessClient({ core: assembly.core, user: serverUser, creators: assembly.creators })
-  await bootstrap({ client, advertise: { address: '192.0.2.1', port: 6443 }, addresses: assembly.addresses })
+  await bootstrap({
+    client,
+    advertise: { address: '192.0.2.1', port: 6443 },
+    addresses: assembly.addresses,
+    authorities: { clients: 'authority', frontProxy: 'front proxy' },
+  })
   if (!(await client.find(ServiceAccount, { namespace: 'default', name: 'default' }))) {
     await client.create(ServiceAccount, { metadata: { namespace: 'default', name: 'default' } })
   }

@@ -35,6 +35,8 @@ export type AppDeps = {
   authenticate(request: Request, env: Bindings): Promise<User>
   /** Paths that are no resources, e.g. health, metrics, OpenAPI. They authorize as paths. */
   pages: Readonly<Record<string, (request: Request, url: URL) => Promise<Response>>>
+  /** A page that another server has; undefined: it is ours. */
+  elsewhere(request: Request, url: URL, user: User): Promise<Response | undefined>
   /** Before authentication: what brings its own credentials. */
   open: Readonly<Record<string, (request: Request) => Promise<Response>>>
   log: Log
@@ -111,7 +113,7 @@ async function dispatch(
     const attempt = { user, verb: request.method === 'HEAD' ? 'get' : request.method.toLowerCase(), path }
     await enter(deps, turn, attempt, request, () => 1)
     await authorize(deps.authorizers, attempt)
-    return await page(deps, request, url)
+    return (await deps.elsewhere(request, url, user)) ?? (await page(deps, request, url))
   }
   note(info)
   const resource = deps.core.resources.at(info.apiVersion, info.plural)

@@ -3,6 +3,7 @@
 
 import type { KindSpec } from '#api/kinds/spec.ts'
 import { compareVersions } from '#api/kinds/version-order.ts'
+import type { APIResource } from '#api/types/meta-v1.gen.ts'
 import type { Resources } from '../resource.ts'
 
 /** Resources that exist only to be created: an answer comes back and nothing is kept. */
@@ -38,23 +39,34 @@ type Offer = {
 /** Group → version → resources, in order of preference. */
 type Groups = Map<string, Map<string, Offer[]>>
 
+/** A group version of another server; without resources while it has not told them. */
+export type RemoteVersion = { group: string; version: string; priority: number; resources: readonly APIResource[] | undefined }
+
+export type Elsewhere = { readonly revision: number; versions(): readonly RemoteVersion[] }
+
 export class Discovery {
   readonly #resources: Resources
   readonly #virtual: readonly VirtualResource[]
-  #known: { groups: Groups; revision: number } | undefined
+  readonly #elsewhere: Elsewhere
+  #known: { groups: Groups; stale: ReadonlySet<string>; revision: string } | undefined
 
-  constructor(resources: Resources, virtual: readonly VirtualResource[]) {
+  constructor(resources: Resources, virtual: readonly VirtualResource[], elsewhere: Elsewhere) {
     this.#resources = resources
     this.#virtual = virtual
+    this.#elsewhere = elsewhere
   }
 
   get #groups(): Groups {
-    const { revision } = this.#resources
-    if (this.#known?.revision !== revision) this.#known = { groups: this.#read(), revision }
-    return this.#known.groups
+    return this.#current.groups
   }
 
-  #read(): Groups {
+  get #current() {
+    const revision = `${this.#resources.revision} ${this.#elsewhere.revision}`
+    if (this.#known?.revision !== revision) this.#known = { ...this.#read(), revision }
+    return this.#known
+  }
+
+  #read(): { groups: Groups; stale: Set<string> } {
     const groups: Groups = new Map()
     const entry = (group: string, version: string): Offer[] => {
       const versions = groups.get(group) ?? new Map<string, Offer[]>()
@@ -78,14 +90,20 @@ export class Discovery {
     for (const v of this.#virtual) {
       entry(v.group, v.version).push({ ...v, verbs: ['create'], shortNames: undefined, categories: undefined, subresources: [] })
     }
+    const stale = new Set<string>()
+    const theirs = new Map<string, number>()
+    for (const { group, version, priority, resources } of this.#elsewhere.versions()) {
+      entry(group, version).splice(0, Number.POSITIVE_INFINITY, ...offersIn(resources ?? [], group, version))
+      if (!resources) stale.add(`${group}/${version}`)
+      theirs.set(group, Math.max(priority, theirs.get(group) ?? 0))
+    }
     const rank = (group: string) => (groupOrder.includes(group) ? groupOrder.indexOf(group) : groupOrder.length)
     for (const versions of groups.values()) for (const offers of versions.values()) offers.sort((a, b) => (a.plural < b.plural ? -1 : 1))
     const byPriority = (versions: Map<string, Offer[]>) => new Map([...versions].sort(([a], [b]) => compareVersions(a, b)))
-    return new Map(
-      [...groups]
-        .sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1))
-        .map(([group, versions]) => [group, byPriority(versions)] as const),
-    )
+    const sorted = [...groups]
+      .sort(([a], [b]) => rank(a) - rank(b) || (theirs.get(b) ?? 0) - (theirs.get(a) ?? 0) || (a < b ? -1 : 1))
+      .map(([group, versions]) => [group, byPriority(versions)] as const)
+    return { groups: new Map(sorted), stale }
   }
 
   /** `/api` */
@@ -140,18 +158,42 @@ export class Discovery {
 
   /** APIGroupDiscoveryList of `/api` (core) or `/apis` (the rest). */
   aggregated(core: boolean, version: 'v2' | 'v2beta1'): object {
-    const items = [...this.#groups]
+    const { groups, stale } = this.#current
+    const items = [...groups]
       .filter(([group]) => (group === '') === core)
       .map(([group, versions]) => ({
         metadata: { name: group, creationTimestamp: null },
         versions: [...versions].map(([name, offers]) => ({
           version: name,
           resources: offers.map((offer) => describe(offer, group, name)),
-          freshness: 'Current',
+          freshness: stale.has(`${group}/${name}`) ? 'Stale' : 'Current',
         })),
       }))
     return { kind: 'APIGroupDiscoveryList', apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {}, items }
   }
+}
+
+/** What an APIResourceList offers. */
+function offersIn(resources: readonly APIResource[], group: string, version: string): Offer[] {
+  const own = resources.filter(({ name }) => !name.includes('/'))
+  return own.map((resource) => ({
+    plural: resource.name,
+    singular: resource.singularName ?? '',
+    namespaced: resource.namespaced,
+    kind: resource.kind,
+    verbs: resource.verbs,
+    shortNames: resource.shortNames,
+    categories: resource.categories,
+    subresources: resources
+      .filter(({ name }) => name.startsWith(`${resource.name}/`))
+      .map((sub) => ({
+        name: sub.name.slice(resource.name.length + 1),
+        group: sub.group ?? group,
+        version: sub.version ?? version,
+        kind: sub.kind,
+        verbs: sub.verbs,
+      })),
+  }))
 }
 
 function describe(offer: Offer, group: string, version: string): object {

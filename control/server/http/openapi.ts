@@ -25,9 +25,11 @@ type Options = {
   offers: () => readonly ServedKind[]
   /** Changes with them. */
   revision: () => number
+  /** Where documents of other servers are to be had, by path (`apis/GROUP/VERSION`). */
+  elsewhere: () => ReadonlyMap<string, string>
 }
 
-export function openapiPages({ offers, revision }: Options): Record<string, Page> {
+export function openapiPages({ offers, revision, elsewhere }: Options): Record<string, Page> {
   const documents = new Map<string, { document: Promise<Document>; revision: number; kinds: readonly Kind[] }>()
   /** Of `served`; the one that is there as long as they are the same. */
   const once = (name: string, served: readonly ServedKind[], make: (served: readonly ServedKind[]) => Uint8Array): Promise<Document> => {
@@ -51,11 +53,13 @@ export function openapiPages({ offers, revision }: Options): Record<string, Page
 
   return {
     '/openapi/v3': async (request) => {
-      const groups = [...new Set(offers().map(pathOf))]
+      const others = elsewhere()
+      const theirs = [...others].map(([path, url]) => [path, { serverRelativeURL: url }] as const)
+      const groups = [...new Set(offers().map(pathOf))].filter((path) => !others.has(path))
       const entries = await Promise.all(
         groups.map(async (path) => [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${(await third(path)).hash}` }] as const),
       )
-      const body = Buffer.from(JSON.stringify({ paths: Object.fromEntries(entries) }))
+      const body = Buffer.from(JSON.stringify({ paths: Object.fromEntries([...entries, ...theirs]) }))
       return await answer(request, await packed(body), 'application/json', 'no-cache, private')
     },
     '/openapi/*': async (request, url) => {

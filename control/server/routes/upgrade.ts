@@ -12,6 +12,7 @@ import type { User } from '#control/auth/user.ts'
 import type { Core } from '../core.ts'
 import { isTrue, noSuchPath, parseResourceRequest, type ResourceRequest } from '../http/request.ts'
 import { statusOf } from '../http/status.ts'
+import type { Remotes } from '../remotes.ts'
 import { type AgentTls, containerOf, placeOf } from './agent.ts'
 import { admitConnection } from './connect.ts'
 import { destinationOf } from './destination.ts'
@@ -20,6 +21,7 @@ import { proxied } from './proxy.ts'
 export type UpgradeDeps = {
   core: Core
   tls: AgentTls
+  remotes: Remotes
   authorizers: readonly Authorizer[]
   authenticate(request: IncomingMessage): Promise<User>
   signal: AbortSignal
@@ -53,6 +55,8 @@ async function destination(deps: UpgradeDeps, user: User, request: IncomingMessa
   const resource = info && core.resources.at(info.apiVersion, info.plural)
   if (!info) throw noSuchPath()
   await authorize(authorizers, { ...info, user, resource: info.plural })
+  const remote = info.group ? deps.remotes.at(info.apiVersion) : undefined
+  if (remote) return await deps.remotes.backend(remote, user, `${url.pathname}${url.search}`)
   if (!resource || info.name === undefined || resource.kind.namespaced !== (info.namespace !== undefined)) throw noSuchPath()
   await admitConnection(core, resource, { info, params: url.searchParams }, { user })
   if (info.subresource === 'proxy' && resource.kind.group === '') return proxied(await destinationOf(deps, resource, info), info, url)
