@@ -21,7 +21,8 @@ export async function footprint(): Promise<Footprint> {
     processes: await processes(),
     namespaces: await lines('ip', 'netns', 'list'),
     links: links.map((line) => line.replace(/^\d+: /, '').replace(/ (mtu|state|qlen) .*/, '')),
-    addresses: (await lines('ip', '-o', 'address')).map((line) => line.replace(/^\d+: /, '').replace(/valid_lft .*/, '')),
+    // Without its scope and state: a new one is tentative for a second.
+    addresses: (await lines('ip', '-o', 'address')).map((line) => line.replace(/^\d+: /, '').replace(/ scope .*/, '')),
     routes: [...(await lines('ip', 'route')), ...(await lines('ip', '-6', 'route'))].map((line) => line.replace(/ expires \S+/, '')),
     policies: [...(await lines('ip', 'rule')), ...(await lines('ip', '-6', 'rule'))],
     rules: (await lines('nft', 'list', 'ruleset')).map((line) => line.replace(/packets \d+ bytes \d+/, '')),
