@@ -4,7 +4,11 @@ import { type Authorizer, authorize } from './authorizer.ts'
 import { authenticated, type User } from './user.ts'
 
 /** The user that the headers ask for, or `user` itself. Throws Forbidden. */
-export async function impersonated(authorizers: readonly Authorizer[], user: User, headers: Headers): Promise<User> {
+export async function impersonated(
+  authorizers: readonly Authorizer[],
+  user: User,
+  headers: { get(name: string): string | null },
+): Promise<User> {
   const name = headers.get('impersonate-user')
   const groups =
     headers

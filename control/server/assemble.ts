@@ -43,6 +43,7 @@ import { Discovery, type Elsewhere, subresourcesOf } from './http/discovery.ts'
 import { ResourceHandler } from './http/handler.ts'
 import { openapiPages } from './http/openapi.ts'
 import { healthPages, serverMetrics } from './http/pages.ts'
+import { Reply } from './http/reply.ts'
 import { inProcessClient } from './in-process.ts'
 import { PodsByNode } from './node-facts.ts'
 import { resourceQuotas } from './quotas.ts'
@@ -188,7 +189,7 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
           request.headers.get('authorization') ?? undefined,
           value,
         )
-        return Response.json(answer)
+        return new Reply(JSON.stringify(answer), { headers: { 'content-type': 'application/json' } })
       },
     },
     log,

@@ -4,10 +4,8 @@
 import type { IncomingMessage } from 'node:http'
 import { createSecureServer, type Http2SecureServer } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
-import { getRequestListener } from '@hono/node-server'
 import type { Client } from '#api/client/client.ts'
 import type { Clock } from '#api/clock.ts'
-import { StatusError } from '#api/errors.ts'
 import type { Log } from '#api/log.ts'
 import type { APIService } from '#api/types/apiregistration-v1.gen.ts'
 import type { Credentials } from '#control/auth/authenticator.ts'
@@ -19,7 +17,8 @@ import { type Assembly, assemble } from './assemble.ts'
 import { bootstrap } from './bootstrap.ts'
 import { Connections, type Limits, limitOptions, standardLimits } from './connections.ts'
 import type { App } from './http/app.ts'
-import { answerStatus, statusOf } from './http/status.ts'
+import type { NodeRequest, NodeResponse } from './http/incoming.ts'
+import { listener } from './http/listener.ts'
 import { inProcessClient } from './in-process.ts'
 import { handleUpgrade } from './routes/upgrade.ts'
 
@@ -103,14 +102,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 }
 
 function secureServer({ pki }: ServerOptions, assembly: Assembly, limits: Limits, connections: Connections): Http2SecureServer {
-  const listener = getRequestListener(
-    (request, { incoming }) => assembly.app.fetch(request, { credentials: () => credentialsIn(incoming as IncomingMessage) }),
-    {
-      hostname: 'localhost',
-      // What is no HTTP that we understand.
-      errorHandler: (cause) => answerStatus(statusOf(new StatusError('BadRequest', (cause as Error).message, undefined, { cause })).status),
-    },
-  )
+  const { app } = assembly
+  const answer = listener({
+    serve: (request, bindings) => app.serve(request, bindings),
+    bindingsOf: (request) => ({ credentials: () => credentialsIn(request) }),
+  })
   const server = createSecureServer(
     {
       // The authority goes with it: a joining agent recognises the cluster by it.
@@ -126,7 +122,7 @@ function secureServer({ pki }: ServerOptions, assembly: Assembly, limits: Limits
     } as Parameters<typeof createSecureServer>[0],
     (request, response) => {
       connections.answering(response)
-      void listener(request, response)
+      void answer(request as unknown as NodeRequest, response as unknown as NodeResponse)
     },
   )
   server.on('tlsClientError', () => {})
@@ -135,7 +131,7 @@ function secureServer({ pki }: ServerOptions, assembly: Assembly, limits: Limits
 }
 
 /** What a request and its connection show. */
-function credentialsIn(request: IncomingMessage): Credentials {
+function credentialsIn(request: NodeRequest): Credentials {
   const h2 = request as unknown as { stream?: { session?: { socket?: TlsPeer } } }
   const socket = h2.stream?.session?.socket ?? (request.socket as unknown as TlsPeer)
   const { authorization } = request.headers

@@ -11,6 +11,7 @@ import { memoryStore } from '../store/memory.ts'
 import type { Store } from '../store/store.ts'
 import { type Assembly, assemble } from './assemble.ts'
 import { bootstrap } from './bootstrap.ts'
+import { type Fetch, fetchFrom } from './http/fetch.fake.ts'
 import { inProcessClient } from './in-process.ts'
 
 export const admin: User = { name: 'admin', groups: [masters, 'system:authenticated'] }
@@ -21,6 +22,7 @@ export type Json = ReturnType<typeof JSON.parse>
 export type Answer = { code: number; body: Json; text: string; headers: Headers }
 
 export type Trial = Assembly & {
+  fetch: Fetch
   store: Store
   clock: FakeClock
   client: Client
@@ -77,8 +79,10 @@ export async function trial(options: { store?: Store; log?: Log; seats?: number 
     await client.create(Namespace, { metadata: { name: 'test' } })
     await client.create(ServiceAccount, { metadata: { namespace: 'test', name: 'default' } })
   }
+  const fetch = fetchFrom(assembly.app)
   return {
     ...assembly,
+    fetch,
     store,
     clock,
     client,
@@ -88,13 +92,13 @@ export async function trial(options: { store?: Store; log?: Log; seats?: number 
         init.body = typeof body === 'string' || body instanceof Uint8Array ? (body as string) : JSON.stringify(body)
         init.headers = { 'content-type': 'application/json', ...headers }
       }
-      const response = await assembly.app.request(path, init, { user })
+      const response = await fetch(path, init, { user })
       const text = await response.text()
       const isJson = response.headers.get('content-type')?.startsWith('application/json')
       return { code: response.status, body: isJson && text ? JSON.parse(text) : {}, text, headers: response.headers }
     },
     async open(path, { headers = {}, signal } = {}) {
-      return await assembly.app.request(path, { headers, ...(signal && { signal }) }, { user: admin })
+      return await fetch(path, { headers, ...(signal && { signal }) }, { user: admin })
     },
     async close() {
       await assembly.close()

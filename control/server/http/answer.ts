@@ -1,13 +1,14 @@
 // Answers: stored bytes as they are wherever the client wants the plain object.
 
-import { promisify } from 'node:util'
-import { constants, gzip } from 'node:zlib'
+import { pipeline } from 'node:stream'
+import { constants, createGzip } from 'node:zlib'
 import { watchLine } from '../change.ts'
 import type { Sent } from '../feed.ts'
 import type { Item } from '../item.ts'
 import type { Listed } from '../read.ts'
 import type { Resource } from '../resource.ts'
 import type { View } from './accept.ts'
+import { type Chunks, type HeaderValues, Reply } from './reply.ts'
 import { bookmarkOf, type IncludeObject, partial, partialList, tableOf } from './table.ts'
 
 export type Look = {
@@ -18,12 +19,14 @@ export type Look = {
   warnings: readonly string[]
 }
 
-const compress = promisify(gzip)
 /** Smaller answers are not worth the work; Kubernetes' own threshold. */
 const compressFrom = 128 * 1024
+/** What is sent of a long list at a time. */
+const chunkBytes = 128 * 1024
 const comma = Buffer.from(',')
+const listEnd = Buffer.from(']}\n')
 
-export async function answerItem(resource: Resource, item: Item, look: Look, code = 200): Promise<Response> {
+export async function answerItem(resource: Resource, item: Item, look: Look, code = 200): Promise<Reply> {
   const { view } = look
   if (view.as === 'Table') {
     const metadata = { resourceVersion: item.object.metadata.resourceVersion }
@@ -31,10 +34,10 @@ export async function answerItem(resource: Resource, item: Item, look: Look, cod
   }
   if (view.as === 'PartialObjectMetadata') return await answerJson(partial(item.object, view.version), look, code)
   if (view.format === 'yaml') return await answerJson(item.object, look, code)
-  return await answerBytes(item.bytes, look, code)
+  return sentAs(item.bytes, look, code)
 }
 
-export async function answerList(resource: Resource, listed: Listed, look: Look): Promise<Response> {
+export async function answerList(resource: Resource, listed: Listed, look: Look): Promise<Reply> {
   const { view } = look
   const metadata = {
     resourceVersion: String(listed.revision),
@@ -46,38 +49,62 @@ export async function answerList(resource: Resource, listed: Listed, look: Look)
   if (view.as === 'PartialObjectMetadata') return await answerJson(partialList(objects(), metadata, view.version), look)
   const frame = { kind: resource.spec.listKind ?? `${resource.kind.kind}List`, apiVersion: resource.apiVersion, metadata }
   if (view.format === 'yaml') return await answerJson({ ...frame, items: objects() }, look)
-  const parts: Uint8Array[] = [Buffer.from(`${JSON.stringify(frame).slice(0, -1)},"items":[`)]
-  for (const [i, item] of listed.items.entries()) {
+  return sentAs(listBytes(Buffer.from(`${JSON.stringify(frame).slice(0, -1)},"items":[`), listed.items), look)
+}
+
+/** The stored bytes as they are; of a long list a piece at a time, as the client takes them. */
+function listBytes(head: Uint8Array, items: readonly Item[]): Uint8Array | Chunks {
+  const size = items.reduce((sum, { bytes }) => sum + bytes.length, 0)
+  return size < chunkBytes ? Buffer.concat([...listChunks(head, items)]) : streamed(listChunks(head, items))
+}
+
+function* listChunks(head: Uint8Array, items: readonly Item[]): Generator<Uint8Array> {
+  let parts = [head]
+  let size = 0
+  for (const [i, { bytes }] of items.entries()) {
     if (i > 0) parts.push(comma)
-    parts.push(item.bytes)
+    parts.push(bytes)
+    size += bytes.length
+    if (size < chunkBytes) continue
+    yield Buffer.concat(parts)
+    parts = []
+    size = 0
   }
-  parts.push(Buffer.from(']}\n'))
-  return await answerBytes(Buffer.concat(parts), look)
+  parts.push(listEnd)
+  yield Buffer.concat(parts)
+}
+
+/** Others get their turn between two pieces. */
+async function* streamed(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for (const chunk of chunks) {
+    yield chunk
+    await new Promise(setImmediate)
+  }
 }
 
 /** Any object that is not stored. */
-export async function answerJson(value: unknown, look: Pick<Look, 'view' | 'acceptEncoding' | 'warnings'>, code = 200): Promise<Response> {
+export async function answerJson(value: unknown, look: Pick<Look, 'view' | 'acceptEncoding' | 'warnings'>, code = 200): Promise<Reply> {
   if (look.view.format === 'yaml') {
     const { stringify } = await import('yaml')
-    return await answerBytes(Buffer.from(stringify(value)), look, code, 'application/yaml')
+    return sentAs(Buffer.from(stringify(value)), look, code, 'application/yaml')
   }
-  return await answerBytes(Buffer.from(`${JSON.stringify(value)}\n`), look, code)
+  return sentAs(Buffer.from(`${JSON.stringify(value)}\n`), look, code)
 }
 
-async function answerBytes(
-  bytes: Uint8Array,
+function sentAs(
+  body: Uint8Array | Chunks,
   { acceptEncoding, warnings }: Pick<Look, 'acceptEncoding' | 'warnings'>,
-  code = 200,
+  status = 200,
   type = 'application/json',
-): Promise<Response> {
-  const headers = new Headers({ 'content-type': type, 'cache-control': 'no-cache, private' })
-  for (const text of warnings) headers.append('warning', warningHeader(text))
-  if (bytes.length < compressFrom || !acceptEncoding?.includes('gzip'))
-    return new Response(bytes as Uint8Array<ArrayBuffer>, { status: code, headers })
-  headers.set('content-encoding', 'gzip')
-  headers.append('vary', 'Accept-Encoding')
-  const small = await compress(bytes, { level: constants.Z_BEST_SPEED })
-  return new Response(small, { status: code, headers })
+): Reply {
+  const headers: HeaderValues = { 'content-type': type, 'cache-control': 'no-cache, private' }
+  if (warnings.length > 0) headers.warning = warnings.map(warningHeader)
+  const isShort = body instanceof Uint8Array && body.length < compressFrom
+  if (isShort || !acceptEncoding?.includes('gzip')) return new Reply(body, { status, headers })
+  const compressed = createGzip({ level: constants.Z_BEST_SPEED, chunkSize: chunkBytes })
+  // Only a client that goes early ends this with an error, and then there is nobody to tell.
+  pipeline(body instanceof Uint8Array ? [body] : body, compressed, () => {})
+  return new Reply(compressed, { status, headers: { ...headers, 'content-encoding': 'gzip', vary: 'Accept-Encoding' } })
 }
 
 /** RFC 7234, code 299; control characters and quotes cannot stand in it as they are. */
@@ -88,35 +115,23 @@ export function warningHeader(text: string): string {
 
 /**
  * The stream of a watch. Nothing is read ahead of the client: a slow one leaves its events with the
- * watcher. `stop` ends the feed's waiting; `statusOf` makes the ERROR event of a failure.
+ * watcher. `statusOf` makes the ERROR event of a failure.
  */
-export function answerWatch(
-  resource: Resource,
-  feed: AsyncGenerator<Sent[]>,
-  look: Look,
-  { stop, statusOf }: { stop: () => void; statusOf: (error: unknown) => object },
-): Response {
-  const encoder = lineEncoder(resource, look)
-  const body = new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
-          const { done, value } = await feed.next()
-          if (done) controller.close()
-          else controller.enqueue(Buffer.concat(value.map(encoder)))
-        } catch (error) {
-          controller.enqueue(watchLine('ERROR', Buffer.from(JSON.stringify(statusOf(error)))))
-          controller.close()
-        }
-      },
-      async cancel() {
-        stop()
-        await feed.return(undefined)
-      },
-    },
-    { highWaterMark: 0 },
-  )
-  return new Response(body, { headers: { 'content-type': 'application/json', 'cache-control': 'no-cache, private' } })
+export const answerWatch = (resource: Resource, feed: AsyncIterable<Sent[]>, look: Look, statusOf: (error: unknown) => object): Reply =>
+  new Reply(watchBytes(feed, lineEncoder(resource, look), statusOf), {
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-cache, private' },
+  })
+
+async function* watchBytes(
+  feed: AsyncIterable<Sent[]>,
+  lineOf: (sent: Sent) => Uint8Array,
+  statusOf: (error: unknown) => object,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const batch of feed) yield batch.length === 1 ? lineOf(batch[0] as Sent) : Buffer.concat(batch.map(lineOf))
+  } catch (error) {
+    yield watchLine('ERROR', Buffer.from(JSON.stringify(statusOf(error))))
+  }
 }
 
 function lineEncoder(resource: Resource, { view, include, now }: Look): (sent: Sent) => Uint8Array {

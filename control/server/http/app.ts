@@ -1,7 +1,6 @@
 // The API over HTTP: who asks, may they, what for. Everything that goes wrong on the way is a Status.
 
 import { createHash, randomUUID } from 'node:crypto'
-import { type Context, Hono } from 'hono'
 import { StatusError } from '#api/errors.ts'
 import type { Log } from '#api/log.ts'
 import type { Credentials } from '#control/auth/authenticator.ts'
@@ -15,12 +14,14 @@ import { discoveryVersionOf, viewOf } from './accept.ts'
 import { answerJson, warningHeader } from './answer.ts'
 import type { Discovery } from './discovery.ts'
 import type { ResourceHandler } from './handler.ts'
+import type { Incoming } from './incoming.ts'
+import { Reply } from './reply.ts'
 import { type Exchange, isTrue, noSuchPath, parseResourceRequest, type Remarks, type ResourceRequest } from './request.ts'
 import { answerStatus, statusOf } from './status.ts'
 import { version } from './version.ts'
 
 /** Serves one subresource or virtual resource; undefined: not this one. */
-export type Route = (exchange: Exchange, resource: Resource | undefined) => Promise<Response | undefined>
+export type Route = (exchange: Exchange, resource: Resource | undefined) => Promise<Reply | undefined>
 
 export type AppDeps = {
   core: Core
@@ -32,13 +33,13 @@ export type AppDeps = {
   /** How many objects of a resource there are. */
   sizeOf(resource: Resource): number
   /** Of a request without a user in its environment. Throws Unauthorized for bad credentials. */
-  authenticate(request: Request, env: Bindings): Promise<User>
+  authenticate(request: Incoming, env: Bindings): Promise<User>
   /** Paths that are no resources, e.g. health, metrics, OpenAPI. They authorize as paths. */
-  pages: Readonly<Record<string, (request: Request, url: URL) => Promise<Response>>>
+  pages: Readonly<Record<string, (request: Incoming, url: URL) => Promise<Reply>>>
   /** A page that another server has; undefined: it is ours. */
-  elsewhere(request: Request, url: URL, user: User): Promise<Response | undefined>
+  elsewhere(request: Incoming, url: URL, user: User): Promise<Reply | undefined>
   /** Before authentication: what brings its own credentials. */
-  open: Readonly<Record<string, (request: Request) => Promise<Response>>>
+  open: Readonly<Record<string, (request: Incoming) => Promise<Reply>>>
   log: Log
   observe(seen: { verb: string; resource: string; code: number; seconds: number }): void
   now: () => number
@@ -46,27 +47,23 @@ export type AppDeps = {
 
 /** `user` is set by tests; a real server brings what the connection and the request show. */
 export type Bindings = { user?: User; credentials?: () => Credentials }
-type Env = { Bindings: Bindings }
 
-export type App = Hono<Env>
+/** Never rejects: what goes wrong is the reply. */
+export type App = { serve(request: Incoming, bindings?: Bindings): Promise<Reply> }
 
-export function createApp(deps: AppDeps): App {
-  const app = new Hono<Env>()
-  app.onError((error, context) => fail(deps, error, context))
-  app.notFound(() => answerStatus(noSuchPath().toStatus()))
-  app.all('*', async (context) => {
+export const createApp = (deps: AppDeps): App => ({
+  async serve(request, bindings = {}) {
     const started = deps.now()
-    const url = new URL(context.req.raw.url)
-    let seen = { verb: context.req.method.toLowerCase(), resource: '' }
+    let seen = { verb: request.method.toLowerCase(), resource: '' }
     const turn: Turn = { remarks: { warnings: [], annotations: new Map() } }
     const { remarks } = turn
-    let response: Response
+    let response: Reply
     try {
-      response = await dispatch(deps, context, url, turn, (info) => {
+      response = await dispatch(deps, request, bindings, turn, (info) => {
         seen = { verb: info.verb, resource: info.subresource ? `${info.plural}/${info.subresource}` : info.plural }
       })
     } catch (error) {
-      response = fail(deps, error, context)
+      response = fail(deps, error, request)
       for (const warning of remarks.warnings) response.headers.append('warning', warningHeader(warning))
     } finally {
       // A watch, too, holds its seat only until it stands.
@@ -81,13 +78,12 @@ export function createApp(deps: AppDeps): App {
     if (remarks.annotations.size > 0) deps.log.info({ audit, ...seen, annotations: Object.fromEntries(remarks.annotations) }, 'audit')
     deps.observe({ ...seen, code: response.status, seconds: (deps.now() - started) / 1000 })
     return response
-  })
-  return app
-}
+  },
+})
 
-function fail(deps: AppDeps, error: unknown, context: Context<Env>): Response {
+function fail(deps: AppDeps, error: unknown, { method, url }: Incoming): Reply {
   const { status, unexpected } = statusOf(error)
-  if (unexpected) deps.log.error({ err: error, method: context.req.method, path: context.req.path }, 'a request failed unexpectedly')
+  if (unexpected) deps.log.error({ err: error, method, path: url.pathname }, 'a request failed unexpectedly')
   return answerStatus(status)
 }
 
@@ -96,17 +92,16 @@ type Turn = { remarks: Remarks; place?: Place; seat?: Seat }
 
 async function dispatch(
   deps: AppDeps,
-  context: Context<Env>,
-  url: URL,
+  request: Incoming,
+  bindings: Bindings,
   turn: Turn,
   note: (info: ResourceRequest) => void,
-): Promise<Response> {
-  const request = context.req.raw
+): Promise<Reply> {
+  const { url } = request
   const path = url.pathname
   const open = deps.open[path]
   if (open) return await open(request)
-  const env = context.env ?? {}
-  const caller = env.user ?? (await deps.authenticate(request, env))
+  const caller = bindings.user ?? (await deps.authenticate(request, bindings))
   const user = await impersonated(deps.authorizers, caller, request.headers)
   const info = isApi(path) ? parseResourceRequest(request.method, path, url.searchParams) : undefined
   if (!info) {
@@ -129,7 +124,7 @@ async function dispatch(
   }
   if (!isLongRunning(info)) await enter(deps, turn, attempt, request, () => seatsOf(info, url, resource ? deps.sizeOf(resource) : 0))
   await authorize(deps.authorizers, attempt)
-  const exchange: Exchange = { request, url, user, info, signal: request.signal, remarks: turn.remarks }
+  const exchange: Exchange = { request, url, user, info, remarks: turn.remarks }
   for (const route of deps.routes) {
     const response = await route(exchange, resource)
     if (response) return response
@@ -141,9 +136,14 @@ async function dispatch(
 }
 
 /** Waits for a seat, where there is none at once. */
-async function enter(deps: AppDeps, turn: Turn, attempt: Attempt, { signal }: Request, seats: () => number): Promise<void> {
+async function enter(deps: AppDeps, turn: Turn, attempt: Attempt, request: Incoming, seats: () => number): Promise<void> {
   turn.place = deps.fairness.placeOf(attempt)
-  const seat = deps.fairness.enter(turn.place, attempt, { seats, signal })
+  const seat = deps.fairness.enter(turn.place, attempt, {
+    seats,
+    get signal() {
+      return request.signal
+    },
+  })
   turn.seat = seat instanceof Promise ? await seat : seat
 }
 
@@ -162,7 +162,7 @@ function seatsOf({ verb }: ResourceRequest, { searchParams }: URL, size: number)
   return Math.min(mostSeats, Math.ceil(read / objectsPerSeat))
 }
 
-function withWarning(response: Response, warning: string | undefined): Response {
+function withWarning(response: Reply, warning: string | undefined): Reply {
   if (warning) response.headers.append('warning', warningHeader(warning))
   return response
 }
@@ -176,7 +176,7 @@ function isPartOf({ spec, kind }: Resource, subresource: string): boolean {
 
 const isApi = (path: string) => path.startsWith('/api/') || path.startsWith('/apis/')
 
-async function page(deps: AppDeps, request: Request, url: URL): Promise<Response> {
+async function page(deps: AppDeps, request: Incoming, url: URL): Promise<Reply> {
   const path = url.pathname.replace(/\/+$/, '') || '/'
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
@@ -196,7 +196,7 @@ async function page(deps: AppDeps, request: Request, url: URL): Promise<Response
     const etag = `"${createHash('sha256').update(JSON.stringify(document)).digest('hex').toUpperCase()}"`
     response.headers.set('etag', etag)
     response.headers.set('cache-control', 'public')
-    if (request.headers.get('if-none-match') === etag) return new Response(null, { status: 304, headers: { etag, vary: 'Accept' } })
+    if (request.headers.get('if-none-match') === etag) return new Reply(undefined, { status: 304, headers: { etag, vary: 'Accept' } })
   }
   return response
 }

@@ -1,9 +1,11 @@
 // Reading request bodies: bounded, and in every encoding that clients send.
 
+import type { Readable } from 'node:stream'
 import { StatusError } from '#api/errors.ts'
 import { isObject } from '#api/schema/decode.ts'
 import { parseJson } from '#api/schema/json.ts'
 import { decodeProtobuf } from '#api/schema/protobuf.ts'
+import type { Incoming } from './incoming.ts'
 
 /** Kubernetes' own limit. */
 const mostBytes = 3 * 1024 * 1024
@@ -25,7 +27,7 @@ const spoken = [...plain, 'application/vnd.kubernetes.protobuf']
  * What a body says; `plain`: protobuf is not understood, as there is no message for the kind.
  * Throws UnsupportedMediaType, BadRequest and RequestEntityTooLarge.
  */
-export async function readBody(request: Request, options: { duplicates?: boolean; plain?: boolean } = {}): Promise<Body> {
+export async function readBody(request: Incoming, options: { duplicates?: boolean; plain?: boolean } = {}): Promise<Body> {
   const type = mediaType(request.headers.get('content-type'))
   const accepted = options.plain ? plain : spoken
   if (!accepted.includes(type)) {
@@ -44,32 +46,42 @@ export async function readBody(request: Request, options: { duplicates?: boolean
 export const mediaType = (header: string | null): string => (header ?? '').split(';')[0]?.trim().toLowerCase() || 'application/json'
 
 /** Refuses a body that is too large; once that is known, nothing of it is kept. */
-export async function readBytes(request: Request): Promise<Uint8Array> {
-  const declared = Number(request.headers.get('content-length') ?? 0)
+export async function readBytes({ headers, body }: Incoming): Promise<Uint8Array> {
+  const declared = Number(headers.get('content-length') ?? 0)
   if (declared > mostDiscarded) throw tooLarge()
-  const most = Math.max(declared, mostBytes)
-  if (!request.body) return new Uint8Array(0)
+  if (!body) return new Uint8Array(0)
   const chunks: Uint8Array[] = []
   let size = 0
-  const reader = request.body.getReader()
-  const late = AbortSignal.timeout(bodyWithinMs)
-  const giveUp = () => void reader.cancel().catch(() => {})
-  late.addEventListener('abort', giveUp, { once: true })
-  try {
-    for (;;) {
-      const { done, value } = await reader.read()
-      if (late.aborted) throw new StatusError('Timeout', `the request body did not arrive within ${bodyWithinMs / 1000} seconds`)
-      if (done && size > mostBytes) throw tooLarge()
-      if (done) return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)
-      size += value.length
-      if (size > most) throw tooLarge()
-      if (size > mostBytes) chunks.length = 0
-      else chunks.push(value)
-    }
-  } finally {
-    late.removeEventListener('abort', giveUp)
-    giveUp()
+  const take = (chunk: Uint8Array) => {
+    size += chunk.length
+    if (size <= mostBytes) chunks.push(chunk)
+    else chunks.length = 0
+    return size <= Math.max(declared, mostBytes)
   }
+  await readAll(body, take)
+  if (size > mostBytes) throw tooLarge()
+  return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)
+}
+
+/** Hands on every chunk until one is answered with false. */
+function readAll(body: Readable, take: (chunk: Uint8Array) => boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const late = () => stop(new StatusError('Timeout', `the request body did not arrive within ${bodyWithinMs / 1000} seconds`))
+    const timer = setTimeout(late, bodyWithinMs)
+    const stop = (error?: Error) => {
+      clearTimeout(timer)
+      body.off('data', onData).off('end', stop).off('error', stop).off('close', gone)
+      if (error) reject(error)
+      else resolve()
+    }
+    const gone = () => stop(new StatusError('BadRequest', 'the client went away before it had sent the request body'))
+    const onData = (chunk: Uint8Array) => {
+      if (take(chunk)) return
+      body.pause()
+      stop()
+    }
+    body.on('data', onData).on('end', stop).on('error', stop).on('close', gone)
+  })
 }
 
 const tooLarge = () => new StatusError('RequestEntityTooLarge', `Request entity too large: limit is ${mostBytes}`)

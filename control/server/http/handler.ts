@@ -13,7 +13,9 @@ import { checkKind, type Resource } from '../resource.ts'
 import { type View, viewOf } from './accept.ts'
 import { answerItem, answerJson, answerList, answerWatch, type Look } from './answer.ts'
 import { mediaType, objectIn, parseYaml, readBody, readBytes } from './body.ts'
+import type { Incoming } from './incoming.ts'
 import { deleteOptionsOf, writeOptionsOf } from './options.ts'
+import type { Reply } from './reply.ts'
 import { type Exchange, isTrue, noSuchPath, type ResourceRequest } from './request.ts'
 import { statusOf } from './status.ts'
 import type { IncludeObject } from './table.ts'
@@ -32,7 +34,7 @@ export class ResourceHandler {
   }
 
   /** For the object itself and its status; other subresources have handlers of their own. */
-  async handle(resource: Resource, exchange: Exchange): Promise<Response> {
+  async handle(resource: Resource, exchange: Exchange): Promise<Reply> {
     const { info } = exchange
     if (!isServed(resource, info)) throw notAllowed()
     switch (info.verb) {
@@ -71,10 +73,9 @@ export class ResourceHandler {
     }
   }
 
-  async #watch(resource: Resource, exchange: Exchange): Promise<Response> {
+  async #watch(resource: Resource, exchange: Exchange): Promise<Reply> {
     const look = this.look(exchange, [], { watch: true })
     const { searchParams } = exchange.url
-    const stop = new AbortController()
     const { info } = exchange
     const query = listQueryOf(resource, exchange)
     const feed = await this.#core.watch({
@@ -84,12 +85,12 @@ export class ResourceHandler {
       timeoutSeconds: positive(searchParams, 'timeoutSeconds') || this.#randomTimeout(),
       allowWatchBookmarks: isTrue(searchParams.get('allowWatchBookmarks')),
       sendInitialEvents: searchParams.has('sendInitialEvents') ? isTrue(searchParams.get('sendInitialEvents')) : undefined,
-      signal: AbortSignal.any([exchange.signal, stop.signal]),
+      signal: exchange.request.signal,
     })
-    return answerWatch(resource, feed, look, { stop: () => stop.abort(), statusOf: (error) => statusOf(error).status })
+    return answerWatch(resource, feed, look, (error) => statusOf(error).status)
   }
 
-  async #create(resource: Resource, exchange: Exchange): Promise<Response> {
+  async #create(resource: Resource, exchange: Exchange): Promise<Reply> {
     const options = writeOptionsOf(exchange)
     const view = viewOf(exchange.request.headers.get('accept') ?? undefined)
     const object = await readObject(resource, exchange, options)
@@ -97,7 +98,7 @@ export class ResourceHandler {
     return await this.#written(resource, exchange, item, options, view, 201)
   }
 
-  async #update(resource: Resource, exchange: Exchange): Promise<Response> {
+  async #update(resource: Resource, exchange: Exchange): Promise<Reply> {
     const options = writeOptionsOf(exchange)
     const view = viewOf(exchange.request.headers.get('accept') ?? undefined)
     const object = await readObject(resource, exchange, options)
@@ -105,7 +106,7 @@ export class ResourceHandler {
     return await this.#written(resource, exchange, item, options, view)
   }
 
-  async #patch(resource: Resource, exchange: Exchange): Promise<Response> {
+  async #patch(resource: Resource, exchange: Exchange): Promise<Reply> {
     const options = writeOptionsOf(exchange)
     const view = viewOf(exchange.request.headers.get('accept') ?? undefined)
     const patch = await readPatch(exchange.request)
@@ -131,12 +132,12 @@ export class ResourceHandler {
     return await this.#written(resource, exchange, item, options, view, created ? 201 : 200)
   }
 
-  async #written(resource: Resource, exchange: Exchange, item: Item, options: WriteOptions, view: View, code = 200): Promise<Response> {
+  async #written(resource: Resource, exchange: Exchange, item: Item, options: WriteOptions, view: View, code = 200): Promise<Reply> {
     const look = { ...this.look(exchange, options.warnings ?? []), view }
     return await answerItem(resource, item, look, code)
   }
 
-  async #delete(resource: Resource, exchange: Exchange): Promise<Response> {
+  async #delete(resource: Resource, exchange: Exchange): Promise<Reply> {
     const options = await deleteOptionsOf(exchange)
     const look = this.look(exchange, exchange.remarks.warnings)
     const { gone, item } = await this.#core.delete(targetOf(resource, exchange.info), exchange.user, options)
@@ -159,7 +160,7 @@ export class ResourceHandler {
     )
   }
 
-  async #deleteCollection(resource: Resource, exchange: Exchange): Promise<Response> {
+  async #deleteCollection(resource: Resource, exchange: Exchange): Promise<Reply> {
     const options = await deleteOptionsOf(exchange)
     const look = this.look(exchange, exchange.remarks.warnings)
     return await answerList(resource, await this.#core.deleteCollection(listQueryOf(resource, exchange), exchange.user, options), look)
@@ -225,7 +226,7 @@ const patchTypes = new Map([
   ['application/apply-patch+yaml', 'apply'],
 ] as const)
 
-export async function readPatch(request: Request): Promise<{ type: 'json' | 'merge' | 'strategic' | 'apply'; body: unknown }> {
+export async function readPatch(request: Incoming): Promise<{ type: 'json' | 'merge' | 'strategic' | 'apply'; body: unknown }> {
   const type = patchTypes.get(mediaType(request.headers.get('content-type')) as never)
   if (!type) throw unknownPatch([...patchTypes.values()])
   const bytes = await readBytes(request)

@@ -9,12 +9,14 @@ import { gnosticType, toGnostic } from '#api/schema/openapi/gnostic.ts'
 import type { ServedKind } from '#api/schema/openapi/paths.ts'
 import { openapiV2 } from '#api/schema/openapi/v2.ts'
 import { openapiV3 } from '#api/schema/openapi/v3.ts'
+import type { Incoming } from './incoming.ts'
+import { Reply } from './reply.ts'
 import { noSuchPath } from './request.ts'
 import { version } from './version.ts'
 
-type Page = (request: Request, url: URL) => Promise<Response>
+type Page = (request: Incoming, url: URL) => Promise<Reply>
 /** Compressed only: documents are large, and clients that ask for them take gzip. */
-type Document = { hash: string; packed: Uint8Array<ArrayBuffer> }
+type Document = { hash: string; packed: Uint8Array }
 
 const pack = promisify(gzip)
 const unpack = promisify(gunzip)
@@ -68,7 +70,7 @@ export function openapiPages({ offers, revision, elsewhere }: Options): Record<s
       const document = await third(path)
       const asked = url.searchParams.get('hash')
       if (asked && asked !== document.hash) {
-        return new Response(null, { status: 301, headers: { location: `${url.pathname}?hash=${document.hash}` } })
+        return new Reply(undefined, { status: 301, headers: { location: `${url.pathname}?hash=${document.hash}` } })
       }
       return await answer(request, document, 'application/json', asked ? forever : 'no-cache, private')
     },
@@ -86,14 +88,13 @@ export function openapiPages({ offers, revision, elsewhere }: Options): Record<s
 
 async function packed(bytes: Uint8Array): Promise<Document> {
   const hash = createHash('sha256').update(bytes).digest('hex').toUpperCase()
-  return { hash, packed: new Uint8Array(await pack(bytes)) }
+  return { hash, packed: await pack(bytes) }
 }
 
-async function answer(request: Request, { hash, packed }: Document, type: string, caching: string): Promise<Response> {
+async function answer(request: Incoming, { hash, packed }: Document, type: string, caching: string): Promise<Reply> {
   const etag = `"${hash}"`
-  const headers = new Headers({ 'content-type': type, etag, 'cache-control': caching, vary: 'Accept, Accept-Encoding' })
-  if (request.headers.get('if-none-match') === etag) return new Response(null, { status: 304, headers })
-  if (!request.headers.get('accept-encoding')?.includes('gzip')) return new Response(new Uint8Array(await unpack(packed)), { headers })
-  headers.set('content-encoding', 'gzip')
-  return new Response(packed, { headers })
+  const headers = { 'content-type': type, etag, 'cache-control': caching, vary: 'Accept, Accept-Encoding' }
+  if (request.headers.get('if-none-match') === etag) return new Reply(undefined, { status: 304, headers })
+  if (!request.headers.get('accept-encoding')?.includes('gzip')) return new Reply(await unpack(packed), { headers })
+  return new Reply(packed, { headers: { ...headers, 'content-encoding': 'gzip' } })
 }

@@ -3,9 +3,11 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Resources } from '../resource.ts'
 import type { WatchCache } from '../watch-cache.ts'
+import type { Incoming } from './incoming.ts'
+import { Reply } from './reply.ts'
 
 export type Check = { name: string; healthy(): boolean }
-type Page = (request: Request, url: URL) => Promise<Response>
+type Page = (request: Incoming, url: URL) => Promise<Reply>
 
 /** `/healthz`, `/livez` and `/readyz`, whole, verbose, and one check at a time below them. */
 export function healthPages(checks: readonly Check[]): Record<string, Page> {
@@ -31,7 +33,7 @@ export function healthPages(checks: readonly Check[]): Record<string, Page> {
 }
 
 const text = (body: string, status = 200) =>
-  new Response(body, { status, headers: { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' } })
+  new Reply(body, { status, headers: { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' } })
 
 export type Metrics = {
   observe(seen: { verb: string; resource: string; code: number; seconds: number }): void
@@ -82,7 +84,7 @@ export function serverMetrics({ cache, resources }: { cache: WatchCache; resourc
         objects.set({ resource: resource.name }, cache.of(resource).size)
         watchers.set({ resource: resource.name }, cache.of(resource).watchers)
       }
-      return new Response(await registry.metrics(), { headers: { 'content-type': registry.contentType } })
+      return new Reply(await registry.metrics(), { headers: { 'content-type': registry.contentType } })
     },
   }
 }

@@ -2,6 +2,7 @@
 
 import { StatusError } from '#api/errors.ts'
 import type { User } from '#control/auth/user.ts'
+import type { Incoming } from './incoming.ts'
 
 export type ResourceRequest = {
   /** As in objects: `v1`, `apps/v1`. */
@@ -29,7 +30,7 @@ export type Remarks = {
 }
 
 /** A request on its way: who asks for what. */
-export type Exchange = { request: Request; url: URL; user: User; info: ResourceRequest; signal: AbortSignal; remarks: Remarks }
+export type Exchange = { request: Incoming; url: URL; user: User; info: ResourceRequest; remarks: Remarks }
 
 const namespaceSubresources = ['status', 'finalize']
 

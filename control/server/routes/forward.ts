@@ -2,15 +2,16 @@
 
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { StatusError } from '#api/errors.ts'
 import { type Backend, isHopByHop, isPrivate } from '#api/streaming/backend.ts'
+import type { Incoming } from '../http/incoming.ts'
+import { Reply } from '../http/reply.ts'
 
 const connectedWithinMs = 10_000
 
 /** Resolves with the head of the answer. Throws ServiceUnavailable where there is none. */
-export function forward(request: Request, backend: Backend, signal: AbortSignal): Promise<IncomingMessage> {
+export function forward(request: Incoming, backend: Backend): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
   const { host, port, path, tls } = backend
   const outgoing = (tls ? httpsRequest : httpRequest)({
@@ -21,7 +22,7 @@ export function forward(request: Request, backend: Backend, signal: AbortSignal)
     headers: headersFor(request, backend),
     ...tls,
     agent: false,
-    signal,
+    signal: request.signal,
   })
   outgoing.once('socket', (socket) => {
     socket.setTimeout(connectedWithinMs)
@@ -31,7 +32,7 @@ export function forward(request: Request, backend: Backend, signal: AbortSignal)
   outgoing.on('timeout', () => outgoing.destroy(new Error(`no connection within ${connectedWithinMs / 1000} seconds`)))
   outgoing.on('response', resolve)
   outgoing.on('error', (cause) => reject(unreached(backend, cause)))
-  if (request.body) pipeline(Readable.fromWeb(request.body as never), outgoing).catch((cause: Error) => reject(unreached(backend, cause)))
+  if (request.body) pipeline(request.body, outgoing).catch((cause: Error) => reject(unreached(backend, cause)))
   else outgoing.end()
   return promise
 }
@@ -39,27 +40,28 @@ export function forward(request: Request, backend: Backend, signal: AbortSignal)
 const unreached = ({ host, port }: Backend, cause: Error) =>
   new StatusError('ServiceUnavailable', `error trying to reach service: dial tcp ${host}:${port}: ${cause.message}`, undefined, { cause })
 
-function headersFor(request: Request, { headers = {} }: Backend): Record<string, string | string[]> {
+function headersFor(request: Incoming, { headers = {} }: Backend): Record<string, string | string[]> {
   const passed = [...request.headers].filter(([name]) => !isHopByHop(name) && !isPrivate(name) && !name.startsWith(':'))
   // Not every method has a body for Node, and HTTP/2 need not say how long one is.
-  if (request.body && !request.headers.has('content-length')) passed.push(['transfer-encoding', 'chunked'])
+  if (request.body && request.headers.get('content-length') === null) passed.push(['transfer-encoding', 'chunked'])
   return { ...Object.fromEntries(passed), ...headers }
 }
 
 /** `change` may turn a header into another, or into none. */
 export function answered(
-  request: Request,
+  request: Incoming,
   answer: IncomingMessage,
   change: (name: string, value: string) => string | undefined = (_, value) => value,
-): Response {
-  const headers = new Headers()
+): Reply {
+  const reply = new Reply(isEmpty(request, answer) ? undefined : answer, { status: answer.statusCode ?? 502 })
   for (let i = 0; i < answer.rawHeaders.length; i += 2) {
     const [name = '', value = ''] = answer.rawHeaders.slice(i, i + 2)
     const kept = isHopByHop(name.toLowerCase()) ? undefined : change(name.toLowerCase(), value)
-    if (kept !== undefined) headers.append(name, kept)
+    if (kept !== undefined) reply.headers.append(name.toLowerCase(), kept)
   }
-  const status = answer.statusCode ?? 502
-  const isEmpty = request.method === 'HEAD' || [204, 205, 304].includes(status)
-  if (isEmpty) answer.resume()
-  return new Response(isEmpty ? null : (Readable.toWeb(answer) as ReadableStream<Uint8Array>), { status, headers })
+  if (!reply.body) answer.resume()
+  return reply
 }
+
+const isEmpty = ({ method }: Incoming, { statusCode = 0 }: IncomingMessage): boolean =>
+  method === 'HEAD' || [204, 205, 304].includes(statusCode)

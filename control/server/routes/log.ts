@@ -1,11 +1,11 @@
 // pods/NAME/log: the agent's answer, passed on as it comes.
 
 import type { IncomingMessage } from 'node:http'
-import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { StatusError } from '#api/errors.ts'
 import type { Core } from '../core.ts'
 import type { Route } from '../http/app.ts'
+import { Reply } from '../http/reply.ts'
 import { type AgentTls, callAgent, containerOf, placeOf } from './agent.ts'
 
 /** PodLogOptions that go to the agent under the same names. */
@@ -13,7 +13,7 @@ const passed = ['follow', 'previous', 'sinceSeconds', 'sinceTime', 'timestamps',
 
 export const logRoute =
   ({ core, tls }: { core: Core; tls: AgentTls }): Route =>
-  async ({ info, url, signal }, resource) => {
+  async ({ info, url, request }, resource) => {
     if (resource?.kind.kind !== 'Pod' || info.subresource !== 'log') return undefined
     if (info.verb !== 'get' || !info.namespace || !info.name) {
       throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
@@ -26,9 +26,9 @@ export const logRoute =
       if (value !== null) query.set(name, value)
     }
     const path = `/containerLogs/${[info.namespace, info.name, container].map(encodeURIComponent).join('/')}?${query.toString()}`
-    const answer = await callAgent(agent, path, { tls, signal })
+    const answer = await callAgent(agent, path, { tls, signal: request.signal })
     if (answer.statusCode !== 200) throw await refusalOf(answer)
-    return new Response(Readable.toWeb(answer) as ReadableStream<Uint8Array>, {
+    return new Reply(answer, {
       headers: { 'content-type': 'text/plain', 'cache-control': 'no-cache, private' },
     })
   }

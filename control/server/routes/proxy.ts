@@ -7,6 +7,7 @@ import type { Backend } from '#api/streaming/backend.ts'
 import type { Core } from '../core.ts'
 import type { Route } from '../http/app.ts'
 import { writeOptionsOf } from '../http/options.ts'
+import { type Chunks, Reply } from '../http/reply.ts'
 import { type ResourceRequest, rootOf } from '../http/request.ts'
 import type { AgentTls } from './agent.ts'
 import { admitConnection } from './connect.ts'
@@ -16,15 +17,15 @@ import { answered, forward } from './forward.ts'
 export const proxyRoute =
   (deps: { core: Core; tls: AgentTls }): Route =>
   async (exchange, resource) => {
-    const { info, url, request, signal } = exchange
+    const { info, url, request } = exchange
     if (info.subresource !== 'proxy' || resource?.kind.group !== '' || info.name === undefined) return undefined
     await admitConnection(deps.core, resource, { info, params: url.searchParams }, writeOptionsOf(exchange))
     // As it is a folder, links in it are below it.
     if (info.rest === '' && ['GET', 'HEAD'].includes(request.method)) {
-      return new Response(null, { status: 301, headers: { location: `${url.pathname}/${url.search}` } })
+      return new Reply(undefined, { status: 301, headers: { location: `${url.pathname}/${url.search}` } })
     }
     const backend = proxied(await destinationOf(deps, resource, info), info, url)
-    const answer = await forward(request, backend, signal)
+    const answer = await forward(request, backend)
     const root = rootOf(url.pathname, info)
     const response = answered(request, answer, (name, value) => (name === 'location' ? placeBelow(root, value, backend) : value))
     return isPage(answer) && response.body ? await linkedBelow(root, response) : response
@@ -54,13 +55,12 @@ const isPage = ({ headers }: IncomingMessage): boolean =>
 
 const links = /(<[^>]*?\s(?:action|background|cite|data|formaction|href|poster|src)\s*=\s*["']?)(\/(?!\/)[^"'\s>]*)/gi
 
-async function linkedBelow(root: string, response: Response): Promise<Response> {
-  const text = (await buffer(response.body as never)).toString('latin1')
+async function linkedBelow(root: string, { status, headers, body }: Reply): Promise<Reply> {
+  const text = (await buffer(body as Chunks)).toString('latin1')
   const page = Buffer.from(
     text.replace(links, (_, before: string, link: string) => before + root + link),
     'latin1',
   )
-  const headers = new Headers(response.headers)
-  headers.delete('content-length')
-  return new Response(page, { status: response.status, headers })
+  const { 'content-length': _, ...rest } = headers.values
+  return new Reply(page, { status, headers: rest })
 }

@@ -3,6 +3,8 @@
 import type { APIService } from '#api/types/apiregistration-v1.gen.ts'
 import type { User } from '#control/auth/user.ts'
 import type { Route } from '../http/app.ts'
+import type { Incoming } from '../http/incoming.ts'
+import type { Reply } from '../http/reply.ts'
 import type { Remotes } from '../remotes.ts'
 import { answered, forward } from './forward.ts'
 
@@ -16,14 +18,14 @@ export const remoteRoute =
 export async function remoteAnswer(
   remotes: Remotes,
   service: APIService,
-  { request, url, user }: { request: Request; url: URL; user: User },
-): Promise<Response> {
+  { request, url, user }: { request: Incoming; url: URL; user: User },
+): Promise<Reply> {
   const backend = await remotes.backend(service, user, `${url.pathname}${url.search}`)
-  return answered(request, await forward(request, backend, request.signal))
+  return answered(request, await forward(request, backend))
 }
 
 /** A page that is theirs: the discovery document or the OpenAPI of their group version. */
-export async function remotePage(remotes: Remotes, request: Request, url: URL, user: User): Promise<Response | undefined> {
+export async function remotePage(remotes: Remotes, request: Incoming, url: URL, user: User): Promise<Reply | undefined> {
   const groupVersion = /^(?:\/openapi\/v3)?\/apis\/([^/]+\/[^/]+)\/?$/.exec(url.pathname)?.[1]
   const service = groupVersion && remotes.at(groupVersion)
   return service ? await remoteAnswer(remotes, service, { request, url, user }) : undefined

@@ -13,6 +13,7 @@ import { answerJson } from '../http/answer.ts'
 import type { Route } from '../http/app.ts'
 import { objectIn, readBody } from '../http/body.ts'
 import { readPatch, targetOf } from '../http/handler.ts'
+import type { Incoming } from '../http/incoming.ts'
 import { writeOptionsOf } from '../http/options.ts'
 import { merge } from '../patch.ts'
 
@@ -63,7 +64,7 @@ export const scaleRoute =
     })
     return await answerJson(scaleOf(item.object, scale), look)
 
-    async function wanted(body: Request, verb: string): Promise<(before: Scale) => unknown> {
+    async function wanted(body: Incoming, verb: string): Promise<(before: Scale) => unknown> {
       if (verb === 'update') {
         const object = objectIn(await readBody(body))
         return () => object

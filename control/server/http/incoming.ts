@@ -1,0 +1,86 @@
+// What is read of a request. Of node's own only what somebody asks for is made.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerHttp2Stream } from 'node:http2'
+import type { Readable } from 'node:stream'
+import { StatusError } from '#api/errors.ts'
+
+export interface Incoming {
+  readonly method: string
+  readonly url: URL
+  readonly headers: IncomingHeaders
+  /** Undefined where there can be none. */
+  readonly body: Readable | undefined
+  /** Aborts when the client goes before it has its answer. */
+  readonly signal: AbortSignal
+}
+
+export interface IncomingHeaders {
+  get(name: string): string | null
+  [Symbol.iterator](): Iterator<[string, string]>
+}
+
+/** Of HTTP/2, node hands out what answers to the same calls, with the stream below it. */
+export type NodeRequest = IncomingMessage & { stream?: ServerHttp2Stream }
+export type NodeResponse = ServerResponse & { stream?: ServerHttp2Stream }
+
+export class NodeIncoming implements Incoming {
+  readonly method: string
+  readonly url: URL
+  readonly headers: IncomingHeaders
+  readonly #request: NodeRequest
+  readonly #response: NodeResponse
+  #gone: AbortController | undefined
+
+  /** Throws BadRequest for what names no path. */
+  constructor(request: NodeRequest, response: NodeResponse) {
+    this.method = request.method ?? 'GET'
+    this.url = urlOf(request)
+    this.headers = new NodeHeaders(request)
+    this.#request = request
+    this.#response = response
+  }
+
+  get body(): Readable | undefined {
+    return this.method === 'GET' || this.method === 'HEAD' ? undefined : this.#request
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#gone) {
+      const gone = new AbortController()
+      this.#gone = gone
+      const response = this.#response
+      if ((response.stream ?? response).destroyed) gone.abort()
+      else response.once('close', () => gone.abort())
+    }
+    return this.#gone.signal
+  }
+}
+
+class NodeHeaders implements IncomingHeaders {
+  readonly #request: NodeRequest
+
+  constructor(request: NodeRequest) {
+    this.#request = request
+  }
+
+  get(name: string): string | null {
+    const value = this.#request.headers[name]
+    return value === undefined ? null : Array.isArray(value) ? value.join(', ') : value
+  }
+
+  *[Symbol.iterator](): Generator<[string, string]> {
+    for (const [name, value] of Object.entries(this.#request.headers)) {
+      if (value !== undefined && !name.startsWith(':')) yield [name, Array.isArray(value) ? value.join(', ') : value]
+    }
+  }
+}
+
+function urlOf({ url = '', headers }: NodeRequest): URL {
+  const host = headers[':authority'] ?? headers.host ?? 'localhost'
+  try {
+    return url.startsWith('/') ? new URL(`https://${String(host)}${url}`) : new URL(url)
+  } catch (cause) {
+    throw new StatusError('BadRequest', `the request names no path on this server: ${JSON.stringify(url)}`, undefined, { cause })
+  }
+}

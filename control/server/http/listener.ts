@@ -1,0 +1,84 @@
+// Between node's HTTP server and the app: requests in, replies out, as fast as the client reads them.
+
+import type { Bindings } from './app.ts'
+import { type Incoming, NodeIncoming, type NodeRequest, type NodeResponse } from './incoming.ts'
+import type { Chunks, Reply } from './reply.ts'
+import { answerStatus, statusOf } from './status.ts'
+
+type Serve = (request: Incoming, bindings: Bindings) => Promise<Reply>
+type Options = { serve: Serve; bindingsOf: (request: NodeRequest) => Bindings }
+
+/** `serve` never rejects. */
+export const listener =
+  ({ serve, bindingsOf }: Options) =>
+  async (request: NodeRequest, response: NodeResponse): Promise<void> => {
+    // A connection that breaks under an answer ends it, which is all there is to do about it.
+    response.on('error', () => {})
+    const reply = await served(serve, request, response, bindingsOf)
+    await send(reply, request, response)
+  }
+
+async function served(serve: Serve, request: NodeRequest, response: NodeResponse, bindingsOf: Options['bindingsOf']): Promise<Reply> {
+  let incoming: Incoming
+  try {
+    incoming = new NodeIncoming(request, response)
+  } catch (error) {
+    return answerStatus(statusOf(error).status)
+  }
+  return await serve(incoming, bindingsOf(request))
+}
+
+async function send({ status, headers, body }: Reply, request: NodeRequest, response: NodeResponse): Promise<void> {
+  const isWhole = body === undefined || body instanceof Uint8Array
+  const isBodyless = status === 204 || status === 304 || (request.method === 'HEAD' && !body)
+  if (isWhole && !isBodyless) headers.set('content-length', String(body?.length ?? 0))
+  discardTheRest(request, response)
+  if (!isGone(response)) response.writeHead(status, headers.values)
+  if (isWhole) response.end(request.method === 'HEAD' ? undefined : body)
+  else await sendChunks(request.method === 'HEAD' ? none() : body, response)
+}
+
+async function* none(): Chunks {}
+
+async function sendChunks(chunks: Chunks, response: NodeResponse): Promise<void> {
+  // The head at once: a watch may have nothing to tell for long.
+  if (!response.stream) response.flushHeaders()
+  try {
+    for await (const chunk of chunks) {
+      if (isGone(response)) return
+      if (!response.write(chunk)) await writable(response)
+      if (isGone(response)) return
+    }
+    response.end()
+  } catch {
+    // Half an answer must not look like a whole one.
+    response.destroy()
+  }
+}
+
+const isGone = (response: NodeResponse): boolean => (response.stream ?? response).destroyed
+
+/** Resolves once more can be written, or nothing ever. */
+function writable(response: NodeResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done)
+      response.off('close', done)
+      resolve()
+    }
+    response.on('drain', done)
+    response.on('close', done)
+  })
+}
+
+/** Of a body that nobody wanted to the end: the client is told with the answer not to go on. */
+function discardTheRest(request: NodeRequest, response: NodeResponse): void {
+  if (request.complete || request.method === 'GET' || request.method === 'HEAD') return
+  const { stream } = response
+  if (stream) {
+    if (!stream.endAfterHeaders) response.once('finish', () => stream.close())
+  } else {
+    response.setHeader('connection', 'close')
+    response.once('finish', () => request.resume())
+  }
+}
