@@ -10,7 +10,7 @@ import type { LinkEnd } from './responder.ts'
 const FRESH_MS = 1_000
 
 export interface Places {
-  /** Undefined: this node has no such link, or it is down. */
+  /** Undefined: this node has no such link, or it is down, or without a cable. */
   find(address: string): Promise<LinkEnd | undefined>
   close(): void
 }
@@ -37,17 +37,21 @@ export const openPlaces = async (options: {
 type State = { links: readonly Link[]; addresses: readonly InterfaceAddress[] }
 
 const read = async (rt: Rtnetlink, skip: (link: string) => boolean): Promise<State> => ({
-  links: (await rt.links()).filter(({ name, up, address }) => up && address !== undefined && name !== 'lo' && !skip(name)),
+  links: (await rt.links()).filter(({ name }) => name !== 'lo' && !skip(name)),
   addresses: (await rt.addresses()).filter(({ scope }) => scope === 0),
 })
 
-/** The narrowest network counts. */
-export const choose = ({ links, addresses }: State, address: string, nodeIP: string): LinkEnd | undefined => {
-  const near = addresses
-    .filter((own) => links.some(({ index }) => index === own.link) && (own.address === nodeIP || isIn(own, address)))
-    .sort((a, b) => Number(isIn(b, address)) - Number(isIn(a, address)) || b.prefix - a.prefix)
-  const link = links.find(({ index }) => index === near[0]?.link)
-  return link?.address === undefined ? undefined : { index: link.index, mac: link.address }
+/** The narrowest network counts, whether or not its link is up: on another one nobody looks for the address. */
+const choose = ({ links, addresses }: State, address: string, nodeIP: string): LinkEnd | undefined => {
+  const onLinks = addresses.filter(({ link }) => links.some(({ index }) => index === link))
+  const near = onLinks.filter((own) => isIn(own, address))
+  const narrowest = Math.max(...near.map(({ prefix }) => prefix))
+  const there = near.length > 0 ? near.filter(({ prefix }) => prefix === narrowest) : onLinks.filter((own) => own.address === nodeIP)
+  for (const { link } of there) {
+    const found = links.find(({ index }) => index === link)
+    if (found?.up && found.carrier && found.address !== undefined) return { index: found.index, mac: found.address }
+  }
+  return undefined
 }
 
 const isIn = ({ address: own, prefix }: InterfaceAddress, address: string): boolean => {

@@ -232,7 +232,13 @@ test('cleaning up takes everything and gives settings back', { skip: needsRoot }
   const t = scoped(context)
   const node = await makeNode(t, 1)
   await writeSysctl('net.ipv4.ip_forward', '0', node.netns)
-  const state = () => inside(node.netns, 'sh', '-c', 'ip -o link; ip addr; ip route; ip neigh')
+  const state = () =>
+    inside(
+      node.netns,
+      'sh',
+      '-c',
+      'ip -o link; ip addr; ip route; ip rule; ip neigh; grep -r . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf | sort',
+    )
   const before = await state()
   const network = await openOn(t, { ...node, backend: 'vxlan' })
   await network.applyNodes(asNodes([node, { ...node, nodeName: 'node-2', nodeIP: '192.168.77.2', podCIDR: '10.42.2.0/24' }]))

@@ -33,12 +33,15 @@ const macvlanModes = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const
 const IFLA_VXLAN = { ID: 1, LOCAL: 4, LEARNING: 7, PORT: 15, LOCAL6: 17 }
 const AF_INET6 = 10
 const IFF_UP = 1
+const IFF_LOWER_UP = 0x1_0000
 const infoSize = 16
 
 export type Link = {
   index: number
   name: string
   up: boolean
+  /** Something is at the other end: a cable, the peer of a veth, a port of a bridge. */
+  carrier: boolean
   /** `veth`, `bridge`, `vxlan`...; absent for hardware and loopback. */
   kind?: string
   mtu: number
@@ -205,7 +208,8 @@ export const parseLink = (reader: MessageReader): Link | undefined => {
   const attributes = reader.attributes(infoSize)
   const { payload } = reader
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength)
-  const link: Link = { index: view.getInt32(4, true), name: '', up: (view.getUint32(8, true) & IFF_UP) !== 0, mtu: 0 }
+  const flags = view.getUint32(8, true)
+  const link: Link = { index: view.getInt32(4, true), name: '', up: (flags & IFF_UP) !== 0, carrier: (flags & IFF_LOWER_UP) !== 0, mtu: 0 }
   while (attributes.next()) {
     switch (attributes.type) {
       case IFLA.IFNAME:

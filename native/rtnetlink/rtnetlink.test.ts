@@ -68,11 +68,14 @@ test('links are made, changed, found and deleted', { skip: needsRoot }, async (t
   t.after(() => closeSync(fd))
   await rt.run([addBridge({ name: 'br0', address: '0a:58:0a:2a:01:01', up: true })])
   const bridge = await rt.link('br0')
-  assert.deepEqual({ ...bridge, index: 0 }, { index: 0, name: 'br0', up: true, kind: 'bridge', mtu: 1500, address: '0a:58:0a:2a:01:01' })
+  const expected = { index: 0, name: 'br0', up: true, carrier: false, kind: 'bridge', mtu: 1500, address: '0a:58:0a:2a:01:01' }
+  assert.deepEqual({ ...bridge, index: 0 }, expected)
 
   await rt.run([addVeth({ name: 'v0', mtu: 1400, master: bridge!.index, peer: { name: 'eth0', netnsFd: fd, mtu: 1400 } })])
   await rt.run([setLink('v0', { alias: 'pod', ipv6LinkLocal: false, up: true })])
+  assert.equal((await rt.link('v0'))?.carrier, false)
   await far.run([setLink('eth0', { up: true })])
+  assert.equal((await rt.link('v0'))?.carrier, true)
   const v0 = await rt.link('v0')
   const eth0 = await far.link('eth0')
   assert.deepEqual([v0?.kind, v0?.mtu, v0?.up, v0?.master, v0?.alias, v0?.peer], ['veth', 1400, true, bridge?.index, 'pod', eth0?.index])
