@@ -46,5 +46,7 @@ export async function removeHosts(plan: ClusterPlan): Promise<void> {
   // Whatever number of nodes the cluster had: all namespaces of its name.
   for (const [, netns = ''] of namespaces.matchAll(new RegExp(`^(${plan.name}-node-\\d+)\\b`, 'gm')))
     await run('ip', 'netns', 'delete', netns)
+  // The kernel takes a namespace apart when it finds time, and the links into it go only then.
+  for (const { link } of plan.nodes) await attempt('ip', ['link', 'delete', link])
   if (await exists(plan.bridge.link)) await run('ip', 'link', 'delete', plan.bridge.link)
 }
