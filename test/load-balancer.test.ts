@@ -58,6 +58,7 @@ async function clientHost(t: TestContext) {
   await inside('ip', 'address', 'add', `${range.slice(0, -1)}00/24`, 'dev', 'eth0')
   await inside('ip', 'link', 'set', 'eth0', 'up')
   return {
+    inside,
     get: async () => (await inside('curl', '-s', '-m', '1', `http://${address}/`)).stdout.trim(),
     mac: async () => /lladdr (\S+)/.exec((await inside('ip', 'neigh', 'show', address)).stdout)?.[1],
   }
@@ -117,6 +118,19 @@ test('one node answers for the address; when its agent or its cable goes, anothe
   await eventually(async () => assert.equal(await holder(), first), { withinMs: 5_000 })
   await eventually(async () => assert.equal(await client.get(), first), { withinMs: 5_000 })
   assert.equal(await client.mac(), await macOf(first))
+})
+
+test('an address that a host of the network has is not announced', async (t) => {
+  const client = await clientHost(t)
+  await client.inside('ip', 'address', 'add', `${range}1/24`, 'dev', 'eth0')
+  await apply(service('taken', { loadBalancerIP: `${range}1`, ports: [{ port: 82, targetPort: 8080 }] }))
+  await eventually(async () =>
+    assert.match(await kubectl('describe', 'service', 'taken'), /AddressInUse.*a host of the network has it, \S+:\S+/),
+  )
+  assert.doesNotMatch(await kubectl('get', 'lease', '-n', 'kube-node-lease'), new RegExp(`load-balancer-${range}1`))
+  await client.inside('ip', 'address', 'delete', `${range}1/24`, 'dev', 'eth0')
+  await eventually(async () => assert.match(await kubectl('describe', 'service', 'taken'), /NodeAssigned/), { withinMs: 8_000 })
+  await kubectl('delete', 'service', 'taken')
 })
 
 test('a range that is used up is an event on the service; an address that is freed goes to who waits', async () => {

@@ -97,6 +97,8 @@ async function openStage(options: AnnounceOptions, servicesOf: (address: string)
   const { client, watched, nodeName, events, clock, log } = options
   const places: Places = await openPlaces(options)
   const defended = new Map<string, number>()
+  /** By address, of those that were found taken: by whom. */
+  const inUse = new Map<string, string>()
   const responder: Responder = openResponder({
     clock,
     log,
@@ -114,7 +116,18 @@ async function openStage(options: AnnounceOptions, servicesOf: (address: string)
     nodeName,
     clock,
     log,
-    reachable: async (address) => (await places.find(address)) !== undefined,
+    async reachable(address, fresh) {
+      const link = await places.find(address)
+      if (!link || !fresh) return link !== undefined
+      // Only the first time: who had it before may still answer, and is to be taken over from.
+      const mac = await responder.probe(address, link)
+      if (mac === undefined) return true
+      if (inUse.get(address) !== mac)
+        for (const service of servicesOf(address))
+          events.event(service, 'Warning', 'AddressInUse', `${address} is not announced: a host of the network has it, ${mac}`)
+      inUse.set(address, mac)
+      return false
+    },
     async onHeld(address, first) {
       const link = await places.find(address)
       if (!link) return false

@@ -45,6 +45,10 @@ export const arpAnnouncements = (address: string, mac: string): Uint8Array[] => 
   frame('reply', everyone, { sender: [mac, address], target: [everyone, address] }),
 ]
 
+/** Asks who has the address, without saying that the asker has any (RFC 5227, section 2.1). */
+export const arpProbe = (address: string, mac: string): Uint8Array =>
+  frame('request', everyone, { sender: [mac, '0.0.0.0'], target: [nobody, address] })
+
 type Party = readonly [mac: string, address: string]
 
 const frame = (operation: Arp['operation'], to: string, { sender, target }: { sender: Party; target: Party }): Uint8Array => {

@@ -55,8 +55,8 @@ export type ElectionsOptions = {
   nodeName: string
   clock: Clock
   log: Log
-  /** Whether the address can be announced from here at all. Asked before it is acquired. */
-  reachable: (address: string) => Promise<boolean>
+  /** Whether the address can be announced from here at all. Asked before it is acquired; `fresh`: nobody has held it so far. */
+  reachable: (address: string, fresh: boolean) => Promise<boolean>
   /** This node is the one to announce the address; called again with every renewal. False: it cannot any more. */
   onHeld: (address: string, first: boolean) => Promise<boolean>
   onLost: (address: string) => void
@@ -169,7 +169,8 @@ export class Elections {
     if (step.act === 'wait') return step.ms
     try {
       if (step.act === 'release') await this.#release(address, race, false)
-      else if (step.act === 'acquire' && !(await reachable(address))) return UNREACHABLE_MS
+      else if (step.act === 'acquire' && race.lease === undefined && (await this.#find(address, race))) return 0
+      else if (step.act === 'acquire' && !(await reachable(address, race.lease === undefined))) return UNREACHABLE_MS
       else await this.#take(address, race)
       race.failed = false
       return 0
@@ -203,12 +204,17 @@ export class Elections {
       race.seen = { holder: nodeName, at: asked }
     } catch (error) {
       if (!isStatus(error, 'Conflict', 'AlreadyExists', 'NotFound')) throw error
-      const found = await client.find(Lease, { namespace, name: leaseName(address) })
-      if (found) this.#note(address, race, found, false)
-      else race.lease = undefined
+      if (!(await this.#find(address, race))) race.lease = undefined
       return
     }
     if (!(await this.#options.onHeld(address, first))) await this.#release(address, race, false)
+  }
+
+  /** Whether there is a lease, of which the watch may not have told yet. */
+  async #find(address: string, race: Race): Promise<boolean> {
+    const found = await this.#options.client.find(Lease, { namespace, name: leaseName(address) })
+    if (found) this.#note(address, race, found, false)
+    return found !== undefined
   }
 
   async #release(address: string, race: Race, unwanted: boolean): Promise<void> {

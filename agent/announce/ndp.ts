@@ -58,6 +58,19 @@ export const advertisementFor = ({ mac: asking, source, target }: Solicitation, 
 export const unsolicited = (target: string, mac: string): Uint8Array =>
   frame({ to: allNodes, toMac: '33:33:00:00:00:01', flags: OVERRIDE, target, mac })
 
+/** Asks who has the address, from none (RFC 4862, section 5.4.2). */
+export const ndpProbe = (target: string, mac: string): Uint8Array => {
+  const group = addressBytes(groupOf(target))
+  return frame({
+    type: SOLICITATION,
+    from: '::',
+    to: groupOf(target),
+    toMac: macText(Uint8Array.of(0x33, 0x33, ...group.subarray(12))),
+    target,
+    mac,
+  })
+}
+
 /** The group in which who asks for an address looks for it (RFC 4291, section 2.7.1). */
 export const groupOf = (address: string): string => {
   const bytes = addressBytes('ff02::1:ff00:0')
@@ -65,8 +78,11 @@ export const groupOf = (address: string): string => {
   return addressText(bytes)
 }
 
-const frame = ({ to, toMac, flags, target, mac }: { to: string; toMac: string; flags: number; target: string; mac: string }) => {
-  const bytes = new Uint8Array(optionsAt + 8)
+type Message = { type?: number; from?: string; to: string; toMac: string; flags?: number; target: string; mac: string }
+
+/** Who asks from no address does not tell its own. */
+const frame = ({ type = ADVERTISEMENT, from, to, toMac, flags = 0, target, mac }: Message): Uint8Array => {
+  const bytes = new Uint8Array(optionsAt + (type === ADVERTISEMENT ? 8 : 0))
   const view = new DataView(bytes.buffer)
   const size = bytes.length - icmpAt
   bytes.set(macBytes(toMac), 0)
@@ -76,14 +92,16 @@ const frame = ({ to, toMac, flags, target, mac }: { to: string; toMac: string; f
   view.setUint16(ipAt + 4, size)
   view.setUint8(ipAt + 6, ICMPV6)
   view.setUint8(ipAt + 7, 255)
-  bytes.set(addressBytes(target), ipAt + 8)
+  bytes.set(addressBytes(from ?? target), ipAt + 8)
   bytes.set(addressBytes(to), ipAt + 24)
-  view.setUint8(icmpAt, ADVERTISEMENT)
+  view.setUint8(icmpAt, type)
   view.setUint8(icmpAt + 4, flags)
   bytes.set(addressBytes(target), targetAt)
-  view.setUint8(optionsAt, 2)
-  view.setUint8(optionsAt + 1, 1)
-  bytes.set(macBytes(mac), optionsAt + 2)
+  if (type === ADVERTISEMENT) {
+    view.setUint8(optionsAt, 2)
+    view.setUint8(optionsAt + 1, 1)
+    bytes.set(macBytes(mac), optionsAt + 2)
+  }
   view.setUint16(icmpAt + 2, checksum(view, size))
   return bytes
 }

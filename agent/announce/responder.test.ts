@@ -8,8 +8,8 @@ import { macText, openFrames, openRtnetlink } from 'nft-js'
 import { freshNetns, needsRoot } from 'nft-js/testing/fresh-netns.ts'
 import { systemClock } from '#api/clock.ts'
 import { silent } from '#api/log.ts'
-import { arpAnnouncements, parseArp } from './arp.ts'
-import { groupOf, parseNdp, unsolicited } from './ndp.ts'
+import { arpAnnouncements, arpProbe, parseArp } from './arp.ts'
+import { groupOf, ndpProbe, parseNdp, unsolicited } from './ndp.ts'
 import { type LinkEnd, openResponder } from './responder.ts'
 
 const exec = promisify(execFile)
@@ -101,6 +101,20 @@ test('a rival is heard; a link that went down is answered on again when it is ba
   for (const address of addresses) assert.equal(await asked(address), link.mac)
 })
 
+test('an address that a host of the link has is found to be taken', { skip: needsRoot }, async (t) => {
+  const { client, inside, link, responder } = await setup(t)
+  const far = /ether (\S+)/.exec(await inside(client, 'ip link show eth0'))?.[1]
+  assert.deepEqual(await Promise.all(['192.0.2.9', '2001:db8::9', ...addresses].map((address) => responder.probe(address, link))), [
+    far,
+    far,
+    undefined,
+    undefined,
+  ])
+  assert.equal(await inside(client, 'ip neigh show 192.0.2.1'), '', 'who asks does not tell of itself')
+  for (const address of addresses) await responder.start(address, link)
+  assert.equal(await responder.probe('192.0.2.9', link), far)
+})
+
 test('messages have the bytes of their RFCs, and what is none is nothing', () => {
   const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
   const mac = '02:00:00:00:00:01'
@@ -121,6 +135,13 @@ test('messages have the bytes of their RFCs, and what is none is nothing', () =>
      88 00 f88c 20000000 20010db8000000000000000000000050 02 01 020000000001`.replaceAll(/\s/g, ''),
   )
   assert.deepEqual(parseNdp(na), { kind: 'advertisement', mac, target: '2001:db8::50' })
+  assert.equal(
+    hex(arpProbe('192.0.2.50', mac)),
+    `ffffffffffff 020000000001 0806 0001 0800 06 04 0001 020000000001 00000000 000000000000 c0000232`.replaceAll(' ', ''),
+  )
+  const ns = ndpProbe('2001:db8::12:3456', mac)
+  assert.match(hex(ns), /^3333ff123456020000000001 ?86dd6000000000183aff0{32}ff0200000000000000000001ff1234568700/)
+  assert.deepEqual(parseNdp(ns), { kind: 'solicitation', mac, source: '::', target: '2001:db8::12:3456' })
   assert.equal(groupOf('2001:db8::12:3456'), 'ff02::1:ff12:3456')
   for (const frame of [request!, na])
     for (let cut = 0; cut < frame.length; cut++) for (const parse of [parseArp, parseNdp]) parse(frame.subarray(0, cut))

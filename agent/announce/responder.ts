@@ -5,13 +5,15 @@
 import { type FrameSocket, openFrames } from 'nft-js'
 import type { Clock, Timer } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
-import { arpAnnouncements, arpReply, ETH_P_ARP, parseArp } from './arp.ts'
-import { advertisementFor, ETH_P_IPV6, groupOf, ndpFilter, parseNdp, unsolicited } from './ndp.ts'
+import { arpAnnouncements, arpProbe, arpReply, ETH_P_ARP, parseArp } from './arp.ts'
+import { advertisementFor, ETH_P_IPV6, groupOf, ndpFilter, ndpProbe, parseNdp, unsolicited } from './ndp.ts'
 
 /** Of the link on which addresses are announced. */
 export type LinkEnd = { index: number; mac: string }
 
 export interface Responder {
+  /** Who on the link has the address already; undefined if nobody says so within half a second. */
+  probe(address: string, link: LinkEnd): Promise<string | undefined>
   /** Answers for the address on the link from now on. Idempotent; on another link than before, it moves. */
   start(address: string, link: LinkEnd): Promise<void>
   /** Idempotent. */
@@ -32,6 +34,10 @@ export type ResponderOptions = {
 /** Milliseconds after the first: a switch or host may miss one. */
 const AGAIN_MS = [200, 1_000, 3_000]
 
+/** When it is asked who has an address, and when that is not waited for any longer, milliseconds. */
+const PROBES_MS = [0, 200]
+const PATIENCE_MS = 500
+
 type Answered = { link: LinkEnd; timers: Timer[] }
 type Family = 'arp' | 'ndp'
 
@@ -45,8 +51,28 @@ class FrameResponder implements Responder {
   /** By family and link; opened with the first address, closed with the last. */
   readonly #sockets = new Map<string, Promise<FrameSocket>>()
 
+  /** By address: tells who has it. */
+  readonly #probes = new Map<string, (mac: string) => void>()
+
   constructor(options: ResponderOptions) {
     this.#options = options
+  }
+
+  async probe(address: string, link: LinkEnd): Promise<string | undefined> {
+    const family = familyOf(address)
+    const socket = await this.#socket(family, link)
+    const { promise, resolve } = Promise.withResolvers<string | undefined>()
+    this.#probes.set(address, resolve)
+    const question = family === 'arp' ? arpProbe(address, link.mac) : ndpProbe(address, link.mac)
+    const timers = PROBES_MS.map((ms) => this.#options.clock.after(ms, () => this.#send(socket, [question])))
+    timers.push(this.#options.clock.after(PATIENCE_MS, () => resolve(undefined)))
+    try {
+      return await promise
+    } finally {
+      for (const timer of timers) timer.cancel()
+      this.#probes.delete(address)
+      this.#closeUnused(family, link)
+    }
   }
 
   async start(address: string, link: LinkEnd): Promise<void> {
@@ -74,15 +100,13 @@ class FrameResponder implements Responder {
     this.#answered.delete(address)
     for (const timer of answered.timers) timer.cancel()
     const family = familyOf(address)
-    const id = idOf(family, answered.link)
-    const others = [...this.#answered].filter(([other, { link }]) => idOf(familyOf(other), link) === id).map(([other]) => other)
-    const socket = this.#sockets.get(id)
-    if (others.length === 0) this.#sockets.delete(id)
-    const group = family === 'ndp' && !others.some((other) => groupOf(other) === groupOf(address)) ? groupOf(address) : undefined
-    socket?.then(
-      (open) => (others.length === 0 ? open.close() : group !== undefined && open.leave(group)),
-      () => {},
-    )
+    const group = groupOf(address)
+    const others = this.#closeUnused(family, answered.link)
+    if (family === 'ndp' && others.length > 0 && !others.some((other) => groupOf(other) === group))
+      this.#sockets.get(idOf(family, answered.link))?.then(
+        (socket) => socket.leave(group),
+        () => {},
+      )
   }
 
   announce(address: string): void {
@@ -121,15 +145,32 @@ class FrameResponder implements Responder {
     return opened
   }
 
+  /** Returns the addresses that the socket is still needed for; without any it is closed. */
+  #closeUnused(family: Family, link: LinkEnd): string[] {
+    const id = idOf(family, link)
+    const needed = [...this.#answered].filter(([other, answered]) => idOf(familyOf(other), answered.link) === id).map(([other]) => other)
+    const probed = [...this.#probes.keys()].filter((other) => familyOf(other) === family)
+    if (needed.length + probed.length > 0) return needed
+    const socket = this.#sockets.get(id)
+    this.#sockets.delete(id)
+    socket?.then(
+      (open) => open.close(),
+      () => {},
+    )
+    return needed
+  }
+
   #onArp(frame: Uint8Array, link: LinkEnd): void {
     const arp = parseArp(frame)
     if (!arp) return
+    if (arp.senderMac !== link.mac) this.#probes.get(arp.senderAddress)?.(arp.senderMac)
     if (arp.senderMac !== link.mac && this.#isAnswered(arp.senderAddress, link)) this.#options.onRival(arp.senderAddress, arp.senderMac)
     if (arp.operation === 'request' && this.#isAnswered(arp.targetAddress, link)) this.#answer('arp', link, arpReply(arp, link.mac))
   }
 
   #onNdp(frame: Uint8Array, link: LinkEnd): void {
     const message = parseNdp(frame)
+    if (message?.kind === 'advertisement' && message.mac !== link.mac) this.#probes.get(message.target)?.(message.mac)
     if (!message || !this.#isAnswered(message.target, link)) return
     if (message.kind === 'solicitation') this.#answer('ndp', link, advertisementFor(message, link.mac))
     else if (message.mac !== link.mac) this.#options.onRival(message.target, message.mac)
