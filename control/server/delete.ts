@@ -49,7 +49,8 @@ export class Deleter {
       } catch (error) {
         if (!(error instanceof RevisionMismatch)) throw error
         if (attempt === mostAttempts) throw conflict(resource, name, staleMessage)
-        entry = error.current
+        await this.#deps.store.settled()
+        entry = await this.#deps.store.get(key)
       }
     }
   }

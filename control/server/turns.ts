@@ -1,19 +1,17 @@
-// Work on one key, one after the other, in the order it was asked for.
+// Turns at a key, given one after the other, in the order they were asked for.
 
 export class Turns {
   readonly #last = new Map<string, Promise<void>>()
 
-  /** Does `work` once everything that was asked for `key` before is over, however it ended. */
-  async run<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const turn = (this.#last.get(key) ?? Promise.resolve()).then(work)
-    const over = turn.then(nothing, nothing)
-    this.#last.set(key, over)
-    try {
-      return await turn
-    } finally {
-      if (this.#last.get(key) === over) this.#last.delete(key)
+  /** Resolves when it is the caller's turn, with what ends it; to end it again does nothing. */
+  async take(key: string): Promise<() => void> {
+    const before = this.#last.get(key)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#last.set(key, promise)
+    await before
+    return () => {
+      if (this.#last.get(key) === promise) this.#last.delete(key)
+      resolve()
     }
   }
 }
-
-const nothing = () => {}

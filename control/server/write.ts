@@ -7,9 +7,7 @@ import { invalid, isStatus, StatusError } from '#api/errors.ts'
 import { Faults, same } from '#api/kinds/faults.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import { validateMeta, validateMetaUpdate } from '#api/kinds/meta.ts'
-import type { KindSpec } from '#api/kinds/spec.ts'
 import { trackUpdate } from '#api/patch/apply/track.ts'
-import { setDefaults } from '#api/schema/defaults.ts'
 import { type Admission, mutateAll, validateAll } from '#control/admission/admission.ts'
 import { type Entry, RevisionMismatch, type Store } from '../store/store.ts'
 import type { Target, WriteOptions } from './call.ts'
@@ -17,12 +15,18 @@ import { isDone } from './deletion.ts'
 import { clone, encode, Item } from './item.ts'
 import { reviewOf, writeOptionsAs } from './request-review.ts'
 import { conflict, keyFor, notFound, type Resource, staleMessage } from './resource.ts'
+import { applyDefaults, confine, desired, sameButBookkeeping, settleMeta, settleNamespace } from './settle.ts'
 import { Turns } from './turns.ts'
 import { shown } from './versions.ts'
 
 export type Stored = KubeObject & { status?: unknown }
 /** What is stored, and what its kept version makes of it: the same, but for custom resources. */
-type There = { raw: Item; item: Item }
+type There = {
+  raw: Item
+  item: Item
+  /** Called once nobody who writes now can come before this write. */
+  handedIn: () => void
+}
 export type WriteDeps = { store: Store; admission: readonly Admission[]; clock: Clock }
 
 /** Without vowels and what looks alike, so that no word comes out. */
@@ -56,6 +60,7 @@ export class Writer {
         if (!(error instanceof RevisionMismatch)) throw error
         if (generated && attempt < mostAttempts) continue
         const { name } = object.metadata
+        await this.#deps.store.settled()
         throw new StatusError('AlreadyExists', `${resource.name} ${JSON.stringify(name)} already exists`, {
           name,
           group: kind.group,
@@ -112,29 +117,42 @@ export class Writer {
    */
   async update(target: Target, options: WriteOptions, change: (current: Stored) => Stored | Promise<Stored>): Promise<Item> {
     const key = keyFor(target.resource, target.namespace, target.name)
-    const attempt = async (entry: Entry | undefined): Promise<Item> => {
-      if (!entry) throw notFound(target.resource, target.name)
+    const { store } = this.#deps
+    const attempt = async (entry: Entry | undefined, handedIn = () => {}): Promise<Item> => {
+      if (!entry) throw await this.#missing(target, key)
       const raw = new Item(entry)
-      return await this.#updateOnce(target, { raw, item: await shown(target.resource, raw) }, options, change)
+      try {
+        return await this.#updateOnce(target, { raw, item: await shown(target.resource, raw), handedIn }, options, change)
+      } catch (error) {
+        // What was refused because of a write under way is told once that can be read.
+        if (!(error instanceof RevisionMismatch)) await store.settled()
+        throw error
+      }
     }
     try {
-      return await attempt(await this.#deps.store.get(key))
+      return await attempt(await store.latest(key))
     } catch (error) {
       if (!(error instanceof RevisionMismatch)) throw error
     }
-    // Of all who write here only one can win at a time: the others need not all try.
-    return await this.#turns.run(key, async () => {
-      let entry = await this.#deps.store.get(key)
-      for (let attempts = 2; ; attempts += 1) {
-        try {
-          return await attempt(entry)
-        } catch (error) {
-          if (!(error instanceof RevisionMismatch)) throw error
-          if (attempts === mostAttempts) throw conflict(target.resource, target.name, staleMessage)
-          entry = error.current
-        }
+    // Of all who write here at a time only one can be the next: the others need not all try.
+    for (let attempts = 2; ; attempts += 1) {
+      const done = await this.#turns.take(key)
+      try {
+        return await attempt(await store.latest(key), done)
+      } catch (error) {
+        if (!(error instanceof RevisionMismatch)) throw error
+        if (attempts === mostAttempts) throw conflict(target.resource, target.name, staleMessage)
+      } finally {
+        done()
       }
-    })
+    }
+  }
+
+  /** What there is not, or is about to be deleted: then it is gone only once that is sure. */
+  async #missing({ resource, name }: Target, key: string): Promise<Error> {
+    await this.#deps.store.settled()
+    const there = await this.#deps.store.get(key)
+    return there ? new RevisionMismatch(key, there) : notFound(resource, name)
   }
 
   async #updateOnce(
@@ -195,20 +213,34 @@ export class Writer {
     else delete after.metadata.managedFields
   }
 
-  async #replace(target: Target, { raw, item }: There, object: Stored, options: WriteOptions): Promise<Item> {
+  async #replace(target: Target, { raw, item, handedIn }: There, object: Stored, options: WriteOptions): Promise<Item> {
     const { resource } = target
+    const { store } = this.#deps
     // What was written in another version or under another schema is brought up to date.
-    if (raw === item && sameButBookkeeping(object, item.object)) return item
+    if (raw === item && sameButBookkeeping(object, item.object)) return await this.#acknowledged(item)
     if (options.dryRun) return unsaved(item.key, object, item.revision)
     if (isDone(object)) {
-      await this.#deps.store.delete(item.key, { expected: item.revision })
+      const deleted = store.delete(item.key, { expected: item.revision })
+      handedIn()
+      await deleted
       return unsaved(item.key, object, item.revision)
     }
-    const entry: Entry = await this.#deps.store.put(item.key, (revision) => encode(object, revision), {
+    const put = store.put(item.key, (revision) => encode(object, revision), {
       expected: item.revision,
       ephemeral: resource.spec.ephemeral ?? false,
     })
-    return new Item(entry)
+    handedIn()
+    return new Item(await put)
+  }
+
+  /** `item`, once it is sure that it was written. */
+  async #acknowledged(item: Item): Promise<Item> {
+    const { store } = this.#deps
+    if (item.revision <= store.revision) return item
+    await store.settled()
+    const there = await store.get(item.key)
+    if ((there?.modRevision ?? 0) < item.revision) throw new RevisionMismatch(item.key, there)
+    return item
   }
 
   /** Mutating admission, `check`, validating admission, then the write that `check` returned. */
@@ -240,97 +272,11 @@ export class Writer {
   }
 }
 
-/** Keeps an update to what it may change, and fills in what it left open. */
-function confine(resource: Resource, object: Stored, previous: Stored, subresource: string): void {
-  const { spec } = resource
-  if (subresource === 'status') keepAllBut(object, previous, 'status')
-  // A binding tells in the status, too, that the pod has its node.
-  else if (spec.status && !writesStatus(spec, subresource)) keepStatus(object, previous)
-  applyDefaults(resource, object)
-  spec.prepareUpdate?.(object, previous, subresource)
-}
-
-function settleNamespace(resource: Resource, object: KubeObject, namespace: string | undefined): void {
-  const meta = object.metadata
-  if (!resource.kind.namespaced) return
-  if (meta.namespace && namespace && meta.namespace !== namespace) {
-    throw new StatusError(
-      'BadRequest',
-      `the namespace of the provided object does not match the namespace sent on the request: expected ${namespace}, got ${meta.namespace}`,
-    )
-  }
-  meta.namespace = namespace ?? meta.namespace
-}
-
 export function generateName(base: string): string {
   let name = base.slice(0, longestName - 5)
   for (let i = 0; i < 5; i += 1) name += suffixAlphabet[randomInt(suffixAlphabet.length)]
   return name
 }
-
-export function applyDefaults(resource: Resource, object: KubeObject): void {
-  setDefaults(resource.schema, object)
-  resource.spec.defaults?.(object)
-}
-
-/** Brings the metadata of an update in order; returns whether it is pinned to one version of the object. */
-function settleMeta({ resource, name, namespace }: Target, object: Stored, previous: Stored): boolean {
-  const meta = object.metadata
-  const old = previous.metadata
-  meta.name ||= name
-  if (meta.name !== name) {
-    throw new StatusError('BadRequest', `the name of the object (${meta.name}) does not match the name on the URL (${name})`)
-  }
-  settleNamespace(resource, object, namespace)
-  if (meta.uid && meta.uid !== old.uid) {
-    throw conflict(resource, name, `Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${old.uid}`)
-  }
-  const pinned = Boolean(meta.resourceVersion)
-  if (pinned && meta.resourceVersion !== old.resourceVersion) throw conflict(resource, name, staleMessage)
-  meta.uid = old.uid
-  meta.resourceVersion = old.resourceVersion
-  meta.creationTimestamp ||= old.creationTimestamp
-  meta.deletionTimestamp = old.deletionTimestamp
-  meta.deletionGracePeriodSeconds = old.deletionGracePeriodSeconds
-  meta.generation = old.generation
-  delete meta.selfLink
-  return pinned
-}
-
-const writesStatus = ({ subresources }: KindSpec, subresource: string): boolean =>
-  subresource === 'binding' || (subresources?.find((s) => s.name === subresource)?.status ?? false)
-
-function keepStatus(object: Stored, previous: Stored): void {
-  if (previous.status === undefined) delete object.status
-  else object.status = clone(previous.status)
-}
-
-/** Everything of `object` but `field` (and who manages it) is as it was. */
-function keepAllBut(object: Stored, previous: Stored, field: 'status'): void {
-  const { status } = object
-  const { managedFields } = object.metadata
-  for (const key of Object.keys(object)) delete object[key as keyof Stored]
-  Object.assign(object, clone(previous))
-  object[field] = status
-  object.metadata.managedFields = managedFields
-}
-
-/** A status that has no subresource is asked for like everything else. */
-const desired = ({ status }: Resource['spec'], object: Stored): unknown => ({
-  ...object,
-  metadata: undefined,
-  ...(status && { status: undefined }),
-})
-
-function sameButBookkeeping(a: KubeObject, b: KubeObject): boolean {
-  const plain = ({ metadata, ...rest }: KubeObject) => ({
-    ...rest,
-    metadata: { ...metadata, managedFields: managersOf(metadata.managedFields) },
-  })
-  return same(plain(a), plain(b))
-}
-/** A manager's time alone is no reason to write. */
-const managersOf = (fields: KubeObject['metadata']['managedFields']) => fields?.map((f) => ({ ...f, time: undefined }))
 
 /** What a dry run answers: nothing has this revision. */
 const unsaved = (key: string, object: KubeObject, revision = 0): Item => {

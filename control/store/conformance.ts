@@ -40,11 +40,15 @@ export function storeConformance(name: string, open: (t: TestContext) => Promise
     for (const r of results) if (r.status === 'rejected') assert.ok(r.reason instanceof RevisionMismatch)
     const first = store.put('/new', bytes('first'), { expected: 0 })
     await assert.rejects(store.put('/new', bytes('second'), { expected: 0 }), RevisionMismatch)
-    assert.equal(show((await store.get('/new'))?.value), 'first', 'whoever lost can read what won')
-    await first
+    assert.equal(show((await store.latest('/new'))?.value), 'first', 'whoever lost sees what won')
+    const winner = await store.latest('/new')
+    const chained = store.put('/new', bytes('third'), { expected: winner?.modRevision ?? 0 })
+    await store.settled()
+    assert.equal(show((await store.get('/new'))?.value), 'third', 'and can follow it without waiting')
+    await Promise.all([first, chained])
     await assert.rejects(store.delete('/a', { expected: 99 }), RevisionMismatch)
     await assert.rejects(store.put('/a', bytes('x'), { expected: 0 }), RevisionMismatch)
-    assert.equal((await store.put('/a', bytes('y'), { expected: 2 })).modRevision, 4)
+    assert.equal((await store.put('/a', bytes('y'), { expected: 2 })).modRevision, 5)
   })
 
   test(`${name}: a list shows one revision, page by page, while writes go on`, async (t) => {

@@ -70,6 +70,15 @@ class MvccStore implements Store {
     return this.#keys.current(key)
   }
 
+  async latest(key: string): Promise<Entry | undefined> {
+    return this.#latest(key)
+  }
+
+  async settled(): Promise<void> {
+    const assigned = this.#assigned
+    while (this.#committing && this.#revision < assigned) await this.#committing
+  }
+
   async list(prefix: string, options: { revision?: number; limit?: number; after?: string } = {}): Promise<ListPage> {
     const now = this.#revision
     const revision = options.revision || now
@@ -167,14 +176,8 @@ class MvccStore implements Store {
   ): Promise<Write> {
     if (this.#closed) throw new Error(`writing ${key}: the store is closed`)
     while (this.#failed) await this.#recover()
-    let before = this.#latest(key)
-    while (options.expected !== undefined && (before?.modRevision ?? 0) !== options.expected) {
-      if (!this.#pending.has(key)) throw new RevisionMismatch(key, before)
-      // Lost to a write that nobody can read yet: whoever tries again must find it.
-      await this.#committing
-      while (this.#failed) await this.#recover()
-      before = this.#latest(key)
-    }
+    const before = this.#latest(key)
+    if (options.expected !== undefined && (before?.modRevision ?? 0) !== options.expected) throw new RevisionMismatch(key, before)
     this.#assigned += 1
     const revision = this.#assigned
     const entry = make(revision, before)

@@ -9,7 +9,7 @@ export type StoreEvent =
   | { type: 'put'; entry: Entry; previous?: Entry }
   | { type: 'delete'; key: string; revision: number; previous: Entry }
 
-/** A write went unapplied because the key's revision is not the expected one; `current` is what is there. */
+/** A write went unapplied because the key's revision is not the expected one; `current` is the latest (see `Store.latest`). */
 export class RevisionMismatch extends Error {
   readonly current: Entry | undefined
   constructor(key: string, current: Entry | undefined) {
@@ -39,6 +39,13 @@ export interface Store {
   /** The revision of the last acknowledged write; starts at 1 on an empty store. */
   readonly revision: number
   get(key: string): Promise<Entry | undefined>
+  /**
+   * What the writes under way will have made of `key`. For a writer, who need not wait for them: what expects
+   * this revision is lost with them or follows them. Nobody is told of it before `settled`.
+   */
+  latest(key: string): Promise<Entry | undefined>
+  /** Resolves once every write under way now is acknowledged or lost. */
+  settled(): Promise<void>
   /** Keys under `prefix` in order; `after` continues behind that key. `revision` 0 or absent: now. Throws Compacted. */
   list(prefix: string, options?: { revision?: number; limit?: number; after?: string }): Promise<ListPage>
   /**
