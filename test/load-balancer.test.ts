@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { killAgent, startAgent } from './cluster/cluster.ts'
+import { killAgent, killServer, startAgent, startServer } from './cluster/cluster.ts'
 import { eventually } from './cluster/eventually.ts'
 import { testCluster } from './cluster/fixture.ts'
 import { attempt, run } from './cluster/shell.ts'
@@ -50,7 +50,11 @@ const service = (name: string, spec: object) => ({
 async function clientHost(t: TestContext) {
   const netns = `${plan.name}-client`
   const link = `${plan.name}-cl`
-  t.after(() => attempt('ip', ['netns', 'delete', netns]))
+  t.after(async () => {
+    await attempt('ip', ['netns', 'delete', netns])
+    // The kernel would take it too, when it finds time.
+    await attempt('ip', ['link', 'delete', link])
+  })
   await run('ip', 'netns', 'add', netns)
   await run('ip', 'link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', netns)
   await run('ip', 'link', 'set', link, 'master', plan.bridge!.link, 'up')
@@ -118,6 +122,24 @@ test('one node answers for the address; when its agent or its cable goes, anothe
   await eventually(async () => assert.equal(await holder(), first), { withinMs: 5_000 })
   await eventually(async () => assert.equal(await client.get(), first), { withinMs: 5_000 })
   assert.equal(await client.mac(), await macOf(first))
+})
+
+test('while the API server is gone the same node goes on, also when it comes back without its leases', async (t) => {
+  const client = await clientHost(t)
+  const before = await holder()
+  assert.notEqual(await client.get(), '')
+  const mac = await client.mac()
+  await killServer(plan)
+  const gone = performance.now()
+  // Longer than a lease lasts.
+  while (performance.now() - gone < 6_000) {
+    await client.inside('ip', 'neigh', 'flush', 'to', address)
+    assert.notEqual(await client.get(), '')
+    assert.equal(await client.mac(), mac)
+  }
+  await startServer(plan)
+  await eventually(async () => assert.equal(await holder(), before), { withinMs: 10_000 })
+  assert.equal(await client.mac(), mac)
 })
 
 test('an address that a host of the network has is not announced', async (t) => {
