@@ -14,6 +14,7 @@ import type * as core from '../types/core-v1.gen.ts'
 import type { EndpointSlice as EndpointSliceType } from '../types/discovery-v1.gen.ts'
 import type { Event as EventV1Type } from '../types/events-v1.gen.ts'
 import type * as flowcontrol from '../types/flowcontrol-v1.gen.ts'
+import type { NodeMetrics as NodeMetricsType, PodMetrics as PodMetricsType } from '../types/metrics-v1beta1.gen.ts'
 import type * as networking from '../types/networking-v1.gen.ts'
 import type { RuntimeClass as RuntimeClassType } from '../types/node-v1.gen.ts'
 import type { PodDisruptionBudget as PodDisruptionBudgetType } from '../types/policy-v1.gen.ts'
@@ -80,6 +81,8 @@ export const CustomResourceDefinition = kind<CustomResourceDefinitionType>(
 )
 export const APIService = kind<APIServiceType>('apiregistration.k8s.io', 'v1', 'APIService', 'apiservices', false)
 export const EventV1 = kind<EventV1Type>('events.k8s.io', 'v1', 'Event', 'events')
+export const NodeMetrics = kind<NodeMetricsType>('metrics.k8s.io', 'v1beta1', 'NodeMetrics', 'nodes', false)
+export const PodMetrics = kind<PodMetricsType>('metrics.k8s.io', 'v1beta1', 'PodMetrics', 'pods')
 export const Ingress = kind<networking.Ingress>('networking.k8s.io', 'v1', 'Ingress', 'ingresses')
 export const IngressClass = kind<networking.IngressClass>('networking.k8s.io', 'v1', 'IngressClass', 'ingressclasses', false)
 export const IPAddress = kind<networking.IPAddress>('networking.k8s.io', 'v1', 'IPAddress', 'ipaddresses', false)

@@ -31,6 +31,7 @@ import { ipAddress } from './ip-address.ts'
 import { job } from './job.ts'
 import { lease } from './lease.ts'
 import { limitRange } from './limit-range.ts'
+import { nodeMetrics, podMetrics } from './metrics.ts'
 import { namespace } from './namespace.ts'
 import { networkPolicy } from './network-policy.ts'
 import { node } from './node.ts'
@@ -91,6 +92,8 @@ export const builtinKinds: readonly KindSpec[] = [
   lease,
   endpointSlice,
   eventV1,
+  nodeMetrics,
+  podMetrics,
   flowSchema,
   priorityLevelConfiguration,
   ingress,

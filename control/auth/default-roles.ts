@@ -196,6 +196,13 @@ export const defaultRoles = (): Default<ClusterRole>[] => [
     metadata: meta(`system:aggregate-to-${role}`, { [aggregateTo(role)]: 'true' }),
     rules,
   })),
+  {
+    metadata: meta(
+      'system:aggregated-metrics-reader',
+      Object.fromEntries(Object.keys(gatherers).map((role) => [aggregateTo(role), 'true'])),
+    ),
+    rules: [rule(read, 'metrics.k8s.io', 'pods nodes')],
+  },
   ...Object.entries(gatherers).map(([role, larger]) => ({
     metadata: meta(role, larger ? { [aggregateTo(larger)]: 'true' } : {}),
     aggregationRule: { clusterRoleSelectors: [{ matchLabels: { [aggregateTo(role)]: 'true' } }] },

@@ -55,12 +55,14 @@ import { componentStatusRoute } from './routes/component-statuses.ts'
 import { admitted, type Creators, creatorRoute } from './routes/creators.ts'
 import { serviceDestination } from './routes/destination.ts'
 import { logRoute } from './routes/log.ts'
+import { metricsRoute } from './routes/metrics.ts'
 import { podCreators } from './routes/pod-writes.ts'
 import { proxyRoute } from './routes/proxy.ts'
 import { remotePage, remoteRoute } from './routes/remote.ts'
 import { reviewResources, reviewRoute } from './routes/reviews.ts'
 import { scaleRoute } from './routes/scale.ts'
 import { tokenCreators } from './routes/token.ts'
+import { Usage } from './usage.ts'
 import { WatchCache } from './watch-cache.ts'
 import { generateName } from './write.ts'
 
@@ -165,6 +167,7 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
       creatorRoute(creators),
       scaleRoute(core),
       componentStatusRoute({ handler, checks: checks.filter(({ name }) => name === 'store'), revision: () => cache.revision }),
+      metricsRoute({ core, handler, usage: new Usage({ core, tls: agentTls, clock }) }),
       logRoute({ core, tls: agentTls }),
       proxyRoute({ core, tls: agentTls }),
     ],

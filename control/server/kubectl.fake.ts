@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { systemClock } from '#api/clock.ts'
 import { Namespace, ServiceAccount } from '#api/kinds/index.ts'
 import { silent } from '#api/log.ts'
-import { openPki } from '#control/pki/pki.ts'
+import { openPki, type Pki } from '#control/pki/pki.ts'
 import { memoryStore } from '../store/memory.ts'
 import { type Server, startServer } from './server.ts'
 
@@ -42,6 +42,7 @@ export type Kubectl = {
 
 export type KubectlServer = {
   server: Server
+  pki: Pki
   /** Where kubectl runs. */
   dir: string
   /** In a new namespace with its service account. */
@@ -77,6 +78,7 @@ export async function kubectlServer(files: Readonly<Record<string, string>>): Pr
   for (const [name, text] of Object.entries(files)) await writeFile(join(dir, name), text)
   return {
     server,
+    pki,
     dir,
     async kubectl(program, namespace) {
       const env = { ...process.env, KUBECONFIG: join(dir, 'kubeconfig'), HOME: join(dir, namespace) }

@@ -1,0 +1,34 @@
+// What nodes and pods use now (metrics.k8s.io): made when asked for, nothing is stored.
+
+import type { NodeMetrics as NodeMetricsType, PodMetrics as PodMetricsType } from '../types/metrics-v1beta1.gen.ts'
+import { ageColumn, nameColumn } from './columns.ts'
+import { NodeMetrics, PodMetrics } from './index.ts'
+import { isDns1123Subdomain } from './names.ts'
+import type { KindSpec } from './spec.ts'
+
+export const nodeMetrics: KindSpec<NodeMetricsType> = {
+  kind: NodeMetrics,
+  singular: 'nodemetrics',
+  verbs: ['get', 'list'],
+  nameRule: isDns1123Subdomain,
+  columns: [
+    nameColumn,
+    { name: 'cpu', cell: ({ usage }) => usage.cpu ?? '' },
+    { name: 'memory', cell: ({ usage }) => usage.memory ?? '' },
+    { name: 'window', cell: ({ window }) => window },
+    ageColumn,
+  ],
+}
+
+export const podMetrics: KindSpec<PodMetricsType> = {
+  kind: PodMetrics,
+  singular: 'podmetrics',
+  verbs: ['get', 'list'],
+  nameRule: isDns1123Subdomain,
+  columns: [
+    nameColumn,
+    { name: 'containers', type: 'integer', cell: ({ containers }) => containers.length },
+    { name: 'window', cell: ({ window }) => window },
+    ageColumn,
+  ],
+}
