@@ -206,13 +206,17 @@ test('orphans are adopted, strangers left, and what no longer matches is let go 
 test('pods that the server refuses are reported, not hammered', async () => {
   await using h = await harness()
   await h.addNode('node-1')
+  let refused = 0
   h.client.intercept(({ kind, verb, subresource }) => {
-    if (kind.kind === 'Pod' && verb === 'create' && !subresource) throw new StatusError('Forbidden', 'pods "web" is forbidden: quota')
+    if (kind.kind !== 'Pod' || verb !== 'create' || subresource) return
+    refused += 1
+    throw new StatusError('Forbidden', `pods "web-${refused}" is forbidden: quota`)
   })
   await h.client.create(Deployment, web(50))
   for (let i = 0; i < 60; i++) await h.clock.advance(1000)
   const tries = h.client.writes.filter((line) => line.startsWith('create Pod ')).length
   assert.equal(tries, 0)
+  assert.ok(refused < 40, `asked ${refused} times in a minute`)
   assert.equal(condition(await deployment(h), 'ReplicaFailure')?.reason, 'FailedCreate')
   h.client.intercept(undefined)
   for (let i = 0; i < 60; i++) await h.clock.advance(1000)

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { Endpoints, Service } from '#api/kinds/index.ts'
 import { patching, type WebhookServer, webhookServer } from '#control/extensions/webhook.fake.ts'
+import { memoryStore } from '../store/memory.ts'
 import { definition, establish } from './custom-resources.fake.ts'
 import { configMap, deployment, type Json, pod, type Trial, trial } from './trial.fake.ts'
 
@@ -365,6 +366,26 @@ describe('admission webhooks', () => {
     const before = hooks.connections
     for (const name of ['one', 'two', 'three']) assert.equal((await server.ask('POST', maps, configMap(name))).code, 201)
     assert.deepEqual([hooks.asked.length, hooks.connections - before], [3, 1])
+  })
+
+  it('that nobody runs do not keep a server from starting', async () => {
+    const store = await memoryStore()
+    const first = await trial({ store })
+    const dead = { clientConfig: { url: 'https://127.0.0.1:1/dead' }, rules: [all], name: 'dead.example.com' }
+    const webhook = { ...dead, sideEffects: 'None', admissionReviewVersions: ['v1'] }
+    for (const plural of ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations'])
+      assert.equal((await first.ask('POST', `${registration}/${plural}`, { metadata: { name: 'dead' }, webhooks: [webhook] })).code, 201)
+    await first.store.delete('/registry/core/services/default/kubernetes')
+    await first.close()
+    const second = await trial({ store })
+    assert.ok(await second.client.find(Service, { namespace: 'default', name: 'kubernetes' }), 'it is made again')
+    second.ready()
+    assert.equal((await second.ask('POST', maps, configMap('one'))).code, 500)
+    for (const plural of ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations'])
+      assert.equal((await second.ask('DELETE', `${registration}/${plural}/dead`)).code, 200, 'the way out is open')
+    assert.equal((await second.ask('POST', maps, configMap('one'))).code, 201)
+    await second.close()
+    await store.close()
   })
 
   describe('that misbehave', () => {

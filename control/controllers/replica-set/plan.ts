@@ -35,9 +35,9 @@ export function planStatus(
   const soon = waits.filter((ms) => ms > 0 && Number.isFinite(ms))
   const others = set.status?.conditions?.filter(({ type }) => type !== 'ReplicaFailure') ?? []
   const known = set.status?.conditions?.find(({ type }) => type === 'ReplicaFailure')
-  const unchanged = known && failure && known.reason === failure.reason && known.message === failure.message
+  // One that stands is left alone: the message names a pod, which is another each time, and each write is a new event.
   const fresh = failure && { type: 'ReplicaFailure' as const, status: 'True' as const, lastTransitionTime: timestamp(now), ...failure }
-  const conditions = failure ? [...others, unchanged ? known : fresh!] : others
+  const conditions = fresh ? [...others, known ?? fresh] : others
   return {
     status: {
       replicas: active.length,
