@@ -11,13 +11,15 @@ export type ObjectName = { namespace: string; name: string }
 /** Of one family: who has which key now, and the keys of which that may have changed. */
 export type Wanted = { readonly frontends: ReadonlyMap<string, Frontend>; readonly changed: Set<string> }
 
+type NamedSlice = { readonly name: string; readonly slice: EndpointSlice }
+
 export class Desired {
   readonly #nodeName: string
   #zone: string | undefined
   readonly #families: ReadonlyMap<ProxyFamily, Claims>
   readonly #services = new Map<string, Service>()
-  /** By service, then by the slice's name. */
-  readonly #slices = new Map<string, Map<string, EndpointSlice>>()
+  /** By service; seldom more than one. */
+  readonly #slices = new Map<string, readonly NamedSlice[]>()
   /** By slice: the service that it was last of. */
   readonly #serviceOf = new Map<string, string>()
   readonly #pods = new Map<string, Pod>()
@@ -44,16 +46,16 @@ export class Desired {
     const before = this.#serviceOf.get(id)
     const service = label === undefined ? undefined : idOf({ namespace: name.namespace, name: label })
     if (before !== undefined && before !== service) {
-      const rest = this.#slices.get(before)
-      rest?.delete(name.name)
-      if (rest?.size === 0) this.#slices.delete(before)
+      const rest = this.#slices.get(before)?.filter((other) => other.name !== name.name)
+      if (rest?.length) this.#slices.set(before, rest)
+      else this.#slices.delete(before)
       this.#serviceOf.delete(id)
       this.#dirty.add(before)
     }
     if (service === undefined || !slice) return
-    const own = this.#slices.get(service)
-    if (own) own.set(name.name, slice)
-    else this.#slices.set(service, new Map([[name.name, slice]]))
+    const named = { name: name.name, slice }
+    const others = this.#slices.get(service)?.filter((other) => other.name !== name.name)
+    this.#slices.set(service, others ? [...others, named] : [named])
     this.#serviceOf.set(id, service)
     this.#dirty.add(service)
   }
@@ -110,7 +112,7 @@ export class Desired {
     if (pod) return hostPortsOf(pod, this.#families)
     const service = this.#services.get(id)
     if (!service) return undefined
-    const slices = [...(this.#slices.get(id)?.values() ?? [])]
+    const slices = this.#slices.get(id)?.map(({ slice }) => slice) ?? []
     return frontendsOf(service, slices, { nodeName: this.#nodeName, zone: this.#zone, families: this.#families })
   }
 }
@@ -146,6 +148,7 @@ class Claims implements Wanted {
 
   /** Those who claim the same as this frontend without having it. */
   conflicts({ key }: Frontend, into: Map<Frontend, ProxyError>): void {
+    if (this.#rivals.size === 0) return
     const [first, ...others] = this.#rivals.get(key) ?? []
     if (!first) return
     const { kind, metadata } = first.owner

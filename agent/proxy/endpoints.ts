@@ -30,13 +30,15 @@ export const endpointsOf = (
   fail: (reason: string) => void,
 ): Endpoints => {
   const all = candidatesOf(slices, port, family, here.nodeName, fail)
-  const own = all.filter(({ local }) => local)
+  const own = all.some(({ local }) => local) ? all.filter(({ local }) => local) : nowhere
   return {
     anywhere: nearest(usable(all), here),
     here: usable(own),
     readyHere: own.flatMap(({ ready, address }) => (ready ? [address] : [])),
   }
 }
+
+const nowhere: readonly Candidate[] = []
 
 /** Ready endpoints; if there are none, those that still serve while they terminate. */
 const usable = (candidates: readonly Candidate[]): readonly Candidate[] => {
@@ -82,7 +84,7 @@ const candidatesOf = (
       }
     }
   }
-  return withoutTwins(found.sort(byAddress))
+  return withoutTwins(found.length > 1 ? found.sort(byAddress) : found)
 }
 
 const byAddress = (a: Backend, b: Backend): number => (a.address < b.address ? -1 : a.address > b.address ? 1 : a.port - b.port)

@@ -69,12 +69,11 @@ export const frontendsOf = (service: Service, slices: readonly EndpointSlice[], 
   const sources = spec.loadBalancerSourceRanges?.length
     ? distinctPrefixes(spec.loadBalancerSourceRanges, (range) => fail(`source range ${range} is not a prefix`))
     : undefined
-  const families = new Set(internal.map(({ family }) => family))
   const affinitySeconds =
     spec.sessionAffinity === 'ClientIP' ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? defaultAffinity) : undefined
   const internalLocal = spec.internalTrafficPolicy === 'Local'
   const externalLocal = spec.externalTrafficPolicy === 'Local'
-  const readyHere = { ip: new Set<string>(), ip6: new Set<string>() }
+  const readyHere = { ip: none, ip6: none } as Record<ProxyFamily, ReadonlySet<string>>
 
   for (const port of spec.ports ?? []) {
     const protocol = protocolOf(port)
@@ -82,10 +81,10 @@ export const frontendsOf = (service: Service, slices: readonly EndpointSlice[], 
       fail(`port ${port.port}: protocol ${port.protocol} cannot be balanced`)
       continue
     }
-    for (const family of families) {
-      if (!options.families.has(family)) continue
+    for (const family of bothFamilies) {
+      if (!options.families.has(family) || internal.every((address) => address.family !== family)) continue
       const endpoints = endpointsOf(slices, port, family, options, fail)
-      for (const address of endpoints.readyHere) readyHere[family].add(address)
+      if (endpoints.readyHere.length > 0) readyHere[family] = new Set([...readyHere[family], ...endpoints.readyHere])
       const toOutside = externalLocal ? outsideLocal(endpoints) : cluster(endpoints)
       const add = (address: string | undefined, number: number, reach: Reach, only?: readonly string[]) =>
         frontends.push({
@@ -101,8 +100,8 @@ export const frontendsOf = (service: Service, slices: readonly EndpointSlice[], 
         })
       for (const { text } of of(family, internal)) add(text, port.port, internalLocal ? insideLocal(endpoints) : cluster(endpoints))
       for (const { text } of of(family, external)) add(text, port.port, toOutside)
-      const taken = new Set(of(family, external).map(({ text }) => text))
-      for (const { text } of of(family, balanced)) if (!taken.has(text)) add(text, port.port, toOutside, sources?.[family])
+      for (const { text } of of(family, balanced))
+        if (external.every((other) => other.text !== text)) add(text, port.port, toOutside, sources?.[family])
       if (port.nodePort) add(undefined, port.nodePort, toOutside)
     }
   }
@@ -142,16 +141,21 @@ const protocolOf = ({ protocol = 'TCP' }: Pick<ServicePort, 'protocol'>): Protoc
 
 type Address = { text: string; family: ProxyFamily }
 
-const of = (family: ProxyFamily, addresses: readonly Address[]): Address[] => addresses.filter((address) => address.family === family)
+const bothFamilies = ['ip', 'ip6'] as const
+const none: ReadonlySet<string> = new Set()
 
+const of = (family: ProxyFamily, addresses: readonly Address[]): readonly Address[] =>
+  addresses.every((address) => address.family === family) ? addresses : addresses.filter((address) => address.family === family)
+
+/** Each once. */
 const addressesOf = (addresses: readonly string[], fail: (reason: string) => void): Address[] => {
-  const found = new Map<string, Address>()
+  const found: Address[] = []
   for (const address of addresses) {
     const canonical = canonicalAddress(address)
-    if (canonical) found.set(canonical.text, canonical)
-    else fail(`${address} is not an IP address`)
+    if (!canonical) fail(`${address} is not an IP address`)
+    else if (found.every(({ text }) => text !== canonical.text)) found.push(canonical)
   }
-  return [...found.values()]
+  return found
 }
 
 /** Those to which packets come as they were sent. */

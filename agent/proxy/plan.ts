@@ -121,10 +121,12 @@ export const programmed = (frontend: Frontend, old: Programmed | undefined): Pro
 
 /** In each of the parts that end before `bounds`, backends stay in their slots as far as there are slots left; the others fill the holes. */
 const keepSlots = (old: readonly (Slot | undefined)[], backends: readonly Backend[], bounds: readonly number[]): readonly Slot[] =>
-  bounds.flatMap((end, i) => {
-    const start = bounds[i - 1] ?? 0
-    return keepPart(old.slice(start, end), backends.slice(start, end))
-  })
+  backends.every((backend, i) => isSame(old[i], backend))
+    ? backends
+    : bounds.flatMap((end, i) => {
+        const start = bounds[i - 1] ?? 0
+        return keepPart(old.slice(start, end), backends.slice(start, end))
+      })
 
 const keepPart = (old: readonly (Slot | undefined)[], backends: readonly Backend[]): readonly Slot[] => {
   const homeless = new Map(backends.map((backend) => [`${backend.address} ${backend.port}`, backend]))
@@ -138,6 +140,8 @@ const keepPart = (old: readonly (Slot | undefined)[], backends: readonly Backend
   const rest = homeless.values()
   return slots.map((slot) => slot ?? (rest.next().value as Backend))
 }
+
+const isSame = (a: Slot | undefined, b: Slot | undefined): boolean => a === b || (a?.address === b?.address && a?.port === b?.port)
 
 /** The additions and deletions of each set. */
 class Changes {
@@ -173,7 +177,7 @@ class Changes {
     for (let i = 0; i < length; i++) {
       const before = old[i]
       const after = wanted[i]
-      if (before?.address === after?.address && before?.port === after?.port) continue
+      if (isSame(before, after)) continue
       if (before) deleted.add([...key, i], [before.address, before.port])
       if (after) added.add([...key, i], [after.address, after.port])
     }
@@ -190,8 +194,10 @@ class Changes {
   }
 }
 
-const localAddresses = (frontend: Frontend | undefined): string[] =>
-  frontend?.backends.flatMap((backend) => (backend.local ? [backend.address] : [])) ?? []
+const nowhere: readonly string[] = []
+
+const localAddresses = (frontend: Frontend | undefined): readonly string[] =>
+  frontend?.backends.some(({ local }) => local) ? frontend.backends.flatMap((backend) => (backend.local ? [backend.address] : [])) : nowhere
 
 const count = (uses: Map<string, number>, name: string, by: 1 | -1): void => {
   const sum = (uses.get(name) ?? 0) + by

@@ -24,10 +24,26 @@ export type Programmed = {
   readonly frontend?: Frontend
 }
 
+const none: readonly string[] = []
+/** Verdicts are few. */
+const known = new Map<Verdict, readonly string[]>()
+
 /** The chains that its verdicts lead to. */
-export const chainsOf = (programmed: Programmed | undefined): string[] => {
-  const verdicts = programmed ? [programmed.verdict, programmed.memory] : []
-  return verdicts.flatMap((verdict) => (verdict && chainOfVerdict(verdict)) ?? [])
+export const chainsOf = (programmed: Programmed | undefined): readonly string[] => {
+  if (!programmed) return none
+  const { verdict, memory } = programmed
+  return memory === undefined ? chainsOfVerdict(verdict) : [...chainsOfVerdict(verdict), ...chainsOfVerdict(memory)]
+}
+
+const chainsOfVerdict = (verdict: Verdict | undefined): readonly string[] => {
+  if (verdict === undefined) return none
+  let chains = known.get(verdict)
+  if (!chains) {
+    const chain = chainOfVerdict(verdict)
+    chains = chain === undefined ? none : [chain]
+    known.set(verdict, chains)
+  }
+  return chains
 }
 
 export type State = {

@@ -11,6 +11,9 @@ const benches: Record<string, () => Promise<AsyncIterable<Figure>>> = {
   api: async () => (await import('./api.ts')).apiBench(),
   proxy: async () => (await import('./proxy.ts')).proxyBench(),
   'endpoint-change': async () => (await import('./endpoint-change.ts')).endpointChangeBench(),
+  'service-traffic': async () => (await import('./service-traffic.ts')).serviceTrafficBench(),
+  'pod-network': async () => (await import('./pod-network.ts')).podNetworkBench(),
+  dns: async () => (await import('./dns.ts')).dnsBench(),
   policy: async () => (await import('./policy.ts')).policyBench(),
 }
 
