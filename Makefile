@@ -12,11 +12,13 @@ PACKAGES := runc conmon nftables iproute2 util-linux busybox-static gcc g++ libc
   $(if $(shell command -v npm),,nodejs npm) $(if $(shell command -v kubectl),,kubernetes-client)
 HOUSE := api control agent native cli images
 TEST_PACKAGES := docker-registry openssl conntrack iptables dnsutils curl python3-kubernetes containernetworking-plugins
+# What the benchmarks measure with, and against.
+BENCH_PACKAGES := iperf3 sockperf wrk haproxy dnsperf unbound dnsmasq-base
 # The other platform's compiler and what runs its programs, for the addon's tests.
 OTHER := $(if $(filter arm64,$(ARCH)),x64,arm64)
 CROSS_PACKAGES := qemu-user-static $(if $(filter arm64,$(OTHER)),g++-aarch64-linux-gnu,g++-x86-64-linux-gnu)
 
-.PHONY: up down check test bench deps packages test-packages cross-packages addon images format .coracle/debian-kubectl .coracle/debian-etcd
+.PHONY: up down check test bench deps packages test-packages bench-packages cross-packages addon images format .coracle/debian-kubectl .coracle/debian-etcd
 
 up: deps images
 	@$(NODE) test/cluster/up.ts --nodes=$(NODES)
@@ -52,7 +54,7 @@ test: check images .coracle/debian-kubectl cross-packages .coracle/node-$(OTHER)
 .coracle/debian-etcd: packages
 	@[ -x $@/usr/bin/etcd ] || { mkdir -p $@ && cd $@ && apt-get download -qq -o APT::Sandbox::User=root etcd-server && dpkg -x etcd-server_*.deb . && rm etcd-server_*.deb; }
 
-bench: deps images .coracle/debian-etcd
+bench: deps bench-packages images .coracle/debian-etcd
 	@$(NODE) test/bench/run.ts $(BENCH)
 
 deps: packages node_modules/.installed addon
@@ -62,6 +64,9 @@ packages:
 
 test-packages:
 	@$(call install,$(TEST_PACKAGES))
+
+bench-packages:
+	@$(call install,$(BENCH_PACKAGES))
 
 # Not `npm ci`: it refuses a lock without the optional packages of platforms that a registry does not carry.
 node_modules/.installed: package.json package-lock.json native/package.json api/types/generate.ts api/schema/fields.json

@@ -6,7 +6,7 @@ import type { Figure } from './figure.ts'
 import { inside, Nodes, type Place, serve } from './nodes.ts'
 import { compared } from './pairs.ts'
 
-const rounds = 7
+const rounds = 15
 const port = '11111'
 
 export async function* podNetworkBench(): AsyncGenerator<Figure> {
@@ -36,7 +36,7 @@ export async function* podNetworkBench(): AsyncGenerator<Figure> {
 }
 
 const throughput = async (from: Place, to: Place): Promise<number> => {
-  const text = await inside(from.netns, 'iperf3', '-c', to.address, '-t', '1', '-J')
+  const text = await inside(from.netns, 'iperf3', '-c', to.address, '-n', '256M', '-J')
   const { end } = JSON.parse(text) as { end: { sum_received: { bits_per_second: number } } }
   return end.sum_received.bits_per_second / 1e9
 }
