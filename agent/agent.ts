@@ -4,6 +4,7 @@
 
 import { mounts } from 'nft-js'
 import { Registry } from 'prom-client'
+import type { Cidr } from '#api/cidr.ts'
 import type { Client } from '#api/client/client.ts'
 import { type Clock, sleep, systemClock } from '#api/clock.ts'
 import { recorder } from '#api/events/recorder.ts'
@@ -13,6 +14,7 @@ import type { Log } from '#api/log.ts'
 import type { CniOptions } from './cni/network.ts'
 import { type ImageStore, openImages } from './images/store.ts'
 import type { Backend } from './network/nodes.ts'
+import type { NodeAddresses } from './node/addresses.ts'
 import { collectFacts } from './node/facts.ts'
 import { openNode } from './node/node.ts'
 import { measure } from './node/pressure.ts'
@@ -28,15 +30,16 @@ export type AgentOptions = {
   client: Client
   log: Log
   nodeName: string
-  nodeIP: string
+  addresses: NodeAddresses
   /** The agent's own folder, e.g. `/var/lib/coracle/agent`. */
   dataDir: string
   /** Cgroup under which all containers are. */
   cgroupParent: string
-  clusterDNS: string
+  /** Of the cluster: where its names, its pods and its services are, one of each family. */
+  clusterDNS: readonly string[]
   clusterDomain: string
-  clusterCIDR: string
-  serviceCIDR: string
+  clusterCIDRs: readonly Cidr[]
+  serviceCIDRs: readonly Cidr[]
   /** runc or crun, as a name in PATH or an absolute path. */
   runtime: string
   networkMode: Backend
@@ -101,7 +104,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       facts,
       images,
       name: nodeName,
-      addresses: [options.nodeIP],
+      addresses: options.addresses,
       port: options.port,
       labels: options.nodeLabels,
       measure: () => measure(dataDir),
@@ -126,11 +129,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
     const parts = { ...options, clock, random, facts, images, cgroups, runtime, events, watched, metrics, signal: closing.signal }
     const working = (async () => {
-      const podCIDR = await Promise.race([node.podCIDR(), aborted(closing.signal)])
-      if (podCIDR === undefined) return undefined
+      const podCIDRs = await Promise.race([node.podCIDRs(), aborted(closing.signal)])
+      if (podCIDRs === undefined) return undefined
       while (!closing.signal.aborted) {
         try {
-          const workload = await openWorkload({ ...parts, podCIDR })
+          const workload = await openWorkload({ ...parts, podCIDRs })
           node.setNotReady(undefined)
           return workload
         } catch (err) {

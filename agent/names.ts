@@ -49,7 +49,7 @@ export async function serveNames(options: NamesOptions): Promise<{ close(): Prom
       dns.synced()
       return true
     } catch (err) {
-      log.error({ err, address: options.address, port: PORT }, 'the name server cannot listen')
+      log.error({ err, addresses: options.addresses, port: PORT }, 'the name server cannot listen')
       return false
     }
   }

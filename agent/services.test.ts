@@ -33,7 +33,7 @@ const setup = async (t: TestContext) => {
   const [services, slices, nodes, pods] = [watched.of(Service), watched.of(EndpointSlice), watched.of(Node), watched.of(Pod)]
   await Promise.all([services, slices, nodes, pods].map((informer) => informer.synced))
   const proxy = openProxy({ ruleset: openRuleset(nft), conntrack: { remove: async () => 0 }, log: silent, nodeName: 'here', networks })
-  const served = serveServices({ proxy, services, slices, nodes, pods, nodeName: 'here', events, clock, log, clusterDNS: '10.43.0.10' })
+  const served = serveServices({ proxy, services, slices, nodes, pods, nodeName: 'here', events, clock, log, clusterDNS: ['10.43.0.10'] })
   t.after(async () => {
     await served.close()
     await watched.close()

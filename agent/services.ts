@@ -24,8 +24,8 @@ export type ServicesOptions = {
   events: EventRecorder
   clock: Clock
   log: Log
-  /** The name server's address is the node's own, on its bridge: as a service without endpoints it would be refused. */
-  clusterDNS: string
+  /** The name server's addresses are the node's own, on its bridge: as a service without endpoints it would be refused. */
+  clusterDNS: readonly string[]
 }
 
 /** Bursts of changes become few transactions, milliseconds. */
@@ -46,7 +46,7 @@ export function serveServices(options: ServicesOptions): { close(): Promise<void
   )
   const stops = [
     tell(services, (name, service) => {
-      proxy.serviceChanged(name, service?.spec.clusterIP === clusterDNS ? undefined : service)
+      proxy.serviceChanged(name, clusterDNS.includes(service?.spec.clusterIP ?? '') ? undefined : service)
       rules.poke()
     }),
     tell(slices, (name, slice) => {

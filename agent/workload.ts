@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { mounts, namespaces } from 'nft-js'
 import type { Registry } from 'prom-client'
+import { type Cidr, overlaps, parseCidr } from '#api/cidr.ts'
 import type { Client } from '#api/client/client.ts'
 import type { Clock } from '#api/clock.ts'
 import type { EventRecorder } from '#api/events/recorder.ts'
@@ -22,11 +23,13 @@ import { bandwidthOf, openLimiter } from './network/bandwidth.ts'
 import { isOwnLink } from './network/names.ts'
 import { openPodNetwork } from './network/network.ts'
 import type { Backend } from './network/nodes.ts'
+import type { NodeAddresses } from './node/addresses.ts'
 import type { Facts } from './node/facts.ts'
 import { allocatableOf } from './node/status.ts'
 import { places } from './places.ts'
 import { openPods } from './pods/pods.ts'
 import { followPolicies } from './policies.ts'
+import type { Networks, ProxyFamily } from './proxy/layout.ts'
 import { openRules, type ProxyMode } from './rules.ts'
 import type { Cgroups } from './runtime/cgroups.ts'
 import type { Runtime } from './runtime/runtime.ts'
@@ -41,13 +44,14 @@ export type WorkloadOptions = {
   clock: Clock
   random: () => number
   nodeName: string
-  nodeIP: string
-  podCIDR: string
+  addresses: NodeAddresses
+  /** This node's part of the cluster's ranges, one of each family. */
+  podCIDRs: readonly string[]
   dataDir: string
-  clusterDNS: string
+  clusterDNS: readonly string[]
   clusterDomain: string
-  clusterCIDR: string
-  serviceCIDR: string
+  clusterCIDRs: readonly Cidr[]
+  serviceCIDRs: readonly Cidr[]
   networkMode: Backend
   proxyMode: ProxyMode
   /** Plugins of others make the pods' network, in place of ours. */
@@ -67,7 +71,7 @@ export const assignedTo = (nodeName: string) => ({ fieldSelector: `spec.nodeName
 
 /** Throws with nothing left open; what the kernel has by then stays for the next attempt. */
 export async function openWorkload(options: WorkloadOptions): Promise<{ close(): Promise<void> }> {
-  const { client, log, clock, random, nodeName, podCIDR, watched } = options
+  const { client, log, clock, random, nodeName, podCIDRs, addresses, watched } = options
   const stack = new AsyncDisposableStack()
   try {
     const services = watched.of(Service)
@@ -83,16 +87,18 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
     const network = await openNetwork({
       dataDir: options.dataDir,
       nodeName,
-      nodeIP: options.nodeIP,
-      podCIDR,
-      dnsAddress: options.clusterDNS,
+      nodeIPs: addresses.current,
+      podCIDRs,
+      dnsAddresses: options.clusterDNS,
       backend: options.networkMode,
       log,
     })
     stack.defer(() => network.close())
+    stack.defer(addresses.on((nodeIPs) => network.moved(nodeIPs)))
+    network.moved(addresses.current)
     const limiter = await openLimiter()
     stack.defer(() => limiter.close())
-    const networks = { ip: { cluster: options.clusterCIDR, pods: podCIDR, services: options.serviceCIDR } }
+    const networks = networksOf(options)
     const packetRules = await openRules({ mode: options.proxyMode, dataDir: options.dataDir, nodeName, networks, clock, log })
     stack.defer(() => packetRules.close())
     const { proxy, policy } = packetRules
@@ -116,9 +122,9 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
     stack.defer(() => announced.close())
 
     const names = await serveNames({
-      address: options.clusterDNS,
+      addresses: options.clusterDNS,
       domain: options.clusterDomain,
-      cidrs: [options.clusterCIDR, options.serviceCIDR],
+      cidrs: [...options.clusterCIDRs, ...options.serviceCIDRs].map(({ text }) => text),
       clock,
       random,
       log,
@@ -162,7 +168,15 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
       random,
       log,
       newID: () => randomBytes(16).toString('hex'),
-      host: { name: nodeName, ips: [options.nodeIP], memoryBytes, allocatable: allocatableOf(options.facts), bootID: info.bootID },
+      host: {
+        name: nodeName,
+        get ips() {
+          return addresses.current
+        },
+        memoryBytes,
+        allocatable: allocatableOf(options.facts),
+        bootID: info.bootID,
+      },
       dns: { clusterDNS: options.clusterDNS, clusterDomain: options.clusterDomain, host: await hostResolvConf() },
       services: () => [...services.list()],
       podsDir: places(options.dataDir).pods,
@@ -172,11 +186,32 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
     const set = (pod: PodType) => pods.set(pod)
     stack.defer(assigned.on({ add: set, update: set, delete: (pod) => pods.remove(pod) }))
     pods.sweep()
+    stack.defer(
+      addresses.on(() => {
+        for (const pod of assigned.list()) set(pod)
+      }),
+    )
     return { close: () => stack.disposeAsync() }
   } catch (error) {
     await stack.disposeAsync()
     throw error
   }
+}
+
+/** Of each family that pods on this node have. Throws where the agent was told other ranges than the cluster's. */
+function networksOf({ podCIDRs, clusterCIDRs, serviceCIDRs }: WorkloadOptions): Partial<Record<ProxyFamily, Networks>> {
+  const networks: Partial<Record<ProxyFamily, Networks>> = {}
+  for (const pods of podCIDRs) {
+    const own = parseCidr(pods)
+    const cluster = clusterCIDRs.find((range) => own && overlaps(range, own))
+    const services = serviceCIDRs.find(({ family }) => family === own?.family)
+    if (!cluster || !services)
+      throw new Error(
+        `this node's pod range ${pods} is in none of ${clusterCIDRs.map(({ text }) => text).join(' and ')}: is --cluster-cidr as the server has it?`,
+      )
+    networks[cluster.family === 'IPv4' ? 'ip' : 'ip6'] = { cluster: cluster.text, pods, services: services.text }
+  }
+  return networks
 }
 
 const follow = <T extends KubeObject>(informer: Informer<T>, poke: () => void): (() => void) =>

@@ -7,12 +7,14 @@ import { startAgent } from '#agent/agent.ts'
 import { cleanupAgent } from '#agent/cleanup.ts'
 import { joinCluster, type NodeCredentials } from '#agent/join/join.ts'
 import type { Backend } from '#agent/network/nodes.ts'
+import { fixedAddresses, followAddresses } from '#agent/node/addresses.ts'
 import { type ProxyMode, proxyModes } from '#agent/rules.ts'
+import type { Cidr } from '#api/cidr.ts'
 import { httpsClient } from '#api/client/https.ts'
 import { sleep, systemClock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
-import { firstAddress } from './address.ts'
 import { openLog } from './log.ts'
+import { networkOf } from './network.ts'
 import { untilSignal } from './signals.ts'
 
 export type AgentOptions = {
@@ -21,7 +23,7 @@ export type AgentOptions = {
   token?: string
   tokenFile?: string
   nodeName?: string
-  nodeIp?: string
+  nodeIp?: string[]
   cgroupParent: string
   runtime: string
   networkMode: string
@@ -31,20 +33,20 @@ export type AgentOptions = {
   agentPort: number
   registries?: string
   cleanup?: boolean
-  clusterCidr: string
-  serviceCidr: string
-  clusterDns: string
+  clusterCidr?: Cidr[]
+  serviceCidr?: Cidr[]
+  clusterDns?: string[]
   clusterDomain: string
   logLevel: string
 }
 
-const backends: readonly string[] = ['auto', 'vxlan', 'host-gw']
+const backends: readonly string[] = ['auto', 'vxlan', 'host-gw', 'routed']
 /** How long to wait before the server is asked again to let this node in. */
 const joinAgainMs = { first: 50, most: 5_000 }
 
 export async function runAgent(options: AgentOptions): Promise<void> {
   const log = openLog('agent', options.logLevel)
-  const { dataDir, cgroupParent, runtime, serviceCidr: serviceCIDR, clusterDns: clusterDNS } = options
+  const { dataDir, cgroupParent, runtime } = options
   if (options.cleanup) return await cleanupAgent({ dataDir, cgroupParent, runtime, log })
   const { server } = options
   if (!server) throw new Error('--server is missing: the address of the cluster to join, https://host:6443')
@@ -52,27 +54,35 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const { proxyMode } = options
   if (!isProxyMode(proxyMode)) throw new Error(`--proxy-mode must be one of ${proxyModes.join(', ')}, not ${proxyMode}`)
   const nodeName = options.nodeName ?? hostname().toLowerCase()
-  const nodeIP = options.nodeIp ?? firstAddress()
+  const { pods, services, dns } = networkOf(options)
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   const token = options.tokenFile ? (await readFile(options.tokenFile, 'utf8')).trim() : options.token
 
   const stop = new AbortController()
   const stopped = untilSignal().then(() => stop.abort())
-  const credentials = await joined({ server, token, nodeName, addresses: [nodeIP], dir: join(dataDir, 'pki') }, log, stop.signal)
+  const families = pods.map(({ family }) => family)
+  const addresses = options.nodeIp
+    ? fixedAddresses(options.nodeIp)
+    : await followAddresses({ families, clock: systemClock, log, signal: stop.signal })
+  if (!addresses) return
+  await using stack = new AsyncDisposableStack()
+  stack.defer(() => addresses.close())
+  const credentials = await joined({ server, token, nodeName, addresses: addresses.current, dir: join(dataDir, 'pki') }, log, stop.signal)
   if (!credentials) return
   const client = httpsClient({ server, credentials: { ca: credentials.ca, ...credentials.client }, userAgent: 'coracle-agent/0.1.0', log })
+  stack.defer(addresses.on(() => client.reconnect()))
   const agent = await startAgent({
     client,
     log,
     nodeName,
-    nodeIP,
+    addresses,
     dataDir,
     cgroupParent,
-    clusterDNS,
-    serviceCIDR,
+    clusterDNS: dns,
+    serviceCIDRs: services,
     runtime,
     clusterDomain: options.clusterDomain,
-    clusterCIDR: options.clusterCidr,
+    clusterCIDRs: pods,
     networkMode: options.networkMode,
     proxyMode,
     ...(options.cniConfDir && { cni: { confDir: options.cniConfDir, binDirs: options.cniBinDir.split(',').filter(Boolean) } }),

@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net'
 import { Command, InvalidArgumentError } from 'commander'
+import { type Cidr, parseCidrs } from '#api/cidr.ts'
 
 const program = new Command('coracle')
   .description('Kubernetes for bare-metal edge devices')
@@ -14,12 +15,43 @@ const port = (text: string): number => {
   if (!Number.isInteger(value) || value < 1 || value > 65_535) throw new InvalidArgumentError('a port is a number from 1 to 65535')
   return value
 }
-const range = (text: string): string => {
-  const [address = '', bits = '', ...rest] = text.split('/')
-  if (isIP(address) !== 4 || !/^\d+$/.test(bits) || Number(bits) < 8 || Number(bits) > 30 || rest.length > 0) {
-    throw new InvalidArgumentError('a range looks like 10.42.0.0/16')
+/** One range of addresses, or one of each family; how large they may be is the concern of who cuts them up. */
+const cidrs = (text: string): Cidr[] => {
+  const ranges = parseCidrs(text)
+  if (!ranges) throw new InvalidArgumentError('a range looks like 10.42.0.0/16, and a dual-stack one like 10.42.0.0/16,fd42::/56')
+  return ranges
+}
+const podCidrs = (text: string): Cidr[] => {
+  const ranges = cidrs(text)
+  for (const { text, prefix, family } of ranges)
+    if (prefix < 8 || prefix > (family === 'IPv4' ? 30 : 126))
+      throw new InvalidArgumentError(`${text} is no range to cut one for each node out of`)
+  return ranges
+}
+/** As large as kube-apiserver takes them. */
+const serviceCidrs = (text: string): Cidr[] => {
+  const ranges = cidrs(text)
+  for (const { text, prefix, family } of ranges) {
+    const [most, least] = family === 'IPv4' ? [8, 30] : [108, 126]
+    if (prefix < most || prefix > least)
+      throw new InvalidArgumentError(`${text}: an ${family} range of services is one from /${most} to /${least}`)
   }
-  return text
+  return ranges
+}
+const prefixLength =
+  (most: number) =>
+  (text: string): number => {
+    const value = Number(text)
+    if (!/^\d+$/.test(text) || value < 8 || value > most)
+      throw new InvalidArgumentError(`the length of a prefix is a number from 8 to ${most}`)
+    return value
+  }
+/** One address, or one of each family. */
+const addresses = (text: string): string[] => {
+  const all = text.split(',').map((each) => each.trim())
+  if (all.some((each) => isIP(each) === 0) || new Set(all.map(isIP)).size < all.length)
+    throw new InvalidArgumentError('an IP address is needed, or one IPv4 and one IPv6 address with a comma between them')
+  return all
 }
 const address = (text: string): string => {
   if (isIP(text) === 0) throw new InvalidArgumentError('an IP address is needed')
@@ -34,9 +66,9 @@ const agentDir = ['--data-dir <dir>', "the agent's folder", '/var/lib/coracle/ag
 const logLevel = ['--log-level <level>', 'debug, info, warn or error', 'info'] as const
 const ranges = (command: Command): Command =>
   command
-    .option('--cluster-cidr <range>', 'addresses of pods', range, '10.42.0.0/16')
-    .option('--service-cidr <range>', 'addresses of services', range, '10.43.0.0/16')
-    .option('--cluster-dns <address>', 'where pods ask for names', address, '10.43.0.10')
+    .option('--cluster-cidr <ranges>', 'addresses of pods: one range, or one of each family (default: 10.42.0.0/16)', podCidrs)
+    .option('--service-cidr <ranges>', 'addresses of services, likewise (default: 10.43.0.0/16)', serviceCidrs)
+    .option('--cluster-dns <addresses>', 'where pods ask for names; by default the tenth of each range of services', addresses)
     .option('--cluster-domain <domain>', 'the domain of services', 'cluster.local')
 
 ranges(program.command('server').description('run the control plane: API server, scheduler, controllers'))
@@ -44,6 +76,8 @@ ranges(program.command('server').description('run the control plane: API server,
   .option('--listen <address>', 'address to listen on', '::')
   .option('--port <port>', 'port to listen on', port, 6443)
   .option('--advertise-address <address>', 'where agents and pods reach this server; by default its first address', address)
+  .option('--node-cidr-mask-size-ipv4 <length>', 'prefix of the IPv4 range that each node gets for its pods', prefixLength(30), 24)
+  .option('--node-cidr-mask-size-ipv6 <length>', 'and of the IPv6 range', prefixLength(126), 64)
   .option('--tls-san <host...>', 'further names and addresses of this server, for its certificate', [])
   .option(...logLevel)
   .action(async (options) => (await import('./server.ts')).runServer(options))
@@ -54,10 +88,14 @@ ranges(program.command('agent').description('run the node agent: containers, net
   .option('--token <token>', 'join token, needed the first time', process.env['CORACLE_TOKEN'])
   .option('--token-file <file>', 'file that holds the join token')
   .option('--node-name <name>', 'name of this node; by default the host name')
-  .option('--node-ip <address>', 'address of this node; by default its first one', address)
+  .option(
+    '--node-ip <addresses>',
+    'address of this node, or one of each family; by default its first ones, followed when they change',
+    addresses,
+  )
   .option('--cgroup-parent <path>', 'cgroup under which all containers are', '/coracle')
   .option('--runtime <program>', 'runc or crun', 'runc')
-  .option('--network-mode <mode>', 'auto, vxlan or host-gw', 'auto')
+  .option('--network-mode <mode>', 'auto, vxlan, host-gw or routed', 'auto')
   .option('--proxy-mode <mode>', 'auto, nftables or iptables: what programs services', 'auto')
   .option(
     '--cni-conf-dir <folder>',

@@ -3,14 +3,17 @@
 import { mkdir } from 'node:fs/promises'
 import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
+import { addressAt, type Cidr, familyOf } from '#api/cidr.ts'
 import { systemClock } from '#api/clock.ts'
 import { informers as informersOf } from '#api/informer/informers.ts'
 import { startControllers, startScheduler } from '#control/controllers/index.ts'
+import { podRanges } from '#control/controllers/node/cidr.ts'
 import { openPki } from '#control/pki/pki.ts'
 import { startServer } from '#control/server/server.ts'
 import { openLevelStore } from '#control/store/level.ts'
 import { firstAddress } from './address.ts'
 import { openLog } from './log.ts'
+import { networkOf } from './network.ts'
 import { untilSignal } from './signals.ts'
 
 export type ServerOptions = {
@@ -19,18 +22,22 @@ export type ServerOptions = {
   port: number
   advertiseAddress?: string
   tlsSan: string[]
-  clusterCidr: string
-  serviceCidr: string
-  clusterDns: string
+  clusterCidr?: Cidr[]
+  serviceCidr?: Cidr[]
+  clusterDns?: string[]
+  nodeCidrMaskSizeIpv4: number
+  nodeCidrMaskSizeIpv6: number
   clusterDomain: string
   logLevel: string
 }
 
 export async function runServer(options: ServerOptions): Promise<void> {
   const log = openLog('server', options.logLevel)
-  const advertise = options.advertiseAddress ?? firstAddress()
+  const { pods, services, dns } = networkOf(options)
+  const ranges = podRanges(pods, { IPv4: options.nodeCidrMaskSizeIpv4, IPv6: options.nodeCidrMaskSizeIpv6 })
+  const advertise = advertised(options, services)
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 })
-  const pki = await openPki({ dir: join(options.dataDir, 'pki'), hosts: hostsOf(options, advertise), now: Date.now })
+  const pki = await openPki({ dir: join(options.dataDir, 'pki'), hosts: hostsOf(options, services, advertise), now: Date.now })
   await using stack = new AsyncDisposableStack()
   const store = await openLevelStore({ dir: join(options.dataDir, 'db'), log })
   stack.defer(() => store.close())
@@ -39,7 +46,8 @@ export async function runServer(options: ServerOptions): Promise<void> {
     pki,
     listen: { host: options.listen, port: options.port },
     advertise: { address: advertise, port: options.port },
-    serviceCidr: options.serviceCidr,
+    serviceCidrs: services,
+    clusterDNS: dns,
     clock: systemClock,
     log,
   })
@@ -56,7 +64,7 @@ export async function runServer(options: ServerOptions): Promise<void> {
       log,
       signal: stop.signal,
       ca: pki.authority.cert,
-      clusterCIDR: options.clusterCidr,
+      podRanges: ranges,
     }),
     startScheduler({ client, informers, log, signal: stop.signal }),
   ])
@@ -68,9 +76,16 @@ export async function runServer(options: ServerOptions): Promise<void> {
   await Promise.race([untilSignal(), running])
 }
 
+/** Pods reach the server through a service of the cluster's first family, so that is what it must be reached by. */
+function advertised({ advertiseAddress }: ServerOptions, [first]: readonly Cidr[]): string {
+  if (!first) throw new RangeError('services have no addresses')
+  const address = advertiseAddress ?? firstAddress(first.family)
+  if (familyOf(address) === first.family) return address
+  throw new Error(`--advertise-address ${address} is no ${first.family} address, as services have first (--service-cidr ${first.text})`)
+}
+
 /** Every name and address by which clients and pods may reach this server. */
-function hostsOf({ tlsSan, serviceCidr, clusterDomain }: ServerOptions, advertise: string): string[] {
-  const [base = ''] = serviceCidr.split('/')
+function hostsOf({ tlsSan, clusterDomain }: ServerOptions, services: readonly Cidr[], advertise: string): string[] {
   const own = Object.values(networkInterfaces())
     .flatMap((list) => (list ?? []).map((a) => a.address))
     .filter((a) => !a.startsWith('fe80'))
@@ -82,5 +97,5 @@ function hostsOf({ tlsSan, serviceCidr, clusterDomain }: ServerOptions, advertis
     'localhost',
     hostname(),
   ]
-  return [...new Set([...names, base.replace(/\d+$/, (last) => String(Number(last) + 1)), advertise, ...own, ...tlsSan])]
+  return [...new Set([...names, ...services.map((cidr) => addressAt(cidr, 1)), advertise, ...own, ...tlsSan])]
 }

@@ -13,7 +13,7 @@ import { attempt } from './cluster/shell.ts'
 
 const coracle = resolve(import.meta.dirname, '../bin/coracle')
 const { plan, kubectl, kubectls } = await testCluster({ nodes: 1 })
-const server = `https://${plan.server.address}:${plan.server.port}`
+const server = plan.server.url
 
 type Answer = { code: number; status: { kind?: string; reason?: string; message?: string; details?: { causes?: { field?: string }[] } } }
 

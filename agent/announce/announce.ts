@@ -14,6 +14,7 @@ import type { Log } from '#api/log.ts'
 import type { Node, Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import { coalesce } from '../coalesce.ts'
+import type { NodeAddresses } from '../node/addresses.ts'
 import { announcements, Elections, leaseName } from './elections.ts'
 import { openPlaces, type Places } from './places.ts'
 import { openResponder, type Responder } from './responder.ts'
@@ -27,7 +28,8 @@ export type AnnounceOptions = {
   slices: Informer<EndpointSlice>
   nodes: Informer<Node>
   nodeName: string
-  nodeIP: string
+  /** Of this node. */
+  addresses: Pick<NodeAddresses, 'current'>
   /** Names the links of ours, on which nobody outside is. */
   skip: (link: string) => boolean
   events: EventRecorder

@@ -17,7 +17,7 @@ test('an address is announced on the link of its network, or on that of the node
      ip address add 203.0.113.1/24 dev ours; ip address add 2001:db8::1/64 dev lan nodad`,
   )
   const clock = fakeClock()
-  const places = await openPlaces({ netns, nodeIP: '192.0.2.1', clock, skip: (name) => name === 'ours' })
+  const places = await openPlaces({ netns, addresses: { current: ['192.0.2.1'] }, clock, skip: (name) => name === 'ours' })
   t.after(() => places.close())
   const nameOf = async (address: string) => {
     await clock.advance(2_000)

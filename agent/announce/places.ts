@@ -4,6 +4,7 @@
 import { BlockList, isIPv6 } from 'node:net'
 import { type InterfaceAddress, type Link, openRtnetlink, type Rtnetlink } from 'nft-js'
 import type { Clock } from '#api/clock.ts'
+import type { NodeAddresses } from '../node/addresses.ts'
 import type { LinkEnd } from './responder.ts'
 
 /** Links and addresses are asked for anew after this many milliseconds. */
@@ -18,17 +19,17 @@ export interface Places {
 /** `skip` names the links of ours, on which nobody outside is. */
 export const openPlaces = async (options: {
   netns?: string
-  nodeIP: string
+  addresses: Pick<NodeAddresses, 'current'>
   clock: Clock
   skip: (link: string) => boolean
 }): Promise<Places> => {
-  const { nodeIP, clock, skip, netns } = options
+  const { addresses, clock, skip, netns } = options
   const rt = await openRtnetlink({ ...(netns !== undefined && { netns }) })
   let known: { at: number; state: Promise<State> } | undefined
   return {
     async find(address) {
       if (!known || clock.monotonic() - known.at > FRESH_MS) known = { at: clock.monotonic(), state: read(rt, skip) }
-      return choose(await known.state, address, nodeIP)
+      return choose(await known.state, address, addresses.current)
     },
     close: () => rt.close(),
   }
@@ -42,11 +43,11 @@ const read = async (rt: Rtnetlink, skip: (link: string) => boolean): Promise<Sta
 })
 
 /** The narrowest network counts, whether or not its link is up: on another one nobody looks for the address. */
-const choose = ({ links, addresses }: State, address: string, nodeIP: string): LinkEnd | undefined => {
+const choose = ({ links, addresses }: State, address: string, nodeIPs: readonly string[]): LinkEnd | undefined => {
   const onLinks = addresses.filter(({ link }) => links.some(({ index }) => index === link))
   const near = onLinks.filter((own) => isIn(own, address))
   const narrowest = Math.max(...near.map(({ prefix }) => prefix))
-  const there = near.length > 0 ? near.filter(({ prefix }) => prefix === narrowest) : onLinks.filter((own) => own.address === nodeIP)
+  const there = near.length > 0 ? near.filter(({ prefix }) => prefix === narrowest) : onLinks.filter((own) => nodeIPs.includes(own.address))
   for (const { link } of there) {
     const found = links.find(({ index }) => index === link)
     if (found?.up && found.carrier && found.address !== undefined) return { index: found.index, mac: found.address }

@@ -43,7 +43,7 @@ const place = async (t: TestContext, config: object = list()) => {
 type Place = FakePlugins & { netns: string }
 
 const open = ({ bin, conf, data, netns }: Place, known: () => Pod | undefined = inApi, log = silent) =>
-  cniNetwork({ confDir: conf, binDirs: [bin], podOf: known })({ dataDir: data, dnsAddress: '10.43.0.10', netns, log })
+  cniNetwork({ confDir: conf, binDirs: [bin], podOf: known })({ dataDir: data, dnsAddresses: ['10.43.0.10'], netns, log })
 
 test('a pod is attached by all plugins in order, and detached in reverse with what they answered', { skip: needsRoot }, async (t) => {
   const at = await place(t)

@@ -37,9 +37,9 @@ export const cniPlaces = (dataDir: string) => ({ sandboxes: join(dataDir, 'netns
 export const cniNetwork = (cni: CniOptions & Pods) => (node: Node) => openCniNetwork({ ...cni, ...node })
 
 /** `netns` is where the node's own links are; plugins run in the process's. */
-type Node = Pick<PodNetworkOptions, 'dataDir' | 'dnsAddress' | 'netns' | 'log'>
+type Node = Pick<PodNetworkOptions, 'dataDir' | 'dnsAddresses' | 'netns' | 'log'>
 
-const openCniNetwork = async (options: CniOptions & Pods & Node): Promise<Omit<PodNetwork, 'gateway'>> => {
+const openCniNetwork = async (options: CniOptions & Pods & Node): Promise<Omit<PodNetwork, 'gateways'>> => {
   const { dataDir, confDir, binDirs, log, podOf } = options
   const places = cniPlaces(dataDir)
   const attachments = attachmentsIn(places.attachments)
@@ -59,7 +59,7 @@ const openCniNetwork = async (options: CniOptions & Pods & Node): Promise<Omit<P
     const records = await Promise.all((await attachments.list()).map((uid) => attachments.get(uid)))
     const valid = records.flatMap((record) => (record?.attachment.network.name === ready.network.name ? [record.attachment] : []))
     await collectGarbage(ready, valid).catch((error: unknown) => log.warn({ err: error }, 'network plugins could not forget what is gone'))
-    await ensureDnsLink(options.dnsAddress === undefined ? [] : [options.dnsAddress], options.netns)
+    await ensureDnsLink(options.dnsAddresses ?? [], options.netns)
   } catch (error) {
     throw new Error(
       `container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: ${textOf(error)}`,
@@ -171,6 +171,7 @@ const openCniNetwork = async (options: CniOptions & Pods & Node): Promise<Omit<P
     },
     /** How nodes reach each other's pods is the plugins' affair. */
     async applyNodes() {},
+    moved() {},
     async close() {
       closing.abort()
       await Promise.allSettled(turns.values())

@@ -160,7 +160,7 @@ test('pod names, and names in any case with the case kept', async (t) => {
 
 test('before everything is known nothing is denied', async (t) => {
   const dns = await openDns({
-    address: '127.0.0.1',
+    addresses: ['127.0.0.1'],
     port: 0,
     domain: 'cluster.local',
     cidrs: [],

@@ -19,8 +19,8 @@ import type { Stamp } from './service-entry.ts'
 import { type ObjectName, Zone } from './zone.ts'
 
 export type DnsOptions = {
-  /** Must be on an interface already. */
-  address: string
+  /** One of each family; must be on an interface already. */
+  addresses: readonly string[]
   /** 0 for any. */
   port: number
   /** E.g. `cluster.local`. */
@@ -59,7 +59,7 @@ export async function openDns(options: DnsOptions): Promise<Dns> {
   const { clock, random, log } = options
   const servers: Servers =
     'file' in options.upstream
-      ? hostServers({ file: options.upstream.file, own: [options.address], now: () => clock.monotonic(), log })
+      ? hostServers({ file: options.upstream.file, own: options.addresses, now: () => clock.monotonic(), log })
       : { list: async () => options.upstream as readonly string[] }
   const outside = new Outside({ servers, clock, random, log, timeoutMillis: options.timeoutMillis })
   const counts = newCounts()
@@ -97,9 +97,9 @@ export async function openDns(options: DnsOptions): Promise<Dns> {
     return encodeAnswer(query, answer, { limit, random })
   }
 
-  const listening = await listen({
-    address: options.address,
-    port: options.port,
+  const stack = new AsyncDisposableStack()
+  let { port } = options
+  const answering: Omit<Parameters<typeof listen>[0], 'address' | 'port'> = {
     onError: (error) => log.error({ error }, 'the name server failed on a message'),
     answer(message, { datagram }) {
       const query = parseQuery(message)
@@ -110,10 +110,21 @@ export async function openDns(options: DnsOptions): Promise<Dns> {
       // Forwarding outlives the buffer that the message came in.
       return answer.then((answer) => encode(query, answer, limit))
     },
-  })
+  }
+  try {
+    for (const address of options.addresses) {
+      const listening = await listen({ address, port, ...answering })
+      stack.defer(() => listening.close())
+      port = listening.port
+    }
+  } catch (error) {
+    outside.close()
+    await stack.disposeAsync()
+    throw error
+  }
 
   return {
-    port: listening.port,
+    port,
     serviceChanged: (object, service) => zone.serviceChanged(object, service),
     sliceChanged: (object, slice) => zone.sliceChanged(object, slice),
     configure(data) {
@@ -127,7 +138,7 @@ export async function openDns(options: DnsOptions): Promise<Dns> {
     },
     async close() {
       outside.close()
-      await listening.close()
+      await stack.disposeAsync()
     },
   }
 }

@@ -17,7 +17,7 @@ const run = promisify(execFile)
 
 export async function serverFor(t: TestContext, options: Partial<DnsOptions> = {}) {
   const dns = await openDns({
-    address: '127.0.0.1',
+    addresses: ['127.0.0.1'],
     port: 0,
     domain: 'cluster.local',
     cidrs: ['10.42.0.0/16', '10.43.0.0/16'],

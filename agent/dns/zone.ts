@@ -10,8 +10,8 @@ import { addresses, type Found, ServiceEntry, type Stamp, ttl } from './service-
 
 export type ZoneOptions = {
   domain: string
-  /** Our own address, that of `ns.dns.<domain>`. */
-  address: string
+  /** Our own, those of `ns.dns.<domain>`. */
+  addresses: readonly string[]
   /** Address ranges of services and pods, whose reverse names are ours alone. */
   cidrs: readonly string[]
 }
@@ -27,7 +27,7 @@ const serviceNameLabel = 'kubernetes.io/service-name'
 export class Zone {
   #domain: string[]
   #name: string
-  #address: string
+  #addresses: readonly string[]
   #ours = new BlockList()
   #services = new Map<string, ServiceEntry>()
   /** Services of each namespace. */
@@ -40,10 +40,10 @@ export class Zone {
   #existence: Stamp = { valid: true }
   #serial = 1
 
-  constructor({ domain, address, cidrs }: ZoneOptions) {
+  constructor({ domain, addresses, cidrs }: ZoneOptions) {
     this.#domain = domain.toLowerCase().split('.')
     this.#name = this.#domain.join('.')
-    this.#address = address
+    this.#addresses = addresses
     for (const cidr of cidrs) {
       const [net = '', bits] = cidr.split('/')
       this.#ours.addSubnet(net, Number(bits), isIPv6(net) ? 'ipv6' : 'ipv4')
@@ -123,7 +123,7 @@ export class Zone {
       return found(type === TYPE.TXT || type === TYPE.ANY ? { records: new Records().add(TYPE.TXT, ttl, text('1.1.0')) } : 'no data')
     }
     if (kind === 'dns')
-      return found(namespace === undefined ? 'no data' : namespace === 'ns' && !service ? addresses([this.#address], type) : 'no name')
+      return found(namespace === undefined ? 'no data' : namespace === 'ns' && !service ? addresses(this.#addresses, type) : 'no name')
     if (kind === 'pod') return found(pod(namespace, service, below, type))
     if (kind !== 'svc') return found('no name')
     if (namespace === undefined) return found('no data')

@@ -18,7 +18,7 @@ export type JoinOptions = {
   server: string
   token: string | undefined
   nodeName: string
-  addresses: string[]
+  addresses: readonly string[]
   dir: string
   now: () => number
   signal?: AbortSignal
@@ -69,12 +69,11 @@ async function load(file: string): Promise<NodeCredentials | undefined> {
   }
 }
 
-function stillGood(kept: NodeCredentials, { nodeName, addresses, now }: JoinOptions): boolean {
+/** The server knows the node by its name, wherever it is: its addresses may have changed since. */
+function stillGood(kept: NodeCredentials, { nodeName, now }: JoinOptions): boolean {
   const [client, serving] = [new X509Certificate(kept.client.cert), new X509Certificate(kept.serving.cert)]
   return (
-    client.subject.includes(`CN=system:node:${nodeName}`) &&
-    addresses.every((address) => serving.checkIP(address)) &&
-    [client, serving].every((c) => Date.parse(c.validTo) - now() > renewBefore)
+    client.subject.includes(`CN=system:node:${nodeName}`) && [client, serving].every((c) => Date.parse(c.validTo) - now() > renewBefore)
   )
 }
 

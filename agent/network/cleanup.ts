@@ -1,9 +1,9 @@
 // Takes everything of ours out of a network namespace, whether an agent runs, crashed or never was.
 
 import { join } from 'node:path'
-import { deleteLink, deleteRoute, openRtnetlink } from 'nft-js'
+import { AF_INET, AF_INET6, deleteLink, deleteRoute, openRtnetlink } from 'nft-js'
 import { isOwnLink, routeProtocol } from './names.ts'
-import { listSandboxes, release } from './sandbox.ts'
+import { listSandboxes, unpinSandbox } from './sandbox.ts'
 import { restoreSysctls } from './sysctls.ts'
 
 /** Where an agent's network keeps its files. */
@@ -24,12 +24,13 @@ export const cleanupNetwork = async ({ dataDir, netns }: { dataDir: string; netn
     }
   }
   await attempt(async () => {
-    for (const uid of await listSandboxes(sandboxes)) await attempt(() => release(sandboxes, uid))
+    for (const uid of await listSandboxes(sandboxes)) await attempt(() => unpinSandbox(sandboxes, uid))
   })
   await attempt(async () => {
     await using rt = await openRtnetlink({ netns })
     const tolerate = ['ENODEV', 'ESRCH']
-    await attempt(async () => rt.run((await rt.routes({ protocol: routeProtocol })).map(deleteRoute), { tolerate }))
+    for (const family of [AF_INET, AF_INET6] as const)
+      await attempt(async () => rt.run((await rt.routes({ family, protocol: routeProtocol })).map(deleteRoute), { tolerate }))
     for (const { name } of await rt.links()) if (isOwnLink(name)) await attempt(() => rt.run([deleteLink(name)], { tolerate }))
   })
   await attempt(() => restoreSysctls({ file: sysctls, netns }))

@@ -2,6 +2,8 @@
 // link with this one. Found again after a restart; changed only where they differ.
 
 import {
+  AF_INET,
+  AF_INET6,
   addAddress,
   addBridge,
   addVxlan,
@@ -14,23 +16,26 @@ import {
   setLink,
   writeSysctl,
 } from 'nft-js'
-import { type Cidr, gatewayOf } from './cidr.ts'
-import { bridgeName, macOf, tunnelName } from './names.ts'
+import { type Cidr, familyOf } from '#api/cidr.ts'
+import { bridgeName, gatewayOf, macOf, tunnelName } from './names.ts'
 
 const vxlanId = 1
 const vxlanPort = 8472
 /** Outer Ethernet, IP, UDP and VXLAN headers (RFC 7348, section 5). */
-const vxlanOverhead = { 4: 50, 6: 70 }
+const vxlanOverhead = { IPv4: 50, IPv6: 70 }
+/** The gateway of every pod's link, for the kernel's own questions about neighbours (RFC 4861, section 7.2.2). */
+const linkLocal = 'fe80::1'
 
-/** MTU in bytes of the link that holds the node's address, or of the one its default route leaves by. */
-export const underlayMtu = async (rt: Rtnetlink, nodeIP: string): Promise<number> => {
-  const holder = (await rt.addresses()).find((address) => address.address === nodeIP)?.link
-  const index = holder ?? (await rt.routes()).find((route) => route.to === 'default')?.link
-  return (index === undefined ? undefined : await rt.link(index))?.mtu ?? 1500
+/** MTU in bytes of the link that holds an address of the node, or of the one that the default route leaves by; undefined while there is neither. */
+export const underlayMtu = async (rt: Rtnetlink, address: string): Promise<number | undefined> => {
+  const family = familyOf(address) === 'IPv6' ? AF_INET6 : AF_INET
+  const holder = (await rt.addresses()).find((each) => each.address === address)?.link
+  const index = holder ?? (await rt.routes({ family })).find((route) => route.to === 'default')?.link
+  return index === undefined ? undefined : (await rt.link(index))?.mtu
 }
 
 /** What fits through the tunnel in one packet. */
-export const tunnelMtu = (underlay: number, nodeIP: string): number => underlay - vxlanOverhead[nodeIP.includes(':') ? 6 : 4]
+export const tunnelMtu = (underlay: number, local: string): number => underlay - vxlanOverhead[familyOf(local)]
 
 type Addressed = { address: string; prefix: number }
 
@@ -45,31 +50,35 @@ const settleAddresses = async (rt: Rtnetlink, link: number, wanted: readonly Add
   await rt.run(commands)
 }
 
-/** Returns the bridge's index. It holds the gateway's address and the cluster's DNS address. */
+/** Returns the bridge's index. It holds the gateways' addresses and the cluster's DNS addresses. */
 export const ensureBridge = async (options: {
   rt: Rtnetlink
   netns?: string
-  cidr: Cidr
+  cidrs: readonly Cidr[]
   mtu: number
-  dnsAddress?: string
+  dnsAddresses?: readonly string[]
 }): Promise<number> => {
-  const { rt, netns, cidr, mtu, dnsAddress } = options
-  const gateway = gatewayOf(cidr)
+  const { rt, netns, cidrs, mtu, dnsAddresses = [] } = options
+  const [gateway = ''] = cidrs.map(gatewayOf)
   // With an address of its own, the bridge does not change its MAC as ports come and go.
   const settings = { address: macOf(gateway), mtu }
   let link = await rt.link(bridgeName)
   if (link && link.kind !== 'bridge') throw new SysError('EEXIST', 'bridge', `${bridgeName} is a ${link.kind ?? 'device'}`)
   if (!link) {
     // Set after, not while it is made: only then does the MTU not follow the ports'.
-    await rt.run([addBridge({ name: bridgeName, address: settings.address }), setLink(bridgeName, { mtu, ipv6LinkLocal: false, up: true })])
+    await rt.run([addBridge({ name: bridgeName, address: settings.address })])
+    await ownSysctls(bridgeName, cidrs, netns)
+    await rt.run([setLink(bridgeName, { mtu, ipv6LinkLocal: false, up: true })])
     link = (await rt.link(bridgeName)) as Link
   } else if (!link.up || link.mtu !== mtu || link.address !== settings.address) {
     await rt.run([setLink(link.index, { ...settings, up: true })])
   }
-  const addresses = [{ address: gateway, prefix: cidr.prefix }]
-  if (dnsAddress !== undefined) addresses.push({ address: dnsAddress, prefix: 32 })
+  const addresses = cidrs.map((cidr) => ({ address: gatewayOf(cidr), prefix: cidr.prefix }))
+  for (const address of dnsAddresses) addresses.push({ address, prefix: wholePrefix(address) })
+  await ownSysctls(bridgeName, cidrs, netns)
   await settleAddresses(rt, link.index, addresses)
-  await ownSysctls(bridgeName, netns)
+  if (cidrs.some(isIPv6) && !(await rt.addresses(link.index)).some(({ address }) => address === linkLocal))
+    await rt.run([addAddress({ link: link.index, address: linkLocal, prefix: 64 })])
   return link.index
 }
 
@@ -77,13 +86,14 @@ export const ensureBridge = async (options: {
 export const ensureTunnel = async (options: {
   rt: Rtnetlink
   netns?: string
-  cidr: Cidr
+  cidrs: readonly Cidr[]
   mtu: number
-  nodeIP: string
+  /** The node's address at which the others' packets arrive. */
+  local: string
 }): Promise<number> => {
-  const { rt, netns, cidr, mtu, nodeIP } = options
-  const address = macOf(nodeIP)
-  const vxlan = { id: vxlanId, port: vxlanPort, local: nodeIP, learning: false }
+  const { rt, netns, cidrs, mtu, local } = options
+  const address = macOf(local)
+  const vxlan = { id: vxlanId, port: vxlanPort, local, learning: false }
   let link = await rt.link(tunnelName)
   const fits = link?.address === address && (Object.keys(vxlan) as (keyof typeof vxlan)[]).every((key) => link?.vxlan?.[key] === vxlan[key])
   if (link && !fits) {
@@ -92,7 +102,9 @@ export const ensureTunnel = async (options: {
   }
   if (!link) {
     try {
-      await rt.run([addVxlan({ name: tunnelName, address, mtu, vxlan }), setLink(tunnelName, { ipv6LinkLocal: false, up: true })])
+      await rt.run([addVxlan({ name: tunnelName, address, mtu, vxlan })])
+      await ownSysctls(tunnelName, cidrs, netns)
+      await rt.run([setLink(tunnelName, { ipv6LinkLocal: false, up: true })])
     } catch (error) {
       // A tunnel that could be made but not opened (its port is taken) would look finished next time.
       await removeTunnel(rt)
@@ -103,15 +115,31 @@ export const ensureTunnel = async (options: {
     await rt.run([setLink(link.index, { mtu, up: true })])
   }
   // What is masqueraded on its way out takes the link's own address, which the other node routes back.
-  await settleAddresses(rt, link.index, [{ address: gatewayOf(cidr), prefix: 32 }])
-  await ownSysctls(tunnelName, netns)
+  await ownSysctls(tunnelName, cidrs, netns)
+  await settleAddresses(
+    rt,
+    link.index,
+    cidrs.map(gatewayOf).map((gateway) => ({ address: gateway, prefix: wholePrefix(gateway) })),
+  )
   return link.index
 }
 
 export const removeTunnel = (rt: Rtnetlink): Promise<void> => rt.run([deleteLink(tunnelName)], { tolerate: ['ENODEV'] })
 
-/** Loose reverse path filtering (the larger of this and `all` counts), and no advice to take a shorter way: there is none past the host. */
-const ownSysctls = async (link: string, netns: string | undefined): Promise<void> => {
+/** The length of a prefix that is one address. */
+export const wholePrefix = (address: string): number => (familyOf(address) === 'IPv4' ? 32 : 128)
+
+const isIPv6 = ({ family }: Cidr): boolean => family === 'IPv6'
+
+/**
+ * Loose reverse path filtering (the larger of this and `all` counts), and no advice to take a shorter way:
+ * there is none past the host. A pod is no router that this host would listen to.
+ */
+const ownSysctls = async (link: string, cidrs: readonly Cidr[], netns: string | undefined): Promise<void> => {
   await writeSysctl(`net/ipv4/conf/${link}/rp_filter`, '2', netns)
   await writeSysctl(`net/ipv4/conf/${link}/send_redirects`, '0', netns)
+  if (!cidrs.some(isIPv6)) return
+  // Hosts that want no IPv6 elsewhere say so by `default`, which new links take over.
+  await writeSysctl(`net/ipv6/conf/${link}/disable_ipv6`, '0', netns)
+  await writeSysctl(`net/ipv6/conf/${link}/accept_ra`, '0', netns)
 }

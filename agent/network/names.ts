@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { addressBytes, macText } from 'nft-js'
+import { addressAt, type Cidr } from '#api/cidr.ts'
 
 export const bridgeName = 'coracle0'
 export const tunnelName = 'coracle.vx'
@@ -29,3 +30,6 @@ export const macOf = (address: string): string => {
   const tail = bytes.length === 4 ? bytes : createHash('sha256').update(bytes).digest().subarray(0, 4)
   return macText(Uint8Array.of(0x0a, bytes.length === 4 ? 0x58 : 0x59, ...tail))
 }
+
+/** The address through which a node's pods leave: the first after their range's own. */
+export const gatewayOf = (range: Cidr): string => addressAt(range, 1)

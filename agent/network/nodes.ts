@@ -1,5 +1,5 @@
-// The way to other nodes' pods: directly where the node shares a link with this one, through the
-// tunnel where it does not. A plan from what is there to what should be, without I/O.
+// The way to other nodes' pods: directly where the node shares a link with this one, through the tunnel
+// where it does not, each family by itself. A plan from what is there to what should be, without I/O.
 
 import {
   addRoute,
@@ -15,18 +15,20 @@ import {
   replaceNeighbour,
   replaceRoute,
 } from 'nft-js'
+import { type Cidr, contains, familyOf, formatAddress, overlaps, parseAddress, parseCidr } from '#api/cidr.ts'
 import type { Node } from '#api/types/core-v1.gen.ts'
-import { type Cidr, contains, gatewayOf, parseAddress, parseCidr } from './cidr.ts'
-import { macOf, routeProtocol } from './names.ts'
+import { gatewayOf, macOf, routeProtocol } from './names.ts'
 
-export type Backend = 'auto' | 'vxlan' | 'host-gw'
+/** `routed`: where no link is shared, the network's own routers know the nodes' ranges. */
+export type Backend = 'auto' | 'vxlan' | 'host-gw' | 'routed'
 
 export type Surroundings = {
   nodeName: string
-  cidr: Cidr
+  /** This node's part of the cluster's ranges, one of each family. */
+  cidrs: readonly Cidr[]
   backend: Backend
-  /** Index of the tunnel; absent where the kernel has none. */
-  tunnel?: number
+  /** Absent where the kernel has none. `local`: this node's end of it. */
+  tunnel?: { link: number; local: string } | undefined
   /** Addresses of links that nodes may share with this one: not of ours. */
   addresses: readonly InterfaceAddress[]
 }
@@ -36,55 +38,79 @@ export type Reachability = { routes: Route[]; neighbours: Omit<Neighbour, 'perma
 /** A node that cannot be reached, and why. */
 export type Problem = { node: string; problem: string }
 
-type Peer = { name: string; cidr: Cidr; address: string }
+type Peer = { name: string; cidrs: Cidr[]; addresses: string[] }
 
 /** What should be there for some nodes. A node object that makes no sense costs only its own pods. */
 export const desire = (nodes: readonly Node[], here: Surroundings): { desired: Reachability; problems: Problem[] } => {
   const desired: Reachability = { routes: [], neighbours: [], forwarding: [] }
   const problems: Problem[] = []
-  const taken = [here.cidr]
-  const peers = nodes.filter((node) => node.metadata.name !== here.nodeName && node.spec?.podCIDR)
+  const taken = [...here.cidrs]
+  const peers = nodes.filter((node) => node.metadata.name !== here.nodeName && rangesOf(node).length > 0)
   for (const node of peers.toSorted((a, b) => ((a.metadata.name ?? '') < (b.metadata.name ?? '') ? -1 : 1))) {
     const name = node.metadata.name ?? ''
     const peer = peerOf(node)
     if (typeof peer === 'string') {
       problems.push({ node: name, problem: peer })
-    } else if (taken.some((cidr) => cidr.first <= peer.cidr.last && peer.cidr.first <= cidr.last)) {
-      problems.push({ node: name, problem: `its range ${peer.cidr.text} overlaps another node’s` })
-    } else {
-      taken.push(peer.cidr)
-      const problem = reach(peer, here, desired)
+      continue
+    }
+    for (const cidr of peer.cidrs) {
+      const overlap = taken.some((other) => overlaps(other, cidr))
+      if (!overlap) taken.push(cidr)
+      const problem = overlap ? `its range ${cidr.text} overlaps another node’s` : reach(peer, cidr, here, desired)
       if (problem) problems.push({ node: name, problem })
     }
   }
   return { desired, problems }
 }
 
+const rangesOf = ({ spec }: Node): string[] => (spec?.podCIDRs?.length ? spec.podCIDRs : spec?.podCIDR ? [spec.podCIDR] : [])
+
 const peerOf = (node: Node): Peer | string => {
-  const cidr = parseCidr(node.spec.podCIDR ?? '')
-  const address = node.status?.addresses?.find(({ type, address }) => type === 'InternalIP' && parseAddress(address) !== undefined)?.address
-  if (!cidr) return `${node.spec.podCIDR} is no IPv4 range`
-  if (address === undefined) return 'it has no internal IPv4 address yet'
-  return { name: node.metadata.name ?? '', cidr, address }
+  const cidrs: Cidr[] = []
+  for (const text of rangesOf(node)) {
+    const cidr = parseCidr(text)
+    if (!cidr) return `${text} is no range of addresses`
+    cidrs.push(cidr)
+  }
+  const addresses = (node.status?.addresses ?? []).flatMap(({ type, address }) => {
+    const known = type === 'InternalIP' ? parseAddress(address) : undefined
+    return known ? formatAddress(known) : []
+  })
+  if (addresses.length === 0) return 'it has no internal address yet'
+  return { name: node.metadata.name ?? '', cidrs, addresses }
 }
 
-const reach = ({ cidr, address }: Peer, here: Surroundings, desired: Reachability): string | undefined => {
-  const shared = here.addresses.find((own) => {
-    const network = parseCidr(`${own.address}/${own.prefix}`)
-    return network !== undefined && network.prefix < 32 && contains(network, address)
-  })
+const reach = (peer: Peer, cidr: Cidr, here: Surroundings, desired: Reachability): string | undefined => {
+  // A family that this node's pods do not have needs no way.
+  const own = here.cidrs.find(({ family }) => family === cidr.family)
+  if (!own) return undefined
   const route = { to: cidr.text, protocol: routeProtocol }
-  if (shared && here.backend !== 'vxlan') {
-    desired.routes.push({ ...route, via: address, link: shared.link })
+  const direct = here.backend === 'vxlan' ? undefined : onSharedLink(peer, cidr, here)
+  if (direct) {
+    desired.routes.push({ ...route, ...direct })
     return undefined
   }
-  if (here.backend === 'host-gw') return `${address} is on no link of this node`
-  if (here.tunnel === undefined) return 'there is no tunnel on this node'
-  const link = here.tunnel
+  const { tunnel, backend } = here
+  if (backend === 'routed') return undefined
+  if (backend === 'host-gw') return `${peer.addresses.join(' and ')}: no ${cidr.family} address on a link of this node`
+  if (!tunnel) return 'there is no tunnel on this node'
+  const far = peer.addresses.find((address) => familyOf(address) === familyOf(tunnel.local))
+  if (far === undefined) return `${peer.addresses.join(' and ')}: no ${familyOf(tunnel.local)} address, as tunnels here have`
+  const { link } = tunnel
   const gateway = gatewayOf(cidr)
-  desired.routes.push({ ...route, via: gateway, link, onlink: true, source: gatewayOf(here.cidr) })
-  desired.neighbours.push({ link, address: gateway, mac: macOf(address) })
-  desired.forwarding.push({ link, mac: macOf(address), to: address })
+  desired.routes.push({ ...route, via: gateway, link, onlink: true, source: gatewayOf(own) })
+  desired.neighbours.push({ link, address: gateway, mac: macOf(far) })
+  const entry = { link, mac: macOf(far), to: far }
+  if (!desired.forwarding.some((known) => sameEntry(known, entry))) desired.forwarding.push(entry)
+  return undefined
+}
+
+const onSharedLink = ({ addresses }: Peer, { family }: Cidr, here: Surroundings): { via: string; link: number } | undefined => {
+  for (const via of addresses.filter((address) => familyOf(address) === family))
+    for (const own of here.addresses) {
+      const network = parseCidr(`${own.address}/${own.prefix}`)
+      if (network && network.first !== network.last && contains(network, via)) return { via, link: own.link }
+    }
   return undefined
 }
 

@@ -1,43 +1,54 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { contains, gatewayOf, parseCidr } from './cidr.ts'
-import { AddressPool } from './pool.ts'
+import { parseCidrs } from '#api/cidr.ts'
+import { AddressPools } from './pool.ts'
 
-const cidr = parseCidr('10.42.1.0/29')!
-
-test('a range is read strictly and canonically', () => {
-  assert.deepEqual(parseCidr('10.42.1.77/24'), { text: '10.42.1.0/24', first: 0x0a2a0100, last: 0x0a2a01ff, prefix: 24 })
-  assert.equal(parseCidr('255.0.0.0/0')?.text, '0.0.0.0/0')
-  for (const text of ['', '10.42.1.0', '10.42.1.0/33', '10.42.1/24', '10.42.256.0/24', 'fd00::/64', '10.42.1.0/x'])
-    assert.equal(parseCidr(text), undefined)
-  assert.equal(gatewayOf(cidr), '10.42.1.1')
-  assert.deepEqual([contains(cidr, '10.42.1.7'), contains(cidr, '10.42.1.8'), contains(cidr, 'x')], [true, false, false])
-})
+const pools = (ranges: string) => new AddressPools(parseCidrs(ranges)!)
+const next = (pool: AddressPools) => pool.complete([]).join()
 
 test('the network’s, the gateway’s and the broadcast address are never given out; when all are, it says so', () => {
-  const pool = new AddressPool(cidr)
-  const given = Array.from({ length: 5 }, () => pool.allocate())
+  const pool = pools('10.42.1.0/29')
+  const given = Array.from({ length: 5 }, () => next(pool))
   assert.deepEqual(given, ['10.42.1.2', '10.42.1.3', '10.42.1.4', '10.42.1.5', '10.42.1.6'])
-  assert.throws(() => pool.allocate(), { code: 'EADDRNOTAVAIL' })
+  assert.throws(() => next(pool), { code: 'EADDRNOTAVAIL' })
+  const six = pools('fd42::/126')
+  assert.deepEqual([next(six), next(six)], ['fd42::2', 'fd42::3'])
+  assert.throws(() => next(six), { code: 'EADDRNOTAVAIL' })
 })
 
 test('an address given back is the last to be given out again', () => {
-  const pool = new AddressPool(cidr)
-  pool.release(pool.allocate())
-  assert.equal(pool.allocate(), '10.42.1.3')
-  for (const expected of ['10.42.1.4', '10.42.1.5', '10.42.1.6', '10.42.1.2']) assert.equal(pool.allocate(), expected)
-  pool.release('10.42.1.5')
-  pool.release('10.42.1.3')
-  assert.deepEqual([pool.allocate(), pool.allocate()], ['10.42.1.5', '10.42.1.3'])
+  const pool = pools('10.42.1.0/29')
+  pool.release([next(pool)])
+  for (const expected of ['10.42.1.3', '10.42.1.4', '10.42.1.5', '10.42.1.6', '10.42.1.2']) assert.equal(next(pool), expected)
+  pool.release(['10.42.1.5'])
+  pool.release(['10.42.1.3'])
+  assert.deepEqual([next(pool), next(pool)], ['10.42.1.5', '10.42.1.3'])
 })
 
 test('an address that was found in use is not given out, and only once found', () => {
-  const pool = new AddressPool(cidr)
-  assert.deepEqual([pool.reserve('10.42.1.2'), pool.reserve('10.42.1.2'), pool.reserve('10.42.2.2')], [true, false, false])
-  assert.equal(pool.allocate(), '10.42.1.3')
-  pool.release('10.42.7.7')
+  const pool = pools('10.42.1.0/29')
+  assert.deepEqual([pool.reserve(['10.42.1.2']), pool.reserve(['10.42.1.2']), pool.reserve(['10.42.2.2'])], [['10.42.1.2'], [], []])
+  assert.equal(next(pool), '10.42.1.3')
+  pool.release(['10.42.7.7'])
+  assert.deepEqual([next(pool), next(pool), next(pool)], ['10.42.1.4', '10.42.1.5', '10.42.1.6'])
+})
+
+test('an address that was found in use and given back is given out once', () => {
+  const pool = pools('10.42.1.0/29')
+  pool.reserve(['10.42.1.3'])
+  pool.release(['10.42.1.3'])
   assert.deepEqual(
-    [1, 2, 3].map(() => pool.allocate()),
-    ['10.42.1.4', '10.42.1.5', '10.42.1.6'],
+    [1, 2, 3, 4, 5].map(() => next(pool)),
+    ['10.42.1.2', '10.42.1.4', '10.42.1.5', '10.42.1.6', '10.42.1.3'],
   )
+  assert.throws(() => next(pool), { code: 'EADDRNOTAVAIL' })
+})
+
+test('a pod has an address of each family, in the order of the ranges; what it lacks is added to what it has', () => {
+  const pool = pools('fd42::/64,10.42.1.0/30')
+  assert.deepEqual(pool.reserve(['10.42.1.2', '192.0.2.1']), ['10.42.1.2'])
+  assert.deepEqual(pool.complete(['10.42.1.2']), ['fd42::2', '10.42.1.2'])
+  assert.throws(() => pool.complete([]), { code: 'EADDRNOTAVAIL', message: /10\.42\.1\.0\/30/ })
+  pool.release(['10.42.1.2'])
+  assert.deepEqual(pool.complete([]), ['fd42::4', '10.42.1.2'], 'the address of the pod that failed waits its turn')
 })

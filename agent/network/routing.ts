@@ -1,25 +1,30 @@
 // Keeps the ways to the other nodes as they should be: when the nodes change, and when somebody
 // (a cable, a DHCP client, an administrator) changes what is under them.
 
-import type { Change, Rtnetlink } from 'nft-js'
+import { AF_INET, AF_INET6, type Change, type Rtnetlink } from 'nft-js'
+import type { Cidr } from '#api/cidr.ts'
 import type { Log } from '#api/log.ts'
 import type { Node } from '#api/types/core-v1.gen.ts'
-import type { Cidr } from './cidr.ts'
 import { isVethName, routeProtocol } from './names.ts'
 import { type Backend, desire, plan, type Reachability } from './nodes.ts'
+import type { Ground } from './underlay.ts'
 
 type Dependencies = {
   rt: Rtnetlink
   log: Log
   nodeName: string
-  cidr: Cidr
+  cidrs: readonly Cidr[]
   backend: Backend
-  bridge: number
-  tunnel?: number
+  /** As it is now. */
+  ground: Ground
+  /** Settles it anew. */
+  settleGround: () => Promise<Ground>
 }
 
 export class Routing {
   readonly #deps: Dependencies
+  #ground: Ground
+  /** Undefined until they were told: until then what an earlier agent made stays. */
   #nodes: readonly Node[] | undefined
   #turn: Promise<void> = Promise.resolve()
   #repairing = false
@@ -27,6 +32,7 @@ export class Routing {
 
   constructor(deps: Dependencies) {
     this.#deps = deps
+    this.#ground = deps.ground
   }
 
   apply(nodes: readonly Node[]): Promise<void> {
@@ -36,7 +42,11 @@ export class Routing {
 
   /** To be told of every change in the namespace. */
   changed(change: Change): void {
-    if (this.#nodes === undefined || this.#repairing || !this.#concerns(change)) return
+    if (this.#concerns(change)) this.repair()
+  }
+
+  repair(): void {
+    if (this.#repairing) return
     this.#repairing = true
     this.#inTurn().catch((error: unknown) => {
       // An underlay that is down has no way to anywhere; the change that ends that comes here too.
@@ -49,11 +59,14 @@ export class Routing {
   }
 
   #concerns(change: Change): boolean {
-    const own = (link: number) => link === this.#deps.bridge || link === this.#deps.tunnel
+    const { bridge, tunnel } = this.#ground
+    const own = (link: number) => link === bridge || link === tunnel?.link
     if (change.kind === 'missed') return true
     if (change.kind === 'route') return change.gone && change.route.protocol === routeProtocol
     if (change.kind === 'address') return !own(change.address.link)
-    return change.kind === 'link' && !change.gone && !own(change.link.index) && !isVethName(change.link.name)
+    if (change.kind !== 'link') return false
+    if (change.gone) return change.link.index === tunnel?.link
+    return !own(change.link.index) && !isVethName(change.link.name)
   }
 
   #inTurn(): Promise<void> {
@@ -66,9 +79,13 @@ export class Routing {
   }
 
   async #settle(): Promise<void> {
-    const { rt, log, bridge, tunnel } = this.#deps
-    const addresses = (await rt.addresses()).filter(({ link, scope }) => scope === 0 && link !== bridge && link !== tunnel)
-    const { desired, problems } = desire(this.#nodes ?? [], { ...this.#deps, addresses })
+    const { rt, log, settleGround } = this.#deps
+    const ground = await settleGround()
+    this.#ground = ground
+    if (this.#nodes === undefined) return
+    const { bridge, tunnel } = ground
+    const addresses = (await rt.addresses()).filter(({ link, scope }) => scope === 0 && link !== bridge && link !== tunnel?.link)
+    const { desired, problems } = desire(this.#nodes, { ...this.#deps, tunnel, addresses })
     const text = JSON.stringify(problems)
     if (text !== this.#told) for (const problem of problems) log.warn(problem, 'pods of a node cannot be reached')
     this.#told = text
@@ -80,11 +97,14 @@ export class Routing {
   }
 
   async #current(): Promise<Reachability> {
-    const { rt, tunnel } = this.#deps
-    const routes = await rt.routes({ protocol: routeProtocol })
-    if (tunnel === undefined) return { routes, neighbours: [], forwarding: [] }
-    const neighbours = await rt.neighbours(tunnel)
-    const forwarding = await rt.forwardingEntries(tunnel)
-    return { routes, neighbours: neighbours.filter((entry) => entry.permanent), forwarding }
+    const { rt } = this.#deps
+    const { tunnel } = this.#ground
+    const current: Reachability = { routes: [], neighbours: [], forwarding: [] }
+    for (const family of [AF_INET, AF_INET6] as const) {
+      current.routes.push(...(await rt.routes({ family, protocol: routeProtocol })))
+      if (tunnel) current.neighbours.push(...(await rt.neighbours(tunnel.link, family)).filter(({ permanent }) => permanent))
+    }
+    if (tunnel) current.forwarding = await rt.forwardingEntries(tunnel.link)
+    return current
   }
 }

@@ -1,10 +1,12 @@
-// One pod's sandbox in the kernel: pinned namespaces and a veth pair. The pod has its address alone
-// (/32) and a route to the gateway, so that everything it sends passes the host's IP layer, even to
+// One pod's sandbox in the kernel: pinned namespaces and a veth pair. The pod has its addresses alone
+// (/32, /128) and routes to its gateways, so that everything it sends passes the host's IP layer, even to
 // a neighbour on the same bridge: translation and policy see all of it.
 
 import { mkdir, open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
+  AF_INET,
+  AF_INET6,
   addAddress,
   addRoute,
   addVeth,
@@ -17,21 +19,55 @@ import {
   setBridgePort,
   setLink,
 } from 'nft-js'
-import { macOf, vethName } from './names.ts'
+import { familyOf } from '#api/cidr.ts'
+import type { Log } from '#api/log.ts'
+import type { Departures } from './departures.ts'
+import { wholePrefix } from './links.ts'
+import { isVethName, macOf, vethName } from './names.ts'
 import type { PodSandbox } from './network.ts'
+
+/** What the kernel has of a sandbox: its addresses, and whether nothing is missing. */
+export type Found = { addresses: readonly string[]; whole: boolean }
+
+/** Sandboxes as the kernel keeps them. Any call may end half-way, by an error or with the process: `survey` tells what is there then. */
+export interface SandboxKernel {
+  /** By uid all that there is, whole or half-made. What belongs to none goes. */
+  survey(): Promise<Map<string, Found>>
+  /** The pod's namespaces. Idempotent. */
+  create(uid: string, hostname: string): Promise<void>
+  /** Its veth pair with its addresses, in the place of an earlier one. */
+  connect(uid: string, addresses: readonly string[]): Promise<void>
+  /** MTU of every pod's link, to what it is now. */
+  resize(uids: readonly string[]): Promise<void>
+  /** Lets go of everything. Idempotent; nobody else may have its addresses before this resolves. */
+  release(uid: string): Promise<void>
+}
 
 /** The pod's end of the pair. */
 const podLink = 'eth0'
 
 /** As containerd gives them: ping and low ports need no privilege inside a namespace of one's own. */
 const podSysctls = { 'net.ipv4.ping_group_range': '0 2147483647', 'net.ipv4.ip_unprivileged_port_start': '0' }
+/**
+ * Nobody else can have a pod's addresses: it need not wait a second to find out. And it hears of no router
+ * and no shorter way than its gateway, past which there is none.
+ */
+const podSysctls6 = Object.fromEntries(
+  ['all', 'default'].flatMap((links) =>
+    Object.entries({ disable_ipv6: '0', accept_dad: '0', accept_ra: '0', accept_redirects: '0' }).map(
+      ([name, value]) => [`net.ipv6.conf.${links}.${name}`, value] as const,
+    ),
+  ),
+)
 
 export type Wiring = {
   /** Of the node's own namespace. */
   rt: Rtnetlink
   bridge: number
+  /** Of the pod network, bytes; it follows what is under it. */
   mtu: number
-  gateway: string
+  /** One of each family that pods have. */
+  gateways: readonly string[]
 }
 
 export const sandboxPaths = (folder: string, uid: string): PodSandbox['namespaces'] => {
@@ -41,27 +77,74 @@ export const sandboxPaths = (folder: string, uid: string): PodSandbox['namespace
   return { net: join(own, 'net'), ipc: join(own, 'ipc'), uts: join(own, 'uts') }
 }
 
-/** Uids that have a folder, whole or half-made. */
+/** Uids that have a folder. */
 export const listSandboxes = async (folder: string): Promise<string[]> => {
   await mkdir(folder, { recursive: true })
   return readdir(folder)
 }
 
-export const createNamespaces = (paths: PodSandbox['namespaces'], hostname: string): Promise<void> =>
-  namespaces.create({ ...paths, hostname, sysctls: podSysctls })
+/** Lets go of the namespaces: the kernel takes the links in them down on its own, soon after. */
+export const unpinSandbox = async (folder: string, uid: string): Promise<void> => {
+  for (const path of Object.values(sandboxPaths(folder, uid))) await namespaces.unpin(path)
+  await rm(join(folder, uid), { recursive: true, force: true })
+}
 
-/** Makes the veth pair and gives the pod its address. What it finds of an earlier pair is replaced. */
-export const connect = async (wiring: Wiring, pod: { uid: string; net: string; address: string }): Promise<void> => {
-  const { rt, bridge, mtu, gateway } = wiring
-  const name = vethName(pod.uid)
+type Place = { folder: string; wiring: Wiring; departures: Departures; log: Log }
+
+export const sandboxKernel = ({ folder, wiring, departures, log }: Place): SandboxKernel => ({
+  async survey() {
+    const links = await wiring.rt.links()
+    const all = new Map<string, Found>()
+    for (const uid of await listSandboxes(folder)) {
+      try {
+        all.set(uid, await inspect(wiring, { uid, paths: sandboxPaths(folder, uid), links }))
+      } catch (error) {
+        log.warn({ uid, error }, 'a pod sandbox cannot be read; it is made anew when its pod is')
+        all.set(uid, { addresses: [], whole: false })
+      }
+    }
+    const owned = new Set([...all.keys()].map(vethName))
+    for (const { name } of links)
+      if (isVethName(name) && !owned.has(name)) await wiring.rt.run([deleteLink(name)], { tolerate: ['ENODEV'] })
+    return all
+  },
+  create(uid, hostname) {
+    const six = wiring.gateways.some((gateway) => familyOf(gateway) === 'IPv6')
+    return namespaces.create({ ...sandboxPaths(folder, uid), hostname, sysctls: { ...podSysctls, ...(six && podSysctls6) } })
+  },
+  connect: (uid, addresses) => connect(wiring, { uid, net: sandboxPaths(folder, uid).net, addresses }),
+  async resize(uids) {
+    const { rt, mtu } = wiring
+    const wrong = new Set((await rt.links()).filter(({ name, mtu: has }) => isVethName(name) && has !== mtu).map(({ name }) => name))
+    for (const uid of uids) {
+      if (!wrong.has(vethName(uid))) continue
+      try {
+        await using inside = await openRtnetlink({ netns: sandboxPaths(folder, uid).net })
+        await inside.run([setLink(podLink, { mtu })])
+        await rt.run([setLink(vethName(uid), { mtu })])
+      } catch (error) {
+        log.warn({ uid, mtu, error }, 'the MTU of a pod cannot be changed')
+      }
+    }
+  },
+  async release(uid) {
+    await unpinSandbox(folder, uid)
+    await departures.wait(vethName(uid))
+  },
+})
+
+const connect = async (wiring: Wiring, pod: { uid: string; net: string; addresses: readonly string[] }): Promise<void> => {
+  const { rt, bridge, mtu, gateways } = wiring
+  const { uid, addresses } = pod
+  const name = vethName(uid)
   const netns = await open(pod.net)
   try {
     const make = [
-      addVeth({ name, mtu, master: bridge, peer: { name: podLink, netnsFd: netns.fd, mtu, address: macOf(pod.address) } }),
+      addVeth({ name, mtu, master: bridge, peer: { name: podLink, netnsFd: netns.fd, mtu, address: macOf(addresses[0] ?? '') } }),
       // Where br_netfilter is on, a pod's packet to itself through a Service is translated before it is
       // routed, and goes back out of the port it came from.
       setBridgePort(name, { hairpin: true }),
-      setLink(name, { alias: `pod ${pod.uid}`, ipv6LinkLocal: false, up: true }),
+      setLink(name, { alias: `pod ${uid}`, ipv6LinkLocal: false, up: true }),
     ]
     if (await rt.link(name)) await rt.run([deleteLink(name)], { tolerate: ['ENODEV'] })
     await rt.run(make)
@@ -70,35 +153,32 @@ export const connect = async (wiring: Wiring, pod: { uid: string; net: string; a
   }
   await using inside = await openRtnetlink({ netns: pod.net })
   const link = (await inside.link(podLink))?.index
-  if (link === undefined) throw new SysError('ENODEV', 'sandbox', `${podLink} of pod ${pod.uid}`)
+  if (link === undefined) throw new SysError('ENODEV', 'sandbox', `${podLink} of pod ${uid}`)
   await inside.run([
     setLink(link, { up: true }),
-    addAddress({ link, address: pod.address, prefix: 32 }),
-    addRoute({ to: `${gateway}/32`, link }),
-    addRoute({ to: 'default', via: gateway, link }),
+    ...addresses.map((address) => addAddress({ link, address, prefix: wholePrefix(address) })),
+    ...gateways.flatMap((gateway) => [
+      addRoute({ to: `${gateway}/${wholePrefix(gateway)}`, link }),
+      addRoute({ to: 'default', via: gateway, link }),
+    ]),
   ])
 }
 
-/** What the kernel has of a sandbox: its address, and whether nothing is missing. */
-export const inspect = async (
-  { bridge, gateway }: Omit<Wiring, 'rt'>,
+const inspect = async (
+  { bridge, gateways }: Wiring,
   pod: { uid: string; paths: PodSandbox['namespaces']; links: readonly Link[] },
-): Promise<{ address?: string; whole: boolean }> => {
+): Promise<Found> => {
   const { paths } = pod
-  if (!namespaces.isPinned(paths.net)) return { whole: false }
+  if (!namespaces.isPinned(paths.net)) return { addresses: [], whole: false }
   await using inside = await openRtnetlink({ netns: paths.net })
   const link = await inside.link(podLink)
-  if (!link) return { whole: false }
-  const address = (await inside.addresses(link.index)).find(({ scope, prefix }) => scope === 0 && prefix === 32)?.address
-  const routed = (await inside.routes()).some(({ to, via }) => to === 'default' && via === gateway)
+  if (!link) return { addresses: [], whole: false }
+  const own = (await inside.addresses(link.index)).filter(({ scope, prefix, address }) => scope === 0 && prefix === wholePrefix(address))
+  const addresses = gateways.flatMap((gateway) => own.find(({ address }) => familyOf(address) === familyOf(gateway))?.address ?? [])
+  const routes = [...(await inside.routes({ family: AF_INET })), ...(await inside.routes({ family: AF_INET6 }))]
+  const routed = gateways.every((gateway) => routes.some(({ to, via }) => to === 'default' && via === gateway))
   const port = pod.links.find(({ name }) => name === vethName(pod.uid))
   const wired = link.up && port !== undefined && port.up && port.master === bridge
   const pinned = namespaces.isPinned(paths.ipc) && namespaces.isPinned(paths.uts)
-  return { address, whole: address !== undefined && routed && wired && pinned }
-}
-
-/** Lets go of the namespaces: the kernel takes the links in them down on its own, soon after. */
-export const release = async (folder: string, uid: string): Promise<void> => {
-  for (const path of Object.values(sandboxPaths(folder, uid))) await namespaces.unpin(path)
-  await rm(join(folder, uid), { recursive: true, force: true })
+  return { addresses, whole: addresses.length === gateways.length && routed && wired && pinned }
 }

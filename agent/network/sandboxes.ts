@@ -1,72 +1,64 @@
-// All pods' sandboxes on this node: who has which address, one change of a pod at a time, many pods
+// All pods' sandboxes on this node: who has which addresses, one change of a pod at a time, many pods
 // at once.
 
-import { deleteLink } from 'nft-js'
-import type { Log } from '#api/log.ts'
-import type { Departures } from './departures.ts'
-import { isVethName, vethName } from './names.ts'
-import type { PodNetwork, PodSandbox } from './network.ts'
-import type { AddressPool } from './pool.ts'
-import { connect, createNamespaces, inspect, listSandboxes, release, sandboxPaths, type Wiring } from './sandbox.ts'
+import type { PodNetwork } from './network.ts'
+import type { AddressPools } from './pool.ts'
+import type { Found, SandboxKernel } from './sandbox.ts'
 
-type Pod = Parameters<PodNetwork['setup']>[0]
-type Dependencies = { folder: string; wiring: Wiring; pool: AddressPool; departures: Departures; log: Log }
+type Pod = Pick<Parameters<PodNetwork['setup']>[0], 'uid' | 'hostname'>
 
 export class Sandboxes {
-  readonly #deps: Dependencies
-  readonly #known = new Map<string, { address?: string; whole: boolean }>()
+  readonly #kernel: SandboxKernel
+  readonly #pools: AddressPools
+  readonly #known = new Map<string, Found>()
   /** The last change asked for of each pod that has one under way. */
   readonly #turns = new Map<string, Promise<unknown>>()
 
-  constructor(deps: Dependencies) {
-    this.#deps = deps
+  constructor(deps: { kernel: SandboxKernel; pools: AddressPools }) {
+    this.#kernel = deps.kernel
+    this.#pools = deps.pools
   }
 
   /** Finds what an earlier agent made. Called once, before anything else. */
   async adopt(): Promise<void> {
-    const { folder, wiring, pool, log } = this.#deps
-    const links = await wiring.rt.links()
-    for (const uid of await listSandboxes(folder)) {
-      try {
-        const found = await inspect(wiring, { uid, paths: sandboxPaths(folder, uid), links })
-        if (found.address !== undefined && !pool.reserve(found.address)) this.#known.set(uid, { whole: false })
-        else this.#known.set(uid, found)
-      } catch (error) {
-        log.warn({ uid, error }, 'a pod sandbox cannot be read; it is made anew when its pod is')
-        this.#known.set(uid, { whole: false })
-      }
+    for (const [uid, { addresses, whole }] of await this.#kernel.survey()) {
+      const own = this.#pools.reserve(addresses)
+      this.#known.set(uid, { addresses: own, whole: whole && own.length === addresses.length })
     }
-    const owned = new Set([...this.#known.keys()].map(vethName))
-    for (const { name } of links)
-      if (isVethName(name) && !owned.has(name)) await wiring.rt.run([deleteLink(name)], { tolerate: ['ENODEV'] })
   }
 
   list(): string[] {
     return [...this.#known.keys()]
   }
 
-  setup(pod: Pod): Promise<PodSandbox> {
+  /** Returns the pod's addresses. */
+  setup(pod: Pod): Promise<readonly string[]> {
     return this.#inTurn(pod.uid, async () => {
-      const { folder, wiring, pool } = this.#deps
-      const namespaces = sandboxPaths(folder, pod.uid)
       const known = this.#known.get(pod.uid)
-      if (known?.whole && known.address !== undefined) return { namespaces, ips: [known.address] }
-      const address = known?.address ?? pool.allocate()
-      this.#known.set(pod.uid, { address, whole: false })
+      if (known?.whole) return known.addresses
+      const addresses = this.#pools.complete(known?.addresses ?? [])
+      this.#known.set(pod.uid, { addresses, whole: false })
       try {
-        await createNamespaces(namespaces, pod.hostname)
-        await connect(wiring, { uid: pod.uid, net: namespaces.net, address })
+        await this.#kernel.create(pod.uid, pod.hostname)
+        await this.#kernel.connect(pod.uid, addresses)
       } catch (error) {
         await this.#dismantle(pod.uid)
         throw error
       }
-      this.#known.set(pod.uid, { address, whole: true })
-      return { namespaces, ips: [address] }
+      this.#known.set(pod.uid, { addresses, whole: true })
+      return addresses
     })
   }
 
   teardown(uid: string): Promise<void> {
     return this.#inTurn(uid, () => this.#dismantle(uid))
+  }
+
+  /** The MTU has changed. */
+  async resize(): Promise<void> {
+    // One that is being made may have seen the old one.
+    await this.settled()
+    await this.#kernel.resize(this.list())
   }
 
   /** Resolves once no change is under way. */
@@ -75,12 +67,12 @@ export class Sandboxes {
   }
 
   async #dismantle(uid: string): Promise<void> {
-    const { folder, departures, pool } = this.#deps
-    await release(folder, uid)
-    await departures.wait(vethName(uid))
-    const address = this.#known.get(uid)?.address
+    const addresses = this.#known.get(uid)?.addresses ?? []
+    // If this ends half-way, what is left is no sandbox.
+    this.#known.set(uid, { addresses, whole: false })
+    await this.#kernel.release(uid)
     this.#known.delete(uid)
-    if (address !== undefined) pool.release(address)
+    this.#pools.release(addresses)
   }
 
   async #inTurn<T>(uid: string, work: () => Promise<T>): Promise<T> {

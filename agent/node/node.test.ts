@@ -36,13 +36,21 @@ function setup(t: TestContext) {
   const images: Image[] = []
   const events: string[] = []
   let node: NodeAgent | undefined
+  let moved: (addresses: readonly string[]) => void = () => {}
+  const addresses = {
+    current: ['10.0.0.1'] as readonly string[],
+    on(changed: typeof moved) {
+      moved = changed
+      return () => {}
+    },
+  }
+  const move = (...to: string[]) => {
+    addresses.current = to
+    moved(to)
+  }
   const open = () =>
     (node = openNode({
-      // The fake merges only plainly; of what is sent here that makes the same.
-      client: {
-        ...client,
-        patch: (kind, ref, type, patch, options) => client.patch(kind, ref, type === 'strategic' ? 'merge' : type, patch, options),
-      },
+      client,
       clock,
       random: () => 0.5,
       log: silent,
@@ -55,7 +63,7 @@ function setup(t: TestContext) {
       measure: async () => measured,
       images: { list: async () => images },
       name: 'pi',
-      addresses: ['10.0.0.1'],
+      addresses,
       port: 10250,
       labels: { zone: 'shed' },
     }))
@@ -65,9 +73,10 @@ function setup(t: TestContext) {
   })
   const stored = () => client.get(Node, { name: 'pi' })
   const condition = async (type: string) => (await stored()).status.conditions?.find((one) => one.type === type)
-  const allot = async () => client.put(Node, { ...(await stored()), spec: { podCIDR: '10.42.1.0/24' } })
+  const allot = async () =>
+    client.put(Node, { ...(await stored()), spec: { podCIDR: '10.42.1.0/24', podCIDRs: ['10.42.1.0/24', 'fd42:0:0:1::/64'] } })
   const writes = (text: string) => client.writes.filter((write) => write.includes(text)).length
-  return { clock, client, measured, images, events, open, stored, condition, allot, writes }
+  return { move, clock, client, measured, images, events, open, stored, condition, allot, writes }
 }
 
 test('a node registers, gets its range, and becomes ready when told so', async (t) => {
@@ -93,7 +102,7 @@ test('a node registers, gets its range, and becomes ready when told so', async (
 
   await allot()
   await clock.advance(100)
-  assert.equal(await node.podCIDR(), '10.42.1.0/24')
+  assert.deepEqual(await node.podCIDRs(), ['10.42.1.0/24', 'fd42:0:0:1::/64'])
   node.setNotReady(undefined)
   await node.ready
   assert.equal((await condition('Ready'))?.status, 'True')
@@ -158,8 +167,23 @@ test('a restarted agent finds its Node and keeps what others made of it', async 
   client.put(Node, { metadata: { name: 'pi', labels: { mine: 'yes' } }, spec: { podCIDR: '10.42.7.0/24', unschedulable: true } })
   const node = open()
   await clock.advance(0)
-  assert.equal(await node.podCIDR(), '10.42.7.0/24')
+  assert.deepEqual(await node.podCIDRs(), ['10.42.7.0/24'])
   const { metadata, spec } = await stored()
   assert.equal(metadata.labels?.mine, 'yes')
   assert.equal(spec.unschedulable, true)
+})
+
+test('a node that is at other addresses says so at once', async (t) => {
+  const { clock, open, allot, stored, move } = setup(t)
+  open()
+  await settle()
+  await allot()
+  await clock.advance(100)
+  move('10.0.0.9', 'fd00::9')
+  await settle()
+  assert.deepEqual((await stored()).status.addresses, [
+    { type: 'InternalIP', address: '10.0.0.9' },
+    { type: 'InternalIP', address: 'fd00::9' },
+    { type: 'Hostname', address: 'pi' },
+  ])
 })

@@ -11,14 +11,15 @@ import { Node } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
 import type { NodeStatus, Node as NodeType, Taint } from '#api/types/core-v1.gen.ts'
 import type { Images } from '../images/images.ts'
+import type { NodeAddresses } from './addresses.ts'
 import type { Facts } from './facts.ts'
 import { heartbeat } from './lease.ts'
 import { type Measured, pressureOf } from './pressure.ts'
 import { nodeStatus } from './status.ts'
 
 export interface NodeAgent {
-  /** Resolves once the server has the Node, with its pod range when the control plane has given it one. */
-  podCIDR(): Promise<string>
+  /** Resolves once the control plane has given the node its pod ranges, one of each family. */
+  podCIDRs(): Promise<readonly string[]>
   /** The node can run pods now (undefined), or why it cannot. Told at once. */
   setNotReady(why: string | undefined): void
   /** Resolves once the server knows that the node is Ready. */
@@ -36,7 +37,7 @@ export type NodeDeps = {
   measure: () => Promise<Measured>
   images: Pick<Images, 'list'>
   name: string
-  addresses: string[]
+  addresses: Pick<NodeAddresses, 'current' | 'on'>
   port: number
   labels?: Record<string, string>
   taints?: Taint[]
@@ -55,13 +56,14 @@ export function openNode(deps: NodeDeps): NodeAgent {
   const closing = new AbortController()
   const { signal } = closing
   const ready = Promise.withResolvers<void>()
-  const range = Promise.withResolvers<string>()
+  const range = Promise.withResolvers<readonly string[]>()
   let notReady: string | undefined = 'the pod network is not ready yet'
   let node: NodeType | undefined
   let told: { status: NodeStatus; at: number } | undefined
   let look = Promise.withResolvers<void>()
   let beating: Promise<void> | undefined
   const running = run()
+  const silence = deps.addresses.on(() => look.resolve())
 
   async function run(): Promise<void> {
     let failures = 0
@@ -113,20 +115,23 @@ export function openNode(deps: NodeDeps): NodeAgent {
     const [measured, images] = await Promise.all([deps.measure(), deps.images.list()])
     const why = notReady
     const now = clock.now()
-    const standing = { ...deps, pressure: pressureOf(measured), images, notReady: why, now }
+    const standing = { ...deps, addresses: deps.addresses.current, pressure: pressureOf(measured), images, notReady: why, now }
     const status = nodeStatus(standing, told?.status ?? node!.status)
     if (!told || now - told.at >= TELL_MS || !isDeepStrictEqual(timeless(status), timeless(told.status))) {
-      node = await client.patch(Node, { name }, 'strategic', { status }, { subresource: 'status', signal })
+      // Merged by their type, two addresses of one type would become one: the list is told whole.
+      const addresses = [...(status.addresses ?? []), { $patch: 'replace' }]
+      node = await client.patch(Node, { name }, 'strategic', { status: { ...status, addresses } }, { subresource: 'status', signal })
       told = { status, at: now }
     } else if (!node!.spec?.podCIDR) {
       node = await client.get(Node, { name }, { signal })
     }
-    if (node!.spec?.podCIDR) range.resolve(node!.spec.podCIDR)
+    const { podCIDR, podCIDRs = [] } = node!.spec ?? {}
+    if (podCIDR) range.resolve(podCIDRs.length > 0 ? podCIDRs : [podCIDR])
     if (why === undefined) ready.resolve()
   }
 
   return {
-    podCIDR: () => range.promise,
+    podCIDRs: () => range.promise,
     ready: ready.promise,
     setNotReady(why) {
       if (why === notReady) return
@@ -137,6 +142,7 @@ export function openNode(deps: NodeDeps): NodeAgent {
     },
     async close() {
       closing.abort()
+      silence()
       look.resolve()
       pausing?.cancel()
       await Promise.all([running, beating])

@@ -10,7 +10,7 @@ export type Standing = {
   facts: Facts
   pressure: Pressure
   name: string
-  addresses: string[]
+  addresses: readonly string[]
   /** Of the agent's own endpoint. */
   port: number
   images: readonly Image[]

@@ -15,7 +15,8 @@ import type { DnsSettings } from './files.ts'
 /** The node that the pods run on, as they need to know it. */
 export type Host = {
   name: string
-  ips: string[]
+  /** Those of now: they may change. */
+  readonly ips: readonly string[]
   memoryBytes: number
   allocatable: Record<string, string>
   /** Of the kernel's present boot (random/boot_id). */

@@ -173,11 +173,7 @@ export function world(folder: string): World {
   let ids = 0
   let address = 1
   const deps: PodDeps = {
-    // The fake merges only plainly; of what is sent here that makes the same.
-    client: {
-      ...client,
-      patch: (kind, ref, type, patch, options) => client.patch(kind, ref, type === 'strategic' ? 'merge' : type, patch, options),
-    },
+    client,
     runtime,
     images: {
       find: async (reference) => (stored.has(reference) ? image(reference) : undefined),
@@ -218,7 +214,7 @@ export function world(folder: string): World {
     newID: () => `c${++ids}`,
     log: silent,
     host: { name: 'pi', ips: ['10.0.0.1'], memoryBytes: 2 ** 30, allocatable: { cpu: '4', memory: '1Gi' }, bootID: 'boot-1' },
-    dns: { clusterDNS: '10.43.0.10', clusterDomain: 'cluster.local', host: 'nameserver 192.168.0.1\n' },
+    dns: { clusterDNS: ['10.43.0.10'], clusterDomain: 'cluster.local', host: 'nameserver 192.168.0.1\n' },
     services: () => [],
     podsDir: `${folder}/pods`,
     logsDir: `${folder}/logs`,

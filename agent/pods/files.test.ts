@@ -4,7 +4,7 @@ import type { Pod } from '#api/types/core-v1.gen.ts'
 import { hostnameOf, hostsFile, kernelHostname, resolvConf } from './files.ts'
 
 const settings = {
-  clusterDNS: '10.43.0.10',
+  clusterDNS: ['10.43.0.10'],
   clusterDomain: 'cluster.local',
   host: 'domain lan\nsearch lan example.org\nnameserver 192.168.0.1\noptions edns0\n',
 }

@@ -4,8 +4,8 @@
 import type { Pod } from '#api/types/core-v1.gen.ts'
 
 export type DnsSettings = {
-  /** The cluster's DNS address and domain. */
-  clusterDNS: string
+  /** The cluster's DNS addresses, one of each family, and its domain. */
+  clusterDNS: readonly string[]
   clusterDomain: string
   /** The node's own resolv.conf, as text. */
   host: string
@@ -66,12 +66,12 @@ export function resolvConf(pod: Pod, { clusterDNS, clusterDomain, host }: DnsSet
   ].join('\n')
 }
 
-function basis(pod: Pod, host: Resolver, clusterDNS: string, domain: string): Resolver {
+function basis(pod: Pod, host: Resolver, clusterDNS: readonly string[], domain: string): Resolver {
   const policy = pod.spec.dnsPolicy ?? 'ClusterFirst'
   if (policy === 'None') return { nameservers: [], searches: [], options: [] }
   if (policy === 'Default' || (policy === 'ClusterFirst' && pod.spec.hostNetwork)) return host
   return {
-    nameservers: [clusterDNS],
+    nameservers: [...clusterDNS],
     searches: [`${pod.metadata.namespace}.svc.${domain}`, `svc.${domain}`, domain, ...host.searches],
     options: ['ndots:5'],
   }

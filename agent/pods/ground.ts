@@ -53,7 +53,9 @@ export class Ground {
   }
 
   get ips(): string[] {
-    return this.#sandbox.made?.ips ?? []
+    if (!this.#sandbox.made) return []
+    // Kubernetes leaves a pod of the host's network at its first addresses; here the host may move, and its pods with it.
+    return this.#pod.spec.hostNetwork ? [...this.#deps.host.ips] : this.#sandbox.made.ips
   }
 
   get hostname(): string {
@@ -67,7 +69,7 @@ export class Ground {
 
   get standing(): Standing {
     const { name, ips, allocatable } = this.#deps.host
-    return { nodeName: name, hostIPs: ips, podIPs: this.ips, allocatable }
+    return { nodeName: name, hostIPs: [...ips], podIPs: this.ips, allocatable }
   }
 
   /** Something failed last time: worth knowing before anything else is done for a start. */
@@ -139,7 +141,7 @@ export class Ground {
     const { spec, metadata } = this.#pod
     if (spec.hostNetwork) {
       if (!spec.hostIPC) await namespaces.create({ ipc: this.#ipc })
-      return { ips: host.ips, namespaces: spec.hostIPC ? {} : { ipc: this.#ipc } }
+      return { ips: [...host.ips], namespaces: spec.hostIPC ? {} : { ipc: this.#ipc } }
     }
     const { uid, name, namespace = '' } = metadata
     const made = await network.setup({ uid, namespace, name, hostname: this.hostname })

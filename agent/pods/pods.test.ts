@@ -81,6 +81,16 @@ const settled = async () => {
   for (let i = 0; i < 50; i++) await setImmediate()
 }
 
+test('a host that moves takes along its own addresses and those of pods on its network', async (t) => {
+  const { client, until, deps, pods } = await setup(t)
+  const pod = podIn(client, { hostNetwork: true })
+  assert.equal((await until(ready, { still: true })).podIP, '10.0.0.1')
+  Object.assign(deps.host, { ips: ['10.0.0.9', 'fd00::9'] })
+  pods.set((await client.find(Pod, pod.metadata)) ?? pod)
+  const { podIP, podIPs, hostIPs } = await until(({ hostIP }) => hostIP === '10.0.0.9')
+  assert.deepEqual([podIP, podIPs, hostIPs], ['10.0.0.9', [{ ip: '10.0.0.9' }, { ip: 'fd00::9' }], [{ ip: '10.0.0.9' }, { ip: 'fd00::9' }]])
+})
+
 test('a pod comes up: ground, image, container, status', async (t) => {
   const { client, until, runtime, events } = await setup(t)
   const pod = podIn(client)

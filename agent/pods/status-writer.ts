@@ -15,6 +15,10 @@ const RETRY_MAX_MS = 5_000
 
 export type StatusWriterDeps = { client: Client; clock: Clock; random: () => number; log: Log }
 
+/** Addresses that are others would be merged with those before: such a list is told whole. */
+const whole = (status: PodStatus, field: 'podIPs' | 'hostIPs') =>
+  status[field] ? { [field]: [...status[field], { $patch: 'replace' }] } : {}
+
 export class StatusWriter {
   readonly #deps: StatusWriterDeps
   readonly #ref: { namespace?: string; name: string }
@@ -77,7 +81,8 @@ export class StatusWriter {
         return
       }
       try {
-        await client.patch(Pod, this.#ref, 'strategic', { metadata: { uid: this.#uid }, status }, { subresource: 'status', signal })
+        const patch = { metadata: { uid: this.#uid }, status: { ...status, ...whole(status, 'podIPs'), ...whole(status, 'hostIPs') } }
+        await client.patch(Pod, this.#ref, 'strategic', patch, { subresource: 'status', signal })
         this.#written = status
         if (this.#wanted === status) this.#wanted = undefined
         pause = RETRY_MIN_MS

@@ -51,6 +51,7 @@ export class Connection {
   readonly #options: ConnectionOptions
   #session: http2.ClientHttp2Session | undefined
   #opening: Promise<http2.ClientHttp2Session> | undefined
+  #connecting: http2.ClientHttp2Session | undefined
   #closed = false
 
   constructor(options: ConnectionOptions) {
@@ -73,8 +74,14 @@ export class Connection {
 
   close(): void {
     this.#closed = true
+    this.reconnect()
+  }
+
+  /** What is under way fails, and what follows goes over a new connection. */
+  reconnect(): void {
     this.#session?.destroy()
     this.#session = undefined
+    this.#connecting?.destroy()
   }
 
   #exchange(session: http2.ClientHttp2Session, request: Request): Promise<Response> {
@@ -84,6 +91,8 @@ export class Connection {
       {
         ':method': request.method,
         ':path': request.path,
+        // Node leaves the brackets of an IPv6 address out.
+        ':authority': new URL(this.#options.server).host,
         'user-agent': this.#options.userAgent,
         accept: 'application/json',
         ...(token && { authorization: `Bearer ${token}` }),
@@ -136,11 +145,13 @@ export class Connection {
       rejectUnauthorized: !insecureSkipTlsVerify,
       settings: { enablePush: false, initialWindowSize: 1 << 20 },
     })
+    this.#connecting = session
     const deadline = clock.after(connectWithin, () =>
       session.destroy(new Error(`no connection to ${server} within ${connectWithin / 1000} s`)),
     )
     session.once('connect', () => {
       deadline.cancel()
+      this.#connecting = undefined
       if (this.#closed) return session.destroy()
       // Room for large lists to arrive without a round trip per 64 KiB.
       session.setLocalWindowSize(1 << 22)
@@ -153,6 +164,7 @@ export class Connection {
     session.once('close', () => {
       deadline.cancel()
       if (this.#session === session) this.#session = undefined
+      if (this.#connecting === session) this.#connecting = undefined
       reject(new Error('the connection was closed'))
     })
     return promise

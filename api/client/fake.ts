@@ -9,6 +9,8 @@ import * as known from '../kinds/index.ts'
 import { type Kind, type KubeObject, keyOf } from '../kinds/kind.ts'
 import { jsonPatch } from '../patch/json.ts'
 import { mergePatch } from '../patch/merge.ts'
+import { strategicMergePatch } from '../patch/strategic.ts'
+import { schemaOf } from '../schema/compile.ts'
 import type { JsonObject } from '../schema/decode.ts'
 import { fieldMatcher } from '../selector/field.ts'
 import { labelMatcher } from '../selector/label.ts'
@@ -253,9 +255,9 @@ export function fakeClient({
     },
     async patch<T extends KubeObject>(kind: Kind<T>, ref: Ref, type: PatchType, patch: unknown, options: WriteOptions = {}): Promise<T> {
       await enter({ verb: 'patch', kind, ref, body: patch, ...options }, options.signal)
-      if (type !== 'merge' && type !== 'json') throw new StatusError('UnsupportedMediaType', `the fake knows no ${type} patch`)
+      if (type === 'apply') throw new StatusError('UnsupportedMediaType', 'the fake knows no apply patch')
       const current = read(kind, ref)
-      const next = (type === 'json' ? jsonPatch(current, patch) : mergePatch(current, patch as JsonObject)) as T
+      const next = patched(kind, current, type, patch) as T
       const asked = (patch as { metadata?: { resourceVersion?: string } }).metadata?.resourceVersion
       return replace(kind, current, { ...next, metadata: { ...next.metadata, resourceVersion: asked ?? '' } }, options.subresource)
     },
@@ -279,4 +281,12 @@ export function fakeClient({
   }
 
   return client
+}
+
+function patched(kind: Kind, current: KubeObject, type: PatchType, patch: unknown): unknown {
+  if (type === 'json') return jsonPatch(current, patch)
+  const schema = type === 'strategic' ? schemaOf(kind) : undefined
+  return schema
+    ? strategicMergePatch(schema, structuredClone(current) as unknown as JsonObject, patch as JsonObject)
+    : mergePatch(current, patch as JsonObject)
 }

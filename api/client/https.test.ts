@@ -268,6 +268,21 @@ test('a link that has gone dead is noticed within seconds, and a live one is lef
   await end
 })
 
+test('a connection that is given up fails what is under way at once, and the next call makes another', async () => {
+  await using t = await setup((stream, headers) => {
+    if (headers[':path']?.includes('watch')) stream.respond({ ':status': 200 })
+    else json(stream, map('a'))
+  })
+  const watch = t.client.watch(ConfigMap)[Symbol.asyncIterator]().next()
+  const failed = assert.rejects(watch, (error) => isStatus(error, 'ServiceUnavailable'))
+  while (t.seen.length < 1) await settle()
+  const [first] = t.sessions
+  t.client.reconnect()
+  await failed
+  await t.client.get(ConfigMap, { name: 'a', namespace: 'default' })
+  assert.ok(![...t.sessions].includes(first!) || t.sessions.size === 2)
+})
+
 test('after close nothing is under way and nothing can be', async () => {
   await using t = await setup((stream) => stream.respond({ ':status': 200 }))
   const watch = t.client.watch(ConfigMap)[Symbol.asyncIterator]().next()

@@ -27,6 +27,8 @@ export type HttpsClientOptions = {
 export type HttpsClient = Client & {
   /** Any path, e.g. `/version`: the parsed body, or its text where it is not JSON. */
   raw(method: string, path: string, body?: unknown, options?: { signal?: AbortSignal }): Promise<unknown>
+  /** This host is at another address, so that the connection may be dead, which nobody would say: calls and watches under way fail at once, and those that follow connect anew. */
+  reconnect(): void
   close(): void
 }
 
@@ -106,6 +108,7 @@ export function httpsClient(options: HttpsClientOptions): HttpsClient {
 
   const client: HttpsClient = {
     raw: (method, path, body, options) => call(method, path, body, options),
+    reconnect: () => connection.reconnect(),
     close: () => connection.close(),
 
     kinds: (options): Promise<ServedKind[]> => discover((path) => call('GET', path, undefined, options)),

@@ -1,7 +1,8 @@
 // Forms of values that only a few kinds use (apimachinery util/validation); those of names are in names.ts.
 
+import { overlaps, parseCidr } from '../cidr.ts'
 import type { Faults } from './faults.ts'
-import { isDns1123Subdomain, isIPv4, type Rule } from './names.ts'
+import { isDns1123Subdomain, type Rule } from './names.ts'
 
 const path = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+"
 const subdomain = '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*'
@@ -41,34 +42,10 @@ export function validateFullyQualifiedName(field: string, value: string, faults:
   if (value.split('.').length < 3) faults.invalid(field, value, 'should be a domain with at least three segments separated by dots')
 }
 
-/** Address and length of the prefix; undefined for what is no CIDR block. */
-export function parseCidr(value: string): { address: bigint; bits: number; family: 4 | 6 } | undefined {
-  const [address = '', bits = '', ...rest] = value.split('/')
-  if (rest.length > 0 || !/^(0|[1-9]\d{0,2})$/.test(bits)) return undefined
-  const family = isIPv4(address) ? 4 : 6
-  const number = family === 4 ? parseV4(address) : parseV6(address)
-  return number === undefined || Number(bits) > (family === 4 ? 32 : 128) ? undefined : { address: number, bits: Number(bits), family }
-}
-
-const parseV4 = (text: string): bigint => text.split('.').reduce((sum, part) => (sum << 8n) | BigInt(part), 0n)
-
-function parseV6(text: string): bigint | undefined {
-  if (!text.includes(':') || !URL.canParse(`http://[${text}]/`)) return undefined
-  const host = new URL(`http://[${text}]/`).hostname.slice(1, -1)
-  const [head = '', tail] = host.split('::')
-  const words = (part: string) => (part ? part.split(':') : [])
-  const left = words(head)
-  const right = words(tail ?? '')
-  const all = tail === undefined ? left : [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right]
-  return all.reduce((sum, word) => (sum << 16n) | BigInt(`0x${word}`), 0n)
-}
-
 /** Whether `inner` lies within `outer` and is smaller. */
 export function isStrictSubset(inner: string, outer: string): boolean {
   const [a, b] = [parseCidr(inner), parseCidr(outer)]
-  if (!a || !b || a.family !== b.family || a.bits <= b.bits) return false
-  const shift = BigInt((b.family === 4 ? 32 : 128) - b.bits)
-  return a.address >> shift === b.address >> shift
+  return a !== undefined && b !== undefined && a.prefix > b.prefix && overlaps(a, b)
 }
 
 export const isCidr: Rule = (value) => (parseCidr(value) ? [] : ['must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'])

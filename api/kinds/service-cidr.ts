@@ -1,6 +1,7 @@
+import { parseCidr } from '../cidr.ts'
 import type { ServiceCIDR as ServiceCIDRType } from '../types/networking-v1.gen.ts'
 import { ageColumn, nameColumn } from './columns.ts'
-import { isCidr, parseCidr } from './forms.ts'
+import { isCidr } from './forms.ts'
 import { ServiceCIDR } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
 import type { KindSpec } from './spec.ts'

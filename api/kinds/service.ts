@@ -3,7 +3,8 @@ import { ageColumn, labelsText, nameColumn, none } from './columns.ts'
 import { validatePortRef } from './container-validation.ts'
 import type { Faults } from './faults.ts'
 import { Service } from './index.ts'
-import { isDns1035Label, isDns1123Label, isDns1123Subdomain, isIP, isIPv4 } from './names.ts'
+import { isDns1035Label, isDns1123Label, isDns1123Subdomain, isIP } from './names.ts'
+import { keepFamilies, validateFamilies, validateFamiliesUpdate } from './service-families.ts'
 import type { KindSpec } from './spec.ts'
 
 const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort']
@@ -77,13 +78,8 @@ export const service: KindSpec<ServiceType> = {
   prepareUpdate(next, previous, subresource) {
     if (subresource !== '' || next.spec.type === 'ExternalName' || previous.spec.type === 'ExternalName') return
     // What the server allotted stays, unless the client says otherwise.
+    keepFamilies(next.spec, previous.spec)
     const { spec } = next
-    if (!spec.clusterIP && !spec.clusterIPs?.length) {
-      spec.clusterIP = previous.spec.clusterIP
-      spec.clusterIPs = previous.spec.clusterIPs
-    }
-    spec.ipFamilies ??= previous.spec.ipFamilies
-    spec.ipFamilyPolicy ??= previous.spec.ipFamilyPolicy
     if (!external(next)) {
       for (const port of spec.ports ?? [])
         if (port.nodePort && previous.spec.ports?.some((p) => p.nodePort === port.nodePort)) delete port.nodePort
@@ -99,10 +95,7 @@ export const service: KindSpec<ServiceType> = {
   validate,
   validateUpdate(next, previous, faults) {
     if (next.spec.type === 'ExternalName' || previous.spec.type === 'ExternalName') return
-    for (const [i, ip] of (previous.spec.clusterIPs ?? []).slice(0, 1).entries()) {
-      const now = next.spec.clusterIPs?.[i]
-      if (ip && now !== ip) faults.invalid(`spec.clusterIPs[${i}]`, next.spec.clusterIPs ?? null, 'may not change once set')
-    }
+    validateFamiliesUpdate(next.spec, previous.spec, faults)
   },
 }
 
@@ -117,17 +110,13 @@ function validate(s: ServiceType, faults: Faults): void {
   }
   const headless = spec.clusterIP === 'None'
   if (spec.type === 'ExternalName') {
-    if (spec.clusterIP) faults.forbidden('spec.clusterIPs[0]', 'may not be set when `type` is ExternalName')
     const name = spec.externalName?.replace(/\.$/, '')
     if (!name) faults.required('spec.externalName')
     else faults.each('spec.externalName', name, isDns1123Subdomain(name))
   } else if (!headless && !spec.ports?.length) faults.required('spec.ports')
   if (headless && external(s)) faults.invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec.type} services`)
-  if (spec.clusterIP && !headless) faults.each('spec.clusterIPs[0]', spec.clusterIP, isIP(spec.clusterIP))
-  if (spec.clusterIPs?.length && spec.clusterIP !== spec.clusterIPs[0]) {
-    faults.invalid('spec.clusterIPs', spec.clusterIPs, 'first value must match `clusterIP`')
-  }
-  for (const [i, ip] of (spec.externalIPs ?? []).entries()) faults.each(`spec.externalIPs[${i}]`, ip, isIPv4(ip) ? [] : isIP(ip))
+  validateFamilies(spec, faults)
+  for (const [i, ip] of (spec.externalIPs ?? []).entries()) faults.each(`spec.externalIPs[${i}]`, ip, isIP(ip))
   if (spec.internalTrafficPolicy) faults.oneOf('spec.internalTrafficPolicy', spec.internalTrafficPolicy, ['Cluster', 'Local'])
   if (spec.externalTrafficPolicy) {
     if (!external(s))

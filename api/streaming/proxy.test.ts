@@ -21,7 +21,7 @@ before(async () => {
   await rm(dir, { recursive: true })
   const issue = async (usage: 'client' | 'server') => ({
     ca: authority.cert,
-    ...(await authority.issue({ commonName: 'n', usage, hosts: ['127.0.0.1'] })),
+    ...(await authority.issue({ commonName: 'n', usage, hosts: ['far'] })),
   })
   ours = await issue('client')
   back = createTlsServer({ ...(await issue('server')), requestCert: true })
@@ -42,7 +42,7 @@ before(async () => {
   front = createServer()
   front.on('upgrade', (req, socket, head) => {
     const port = req.url === '/nobody' ? 1 : (back.address() as AddressInfo).port
-    void proxyUpgrade(req, socket, head, { host: '127.0.0.1', port, path: req.url!, tls: ours })
+    void proxyUpgrade(req, socket, head, { host: '127.0.0.1', port, path: req.url!, tls: { ...ours, servername: 'far' } })
   })
   await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve))
 })

@@ -51,32 +51,3 @@ export class NumberPool {
     return undefined
   }
 }
-
-/** An IPv4 network, its addresses numbered from 0. */
-export class Ipv4Range {
-  readonly #base: number
-  readonly size: number
-
-  constructor(cidr: string) {
-    const [address = '', bits = ''] = cidr.split('/')
-    this.size = 2 ** (32 - Number(bits))
-    this.#base = Math.floor(valueOf(address) / this.size) * this.size
-    if (!Number.isSafeInteger(this.size) || Number.isNaN(this.#base)) throw new SyntaxError(`${cidr} is not an IPv4 network`)
-  }
-
-  has(address: string): boolean {
-    const number = this.numberOf(address)
-    return number >= 0 && number < this.size
-  }
-
-  numberOf(address: string): number {
-    return valueOf(address) - this.#base
-  }
-
-  textOf(number: number): string {
-    const value = this.#base + number
-    return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.')
-  }
-}
-
-const valueOf = (address: string): number => address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0)

@@ -1,12 +1,13 @@
 // Service addresses and node ports: given out once each. What is taken is known from the services
 // themselves, so nothing is stored beside them and a restart finds it again.
 
+import { addressAt, type Cidr, contains, type Family, familyOf, parseAddress } from '#api/cidr.ts'
 import { invalid } from '#api/errors.ts'
-import { Faults } from '#api/kinds/faults.ts'
-import { isIPv4 } from '#api/kinds/names.ts'
-import type { Service } from '#api/types/core-v1.gen.ts'
+import { Faults, same } from '#api/kinds/faults.ts'
+import type { Service, ServiceSpec } from '#api/types/core-v1.gen.ts'
 import { type Admission, isKind, type Review } from './admission.ts'
-import { Ipv4Range, NumberPool } from './pool.ts'
+import { NumberPool } from './pool.ts'
+import { settleFamilies } from './service-families.ts'
 
 const nodePorts = { first: 30_000, last: 32_767 }
 
@@ -16,18 +17,34 @@ export type ServiceAddresses = {
   observe(service: Service, previous: Service | undefined, gone: boolean): void
 }
 
-/** `cidr`, e.g. 10.43.0.0/16. `random` gives a number in [0, 1). */
-export function serviceAddresses({ cidr, random }: { cidr: string; random: () => number }): ServiceAddresses {
-  const range = new Ipv4Range(cidr)
-  // The lower part is left to addresses that people ask for by number.
-  const lower = Math.min(Math.max(16, Math.floor(range.size / 16)), 256)
-  const addresses = new NumberPool({ first: 1, last: range.size - 2, preferFrom: lower, random })
+/** Addresses of one family; they are numbered from 0, the range's own. */
+type Addresses = { cidr: Cidr; pool: NumberPool }
+
+const addressesOf = (cidr: Cidr, random: () => number): Addresses => {
+  const size = Number(cidr.last - cidr.first) + 1
+  // The lower part is left to addresses that people ask for by number; an IPv4 range's last is its broadcast.
+  const preferFrom = Math.min(Math.max(16, Math.floor(size / 16)), 256)
+  return { cidr, pool: new NumberPool({ first: 1, last: size - (cidr.family === 'IPv4' ? 2 : 1), preferFrom, random }) }
+}
+
+const numberOf = ({ first }: Cidr, address: string): number => Number((parseAddress(address)?.value ?? first) - first)
+
+/** `cidrs`: one of each family that the cluster has, its own first. `random` gives a number in [0, 1). */
+export function serviceAddresses({ cidrs, random }: { cidrs: readonly Cidr[]; random: () => number }): ServiceAddresses {
+  const offered = cidrs.map(({ family }) => family)
+  const byFamily = new Map(cidrs.map((cidr) => [cidr.family, addressesOf(cidr, random)]))
   const ports = new NumberPool({ ...nodePorts, preferFrom: nodePorts.first + 86, random })
 
-  const numbersOf = (service: Service) => ({
-    addresses: (service.spec.clusterIPs ?? []).filter((ip) => isIPv4(ip) && range.has(ip)).map((ip) => range.numberOf(ip)),
-    ports: [...(service.spec.ports ?? []).map(({ nodePort }) => nodePort), service.spec.healthCheckNodePort].flatMap((port) => port || []),
-  })
+  /** Every number that a service has, with its pool. */
+  const numbersOf = ({ spec }: Service): { pool: NumberPool; number: number }[] => [
+    ...(spec.clusterIPs ?? []).flatMap((ip) => {
+      const own = byFamily.get(familyOf(ip))
+      return own && contains(own.cidr, ip) ? { pool: own.pool, number: numberOf(own.cidr, ip) } : []
+    }),
+    ...[...(spec.ports ?? []).map(({ nodePort }) => nodePort), spec.healthCheckNodePort].flatMap((port) =>
+      port ? { pool: ports, number: port } : [],
+    ),
+  ]
 
   /** `number`, or any; undefined where it is not to be had. Given back if the write fails. */
   function reserve(pool: NumberPool, number: number | undefined, owner: string, review: Review): number | undefined {
@@ -38,34 +55,37 @@ export function serviceAddresses({ cidr, random }: { cidr: string; random: () =>
     return got
   }
 
-  function allotAddress(service: Service, owner: string, review: Review, faults: Faults): void {
-    const { spec } = service
-    if (spec.type === 'ExternalName') {
-      delete spec.clusterIP
-      delete spec.clusterIPs
-      delete spec.ipFamilies
-      delete spec.ipFamilyPolicy
-      return
+  function allotAddresses({ spec }: Service, owner: string, review: Review, faults: Faults): void {
+    const before = (review.previous as Service | undefined)?.spec
+    if (spec.type === 'ExternalName') return dropAddresses(spec, before)
+    const previous = before?.type === 'ExternalName' ? undefined : before
+    if (!settleFamilies(spec, previous, offered, faults)) return
+    const clusterIPs: string[] = []
+    for (const [i, family] of (spec.ipFamilies ?? []).entries()) {
+      const address = allot(byFamily.get(family as Family) as Addresses, i, spec, owner, review, faults)
+      if (address === undefined) return
+      clusterIPs.push(address)
     }
-    spec.ipFamilies ??= ['IPv4']
-    spec.ipFamilyPolicy ??= 'SingleStack'
-    spec.clusterIP ||= spec.clusterIPs?.[0] || ''
-    if (spec.clusterIP === 'None') {
-      spec.clusterIPs = ['None']
-      return
-    }
-    if (spec.clusterIP) {
-      if (!isIPv4(spec.clusterIP)) return
-      const refuse = (why: string) => faults.invalid('spec.clusterIPs', [spec.clusterIP], `failed to allocate IP ${spec.clusterIP}: ${why}`)
-      if (!range.has(spec.clusterIP))
-        return refuse(`the provided network does not match the current range: the range of valid IPs is ${cidr}`)
-      if (reserve(addresses, range.numberOf(spec.clusterIP), owner, review) === undefined) return refuse('provided IP is already allocated')
-    } else {
-      const number = reserve(addresses, undefined, owner, review)
-      if (number === undefined) return faults.invalid('spec.clusterIPs', [], 'failed to allocate a serviceIP: range is full')
-      spec.clusterIP = range.textOf(number)
-    }
-    spec.clusterIPs = [spec.clusterIP]
+    spec.clusterIPs = clusterIPs
+    spec.clusterIP = clusterIPs[0] ?? ''
+  }
+
+  function allot(own: Addresses, index: number, spec: ServiceSpec, owner: string, review: Review, faults: Faults): string | undefined {
+    const wanted = spec.clusterIPs?.[index]
+    const refuse = (why: string) => faults.invalid('spec.clusterIPs', spec.clusterIPs ?? [], why)
+    const { cidr, pool } = own
+    if (wanted === undefined) {
+      const number = reserve(pool, undefined, owner, review)
+      if (number !== undefined) return addressAt(cidr, number)
+      refuse('failed to allocate a serviceIP: range is full')
+    } else if (!contains(cidr, wanted)) {
+      refuse(
+        `failed to allocate IP ${wanted}: the provided IP (${wanted}) is not in the valid range. The range of valid IPs is ${cidr.text}`,
+      )
+    } else if (reserve(pool, numberOf(cidr, wanted), owner, review) === undefined) {
+      refuse(`failed to allocate IP ${wanted}: provided IP is already allocated`)
+    } else return wanted
+    return undefined
   }
 
   function allotPorts({ spec }: Service, owner: string, review: Review, faults: Faults): void {
@@ -118,7 +138,7 @@ export function serviceAddresses({ cidr, random }: { cidr: string; random: () =>
         if (!service.spec) return
         const owner = service.metadata.uid
         const faults = new Faults()
-        allotAddress(service, owner, review, faults)
+        allotAddresses(service, owner, review, faults)
         allotPorts(service, owner, review, faults)
         allotHealthPort(service, owner, review, faults)
         if (faults.list.length > 0) throw invalid('', 'Service', review.name, faults.list)
@@ -126,12 +146,18 @@ export function serviceAddresses({ cidr, random }: { cidr: string; random: () =>
     },
     observe(service, previous, gone) {
       const owner = service.metadata.uid
-      const now = gone ? { addresses: [], ports: [] } : numbersOf(service)
-      const before = previous ? numbersOf(previous) : { addresses: [], ports: [] }
-      for (const number of now.addresses) addresses.settle(number, owner)
-      for (const number of now.ports) ports.settle(number, owner)
-      for (const number of before.addresses) if (!now.addresses.includes(number)) addresses.release(number, owner)
-      for (const number of before.ports) if (!now.ports.includes(number)) ports.release(number, owner)
+      const now = gone ? [] : numbersOf(service)
+      const before = previous ? numbersOf(previous) : []
+      for (const { pool, number } of now) pool.settle(number, owner)
+      for (const { pool, number } of before)
+        if (!now.some((kept) => kept.pool === pool && kept.number === number)) pool.release(number, owner)
     },
   }
+}
+
+/** A service that becomes a name for another gives back what it had; what it asks for anew is refused by the kind's rules. */
+function dropAddresses(spec: ServiceSpec, before: ServiceSpec | undefined): void {
+  if (!before || before.type === 'ExternalName') return
+  for (const field of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy'] as const)
+    if (same(spec[field], before[field])) delete spec[field]
 }

@@ -81,12 +81,21 @@ test('a namespace gets its defaults, and ends with all that is in it', async () 
 test('nodes get ranges of their own, and a range comes back', async () => {
   await using h = await harness()
   for (const name of ['node-1', 'node-2', 'node-3']) await h.addNode(name)
-  const cidrs = async () => (await h.client.list(Node)).items.map(({ metadata, spec }) => `${metadata.name} ${spec.podCIDR}`)
-  assert.deepEqual(await cidrs(), ['node-1 10.42.0.0/24', 'node-2 10.42.1.0/24', 'node-3 10.42.2.0/24'])
+  const cidrs = async () =>
+    (await h.client.list(Node)).items.map(({ metadata, spec }) => `${metadata.name} ${spec.podCIDR} ${spec.podCIDRs?.join()}`)
+  assert.deepEqual(await cidrs(), [
+    'node-1 10.42.0.0/24 10.42.0.0/24,fd42::/64',
+    'node-2 10.42.1.0/24 10.42.1.0/24,fd42:0:0:1::/64',
+    'node-3 10.42.2.0/24 10.42.2.0/24,fd42:0:0:2::/64',
+  ])
   await h.client.delete(Node, { name: 'node-2' })
   await h.settle()
   await h.addNode('node-4')
-  assert.deepEqual(await cidrs(), ['node-1 10.42.0.0/24', 'node-3 10.42.2.0/24', 'node-4 10.42.1.0/24'])
+  assert.deepEqual(await cidrs(), [
+    'node-1 10.42.0.0/24 10.42.0.0/24,fd42::/64',
+    'node-3 10.42.2.0/24 10.42.2.0/24,fd42:0:0:2::/64',
+    'node-4 10.42.1.0/24 10.42.1.0/24,fd42:0:0:1::/64',
+  ])
 })
 
 test('a silent node loses its traffic after 40 s and its pods after what they tolerate', async () => {

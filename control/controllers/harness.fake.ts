@@ -1,6 +1,7 @@
 // A cluster in memory for tests: a fake server, the real controllers and scheduler, and nodes that start
 // and end pods at once. Time stands still until the test moves it.
 
+import { parseCidrs } from '#api/cidr.ts'
 import { type FakeClient, fakeClient } from '#api/client/fake.ts'
 import { type FakeClock, fakeClock, settle } from '#api/clock.fake.ts'
 import { microTimestamp, timestamp } from '#api/clock.ts'
@@ -10,6 +11,7 @@ import { Lease, Namespace, Node, Pod } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
 import type { Pod as PodObject } from '#api/types/core-v1.gen.ts'
 import { startControllers, startScheduler } from './index.ts'
+import { podRanges } from './node/cidr.ts'
 
 export type Harness = {
   client: FakeClient
@@ -50,7 +52,10 @@ export async function harness(): Promise<Harness> {
   }
   agent.on({ add: tend, update: tend })
 
-  const running = [startControllers({ ...common, ca: 'CA', clusterCIDR: '10.42.0.0/16' }), startScheduler(common)]
+  const running = [
+    startControllers({ ...common, ca: 'CA', podRanges: podRanges(parseCidrs('10.42.0.0/16,fd42::/56')!, { IPv4: 24, IPv6: 64 }) }),
+    startScheduler(common),
+  ]
   const settled = () => settle(40)
   await settled()
   const made: Harness = {

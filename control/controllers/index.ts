@@ -21,7 +21,7 @@ import { flowSchemas, priorityLevels } from './flow-control.ts'
 import { loadBalancers } from './load-balancer/load-balancer.ts'
 import { namespaces } from './namespace.ts'
 import { rootCertificates, serviceAccounts } from './namespace-defaults.ts'
-import { nodeCidrs } from './node/cidr.ts'
+import { nodeCidrs, type PodRange } from './node/cidr.ts'
 import { taintEviction } from './node/eviction.ts'
 import { nodeLifecycle } from './node/lifecycle.ts'
 import { podGc } from './pod-gc.ts'
@@ -41,13 +41,13 @@ export type ControlDeps = {
 export type ControllerDeps = ControlDeps & {
   /** PEM, for `kube-root-ca.crt`. */
   ca: string
-  /** E.g. `10.42.0.0/16`; every node gets a /24 of it. */
-  clusterCIDR: string
+  /** Of which every node gets its part, one of each family. */
+  podRanges: readonly PodRange[]
   /** Asks a server behind an APIService what it offers. */
   probe?: Probe
 }
 
-export async function startControllers({ ca, clusterCIDR, probe = nobodyToAsk, ...given }: ControllerDeps): Promise<void> {
+export async function startControllers({ ca, podRanges, probe = nobodyToAsk, ...given }: ControllerDeps): Promise<void> {
   const { signal, clock = systemClock, log } = given
   await using base = open(given)
   const recorders = new Map<string, EventRecorder>()
@@ -72,7 +72,7 @@ export async function startControllers({ ca, clusterCIDR, probe = nobodyToAsk, .
     serviceAccounts(deps),
     rootCertificates(deps, ca),
     nodeLifecycle(deps, signal),
-    nodeCidrs(deps, clusterCIDR),
+    nodeCidrs(deps, podRanges),
     taintEviction(deps),
     podGc(deps),
     eventExpiry(deps),

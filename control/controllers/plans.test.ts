@@ -2,11 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parseCidrs } from '#api/cidr.ts'
 import { Pod as PodKind } from '#api/kinds/index.ts'
 import type { Node, Pod } from '#api/types/core-v1.gen.ts'
 import type { Thing } from './collector/graph.ts'
 import { judge, type OwnerState } from './collector/plan.ts'
-import { firstFree, parse } from './node/cidr.ts'
+import { firstFree, podRanges } from './node/cidr.ts'
 import { toleratedMs } from './node/eviction.ts'
 import { taintsFor, unknownConditions } from './node/health.ts'
 import { toGiveUp } from './replica-set/rank.ts'
@@ -92,14 +93,28 @@ test('what becomes of an object, by its owners and dependents', () => {
   assert.equal(verdict(thing([], { deleting: true, finalizers: ['orphan'] }), [child]), 'orphan')
 })
 
+const rangesOf = (clusters: string, prefixes = { IPv4: 24, IPv6: 64 }) => podRanges(parseCidrs(clusters)!, prefixes)
+
 test('the lowest free range, whatever is taken', () => {
-  const free = (taken: string[], cluster = '10.42.0.0/16') => firstFree(parse(cluster), taken)
+  const free = (taken: string[], cluster = '10.42.0.0/16') => firstFree(rangesOf(cluster)[0]!, taken)
   assert.equal(free([]), '10.42.0.0/24')
-  assert.equal(free(['10.42.0.0/24', '10.42.2.0/24']), '10.42.1.0/24')
+  assert.equal(free(['10.42.0.0/24', '10.42.2.0/24', 'nonsense', 'fd42::/64']), '10.42.1.0/24')
   assert.equal(free(['10.42.0.0/23']), '10.42.2.0/24')
   assert.equal(free(['10.42.0.128/25']), '10.42.1.0/24')
   assert.equal(free(['10.42.0.0/24'], '10.42.0.0/24'), undefined)
-  assert.throws(() => parse('10.42.0.0'))
+  assert.equal(free(['0.0.0.0/0']), undefined)
+  assert.equal(free(['10.41.0.0/16', '10.43.0.0/16']), '10.42.0.0/24')
+  assert.equal(free(['fd42::/64', 'fd42:0:0:2::/64', '10.42.0.0/24'], 'fd42::/56'), 'fd42:0:0:1::/64')
+})
+
+test('ranges out of which no node’s can be cut are refused', () => {
+  assert.deepEqual(
+    rangesOf('fd42::/56,10.42.0.0/16').map(({ cluster, nodePrefix }) => `${cluster.text} ${nodePrefix}`),
+    ['fd42::/56 64', '10.42.0.0/16 24'],
+  )
+  assert.deepEqual(rangesOf('fd42::/112', { IPv4: 24, IPv6: 120 })[0]?.nodePrefix, 120)
+  assert.throws(() => rangesOf('fd42::/112'), /fd42::\/112 is too small: each node gets a \/64/)
+  assert.throws(() => rangesOf('fd00::/40'), /too large: with \/64 for each node it may be \/48 at most/)
 })
 
 test('a node that is silent, not ready, full or cordoned', () => {

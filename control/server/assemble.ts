@@ -1,6 +1,7 @@
 // Puts the parts of the API server together, short of listening.
 
 import { randomInt } from 'node:crypto'
+import type { Cidr } from '#api/cidr.ts'
 import type { Clock } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
 import { LimitRange, Pod, PriorityClass, Service } from '#api/kinds/index.ts'
@@ -17,7 +18,6 @@ import { limitRanges } from '#control/admission/limit-range.ts'
 import { namespaceLifecycle } from '#control/admission/namespace.ts'
 import { nodeRestriction } from '#control/admission/node-restriction.ts'
 import { podPriority, podTolerations } from '#control/admission/pod-defaults.ts'
-import { Ipv4Range } from '#control/admission/pool.ts'
 import { rbacEscalation } from '#control/admission/rbac-escalation.ts'
 import { serviceAccounts } from '#control/admission/service-account.ts'
 import { serviceAddresses } from '#control/admission/service-addresses.ts'
@@ -71,7 +71,8 @@ export type AssemblyOptions = {
   pki: Pki
   clock: Clock
   log: Log
-  serviceCidr: string
+  /** One of each family that services can have, the cluster's own first. */
+  serviceCidrs: readonly Cidr[]
   staticTokens?: { token: string; user: User }[]
   /** Seats for requests that are served at a time. */
   seats?: number
@@ -86,14 +87,12 @@ export type Assembly = {
   fairness: Fairness
   agentTls: AgentTls
   remotes: Remotes
-  /** Of the services that every cluster has. */
-  addresses: { kubernetes: string; dns: string }
   /** From now on the server says that it is ready. */
   ready(): void
   close(): Promise<void>
 }
 
-export async function assemble({ store, pki, clock, log, serviceCidr, staticTokens = [], seats }: AssemblyOptions): Promise<Assembly> {
+export async function assemble({ store, pki, clock, log, serviceCidrs, staticTokens = [], seats }: AssemblyOptions): Promise<Assembly> {
   const resources = new Resources(builtinKinds)
   const cache = new WatchCache({ store, log, clock })
   await cache.start(resources.kept())
@@ -107,7 +106,7 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
     await cache.current()
     return peek(kind, ref) as T | undefined
   }
-  const addresses = serviceAddresses({ cidr: serviceCidr, random: Math.random })
+  const addresses = serviceAddresses({ cidrs: serviceCidrs, random: Math.random })
   follow(cache, resources, (...seen) => addresses.observe(...seen))
   const suffix = () => generateName('')
   const classes = resources.of(PriorityClass)
@@ -199,7 +198,6 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
     observe: (seen) => metrics.observe(seen),
     now: () => clock.monotonic(),
   })
-  const range = new Ipv4Range(serviceCidr)
   return {
     app,
     core,
@@ -209,7 +207,6 @@ export async function assemble({ store, pki, clock, log, serviceCidr, staticToke
     fairness,
     agentTls,
     remotes,
-    addresses: { kubernetes: range.textOf(1), dns: range.textOf(10) },
     ready() {
       isReady = true
     },

@@ -1,6 +1,7 @@
 // What every cluster has from its first moment: the system namespaces, roles, priorities and flow control, and the
 // services through which pods reach the API server and the DNS.
 
+import { addressAt, type Cidr, familyOf } from '#api/cidr.ts'
 import type { Client, New } from '#api/client/client.ts'
 import { isStatus } from '#api/errors.ts'
 import { same } from '#api/kinds/faults.ts'
@@ -15,7 +16,9 @@ export type BootstrapOptions = {
   client: Client
   /** Of the API server, as pods and nodes reach it. */
   advertise: { address: string; port: number }
-  addresses: { kubernetes: string; dns: string }
+  serviceCidrs: readonly Cidr[]
+  /** By default the tenth address of each range. */
+  clusterDNS?: readonly string[] | undefined
   /** PEM: of clients' certificates, and of the one with which this server calls others in their name. */
   authorities: { clients: string; frontProxy: string }
 }
@@ -24,7 +27,9 @@ const namespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
 const mark = { component: 'apiserver', provider: 'kubernetes' }
 
 /** Makes what is missing; the endpoints of the API server follow its address. */
-export async function bootstrap({ client, advertise, addresses, authorities }: BootstrapOptions): Promise<void> {
+export async function bootstrap({ client, advertise, serviceCidrs, clusterDNS, authorities }: BootstrapOptions): Promise<void> {
+  const [kubernetes = ''] = serviceCidrs.map((cidr) => addressAt(cidr, 1))
+  const dns = [...(clusterDNS ?? serviceCidrs.map((cidr) => addressAt(cidr, 10)))]
   for (const name of namespaces) await ensure(() => client.create(Namespace, { metadata: { name } }))
   await Promise.all([
     ensureRoles(client),
@@ -35,7 +40,7 @@ export async function bootstrap({ client, advertise, addresses, authorities }: B
     metadata: { name: 'kubernetes', namespace: 'default', labels: mark },
     spec: {
       type: 'ClusterIP',
-      clusterIP: addresses.kubernetes,
+      clusterIP: kubernetes,
       ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: advertise.port }],
     },
   })
@@ -47,7 +52,7 @@ export async function bootstrap({ client, advertise, addresses, authorities }: B
     },
     spec: {
       type: 'ClusterIP',
-      clusterIP: addresses.dns,
+      ...familiesOf(dns),
       ports: [
         { name: 'dns', port: 53, protocol: 'UDP', targetPort: 53 },
         { name: 'dns-tcp', port: 53, protocol: 'TCP', targetPort: 53 },
@@ -60,7 +65,12 @@ export async function bootstrap({ client, advertise, addresses, authorities }: B
   // Looked for first: its address would be refused as taken before its name is.
   async function ensureService(service: New<ServiceType>): Promise<void> {
     const { namespace, name = '' } = service.metadata
-    if (!(await client.find(Service, { ...(namespace && { namespace }), name }))) await client.create(Service, service)
+    const there = await client.find(Service, { ...(namespace && { namespace }), name })
+    if (!there) await client.create(Service, service)
+    // The cluster has become dual-stack, or no longer is.
+    const { clusterIP, clusterIPs } = service.spec ?? {}
+    if (there && clusterIPs && there.spec.clusterIP === clusterIP && !same(there.spec.clusterIPs, clusterIPs))
+      await client.update(Service, { ...there, spec: { ...there.spec, ...familiesOf(clusterIPs) } })
   }
 }
 
@@ -83,6 +93,12 @@ async function publishAuthentication(client: Client, { clients, frontProxy }: Bo
   const labels = { 'kubernetes.io/bootstrapping': 'rbac-defaults' }
   await ensure(() => client.create(Role, { metadata: { namespace: ref.namespace, name: `${ref.name}-reader`, labels }, rules }))
 }
+const familiesOf = (addresses: readonly string[]) => ({
+  clusterIP: addresses[0] ?? '',
+  clusterIPs: [...addresses],
+  ipFamilies: addresses.map(familyOf),
+  ipFamilyPolicy: addresses.length > 1 ? ('RequireDualStack' as const) : ('SingleStack' as const),
+})
 
 async function publishAddress(client: Client, { address, port }: BootstrapOptions['advertise']): Promise<void> {
   const ref = { namespace: 'default', name: 'kubernetes' }
@@ -97,11 +113,16 @@ async function publishAddress(client: Client, { address, port }: BootstrapOption
   if (!endpoints) await ensure(() => client.create(Endpoints, { metadata: { ...ref, labels: skip }, subsets }))
   else if (!same(endpoints.subsets, subsets)) await client.update(Endpoints, { ...endpoints, subsets })
   const content = {
-    addressType: address.includes(':') ? ('IPv6' as const) : ('IPv4' as const),
+    addressType: familyOf(address),
     endpoints: [{ addresses: [address], conditions: { ready: true } }],
     ports: [{ name: 'https', port, protocol: 'TCP' as const }],
   }
-  const slice = await client.find(EndpointSlice, ref)
+  let slice = await client.find(EndpointSlice, ref)
+  // What a slice lists never changes its kind.
+  if (slice && slice.addressType !== content.addressType) {
+    await client.delete(EndpointSlice, ref)
+    slice = undefined
+  }
   const labels = { 'kubernetes.io/service-name': 'kubernetes' }
   if (!slice) await ensure(() => client.create(EndpointSlice, { metadata: { ...ref, labels }, ...content }))
   else if (!same(slice.endpoints, content.endpoints) || !same(slice.ports, content.ports))

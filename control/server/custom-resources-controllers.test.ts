@@ -2,10 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { parseCidrs } from '#api/cidr.ts'
 import { ConfigMap, Namespace } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import { silent } from '#api/log.ts'
 import { startControllers } from '#control/controllers/index.ts'
+import { podRanges } from '#control/controllers/node/cidr.ts'
 import { definition, definitions, establish, until } from './custom-resources.fake.ts'
 import { type Trial, trial } from './trial.fake.ts'
 
@@ -27,7 +29,7 @@ describe('controllers and custom resources', () => {
       clock: server.clock,
       signal: stop.signal,
       ca: 'CA',
-      clusterCIDR: '10.42.0.0/16',
+      podRanges: podRanges(parseCidrs('10.42.0.0/16')!, { IPv4: 24, IPv6: 64 }),
     })
     await establish(server, definition('widgets', { schema }))
   })

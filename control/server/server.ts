@@ -4,6 +4,7 @@
 import type { IncomingMessage } from 'node:http'
 import { createSecureServer, type Http2SecureServer } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
+import { type Cidr, parseCidrs } from '#api/cidr.ts'
 import type { Client } from '#api/client/client.ts'
 import type { Clock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
@@ -29,8 +30,10 @@ export type ServerOptions = {
   listen: { host?: string; port: number }
   /** Where pods and nodes reach this server; the port is the one it listens on unless told. */
   advertise: { address: string; port?: number }
-  /** Default 10.43.0.0/16. */
-  serviceCidr?: string
+  /** One of each family that services can have, the cluster's own first; default 10.43.0.0/16. */
+  serviceCidrs?: readonly Cidr[]
+  /** Where pods ask for names; by default the tenth address of each range. */
+  clusterDNS?: readonly string[]
   limits?: Partial<Limits>
   clock: Clock
   log: Log
@@ -49,12 +52,12 @@ export type Server = {
 
 /** History that watches may resume from after a restart. */
 const compactEveryMs = 5 * 60_000
-const serviceCidr = '10.43.0.0/16'
+const defaultCidrs = parseCidrs('10.43.0.0/16') as Cidr[]
 
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { store, pki, clock, log } = options
+  const { store, pki, clock, log, serviceCidrs = defaultCidrs } = options
   const stop = new AbortController()
-  const assembly = await assemble({ store, pki, clock, log, serviceCidr: options.serviceCidr ?? serviceCidr })
+  const assembly = await assemble({ store, pki, clock, log, serviceCidrs })
   const { app, core, creators } = assembly
   const client = (user = serverUser) => inProcessClient({ core, user, creators })
   const limits = { ...standardLimits, ...options.limits }
@@ -85,11 +88,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
   try {
     const port = await listening(server, options.listen)
-    const { kubernetes, dns } = assembly.addresses
     await bootstrap({
       client: client(),
       advertise: { port, ...options.advertise },
-      addresses: { kubernetes, dns },
+      serviceCidrs,
+      clusterDNS: options.clusterDNS,
       authorities: { clients: pki.authority.cert, frontProxy: pki.frontProxy.authority },
     })
     assembly.ready()

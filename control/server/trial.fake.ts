@@ -1,6 +1,7 @@
 // A server for tests: everything but the socket, over a store in memory.
 
 import { generateKeyPairSync } from 'node:crypto'
+import { parseCidrs } from '#api/cidr.ts'
 import type { Client } from '#api/client/client.ts'
 import { type FakeClock, fakeClock } from '#api/clock.fake.ts'
 import { Namespace, ServiceAccount } from '#api/kinds/index.ts'
@@ -54,22 +55,23 @@ const fakePki = (): Pki => ({
 })
 
 /** With the bootstrap objects and a service account in `default`; `close` it. */
-export async function trial(options: { store?: Store; log?: Log; seats?: number } = {}): Promise<Trial> {
+export async function trial(options: { store?: Store; log?: Log; seats?: number; serviceCIDR?: string } = {}): Promise<Trial> {
   const store = options.store ?? (await memoryStore())
   const clock = fakeClock()
+  const serviceCidrs = parseCidrs(options.serviceCIDR ?? '10.43.0.0/16') ?? []
   const assembly = await assemble({
     store,
     pki: fakePki(),
     clock,
     log: options.log ?? silent,
-    serviceCidr: '10.43.0.0/16',
+    serviceCidrs,
     ...(options.seats && { seats: options.seats }),
   })
   const client = inProcessClient({ core: assembly.core, user: serverUser, creators: assembly.creators })
   await bootstrap({
     client,
     advertise: { address: '192.0.2.1', port: 6443 },
-    addresses: assembly.addresses,
+    serviceCidrs,
     authorities: { clients: 'authority', frontProxy: 'front proxy' },
   })
   if (!(await client.find(ServiceAccount, { namespace: 'default', name: 'default' }))) {

@@ -11,6 +11,8 @@ const IFA_ADDRESS = 1
 const IFA_LOCAL = 2
 const IFA_FLAGS = 8
 const IFA_F_NODAD = 0x02
+/** Temporary (RFC 8981; of IPv4: secondary), failed duplicate detection, deprecated, tentative. */
+const IFA_F_PASSING = 0x01 | 0x08 | 0x20 | 0x40
 const AF_INET = 2
 const infoSize = 8
 
@@ -21,8 +23,10 @@ export type InterfaceAddress = {
   prefix: number
   /** 0 global, 253 link, 254 host. */
   scope: number
+  /** Not one to be known by: temporary or secondary, deprecated, or not yet found to be nobody else's. */
+  passing?: true
 }
-type Given = Omit<InterfaceAddress, 'scope'> & { scope?: number }
+type Given = Omit<InterfaceAddress, 'scope' | 'passing'> & { scope?: number }
 
 const write = (w: MessageWriter, { link, address, prefix, scope = 0 }: Given): void => {
   const family = familyOf(address)
@@ -75,6 +79,7 @@ export const parseAddress = (reader: MessageReader): InterfaceAddress | undefine
     // Of a point-to-point link IFA_ADDRESS is the other end; IFA_LOCAL, where there is one, is ours.
     if (attributes.type === IFA_LOCAL) found.address = addressText(attributes.bytes())
     else if (attributes.type === IFA_ADDRESS && found.address === '') found.address = addressText(attributes.bytes())
+    else if (attributes.type === IFA_FLAGS && (attributes.u32() & IFA_F_PASSING) !== 0) found.passing = true
   }
   return found
 }

@@ -20,7 +20,7 @@ const namespace = 'default'
 export async function* endpointChangeBench(): AsyncGenerator<Figure> {
   await using cluster = await benchCluster()
   const { client, plan } = cluster
-  const address = plan.nodes[0]?.address ?? ''
+  const address = plan.nodes[0]?.addresses[0] ?? ''
   const servers = [await listen(address, 'a'), await listen(address, 'b')]
   try {
     await client.create(Service, { metadata: { name: 'bench', namespace }, spec: { ports: [{ port: 80 }] } })

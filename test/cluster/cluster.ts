@@ -13,7 +13,7 @@ import type { Node as NodeObject } from '#api/types/core-v1.gen.ts'
 import { removeCgroup } from './cgroups.ts'
 import { kill, pidOf, start, stop } from './daemon.ts'
 import { makeHosts, removeHosts, routeThrough } from './links.ts'
-import { type ClusterPlan, type NodePlan, planCluster } from './plan.ts'
+import { type ClusterPlan, type NodePlan, planCluster, type Stack } from './plan.ts'
 import { attempt, run } from './shell.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -23,6 +23,7 @@ export type UpOptions = {
   dir: string
   nodes: number
   slot?: number
+  stack?: Stack
   /** Image archives for every node. */
   images?: string[]
   readyWithinMs?: number
@@ -115,9 +116,10 @@ export const startAgent = (plan: ClusterPlan, node: NodePlan): Promise<number> =
       ...inside(node),
       coracle,
       'agent',
-      `--server=https://${plan.server.address}:${plan.server.port}`,
+      `--server=${plan.server.url}`,
       `--node-name=${node.name}`,
-      `--node-ip=${node.address}`,
+      // In a namespace of its own it finds its addresses by itself; this machine may have many.
+      ...(node.netns ? [] : [`--node-ip=${node.addresses.join()}`]),
       ...settings(plan, node),
       `--token-file=${tokenFile(plan)}`,
     ],
@@ -146,12 +148,7 @@ async function importImages(plan: ClusterPlan, images: string[]): Promise<void> 
 }
 
 async function writeKubeconfig(plan: ClusterPlan): Promise<void> {
-  const text = await run(
-    coracle,
-    'kubeconfig',
-    `--data-dir=${plan.server.dir}`,
-    `--server=https://${plan.server.address}:${plan.server.port}`,
-  )
+  const text = await run(coracle, 'kubeconfig', `--data-dir=${plan.server.dir}`, `--server=${plan.server.url}`)
   await writeFile(plan.kubeconfig, text, { mode: 0o600 })
 }
 
@@ -160,7 +157,7 @@ async function ready(plan: ClusterPlan, withinMs: number): Promise<void> {
   const client = httpsClient({ ...target, userAgent: 'coracle-up/0.1.0', log: silent })
   const deadline = AbortSignal.timeout(withinMs)
   let seen: string[] = []
-  const podCIDRs = new Map<string, string>()
+  const podCIDRs = new Map<string, string[]>()
   try {
     let from = ''
     while (podCIDRs.size < plan.nodes.length) {
@@ -194,7 +191,7 @@ async function ready(plan: ClusterPlan, withinMs: number): Promise<void> {
       ...seen.filter((line) => !line.startsWith(`${node.metadata.name}:`)),
       `${node.metadata.name}: ${condition?.message ?? 'no Ready condition'}`,
     ]
-    if (condition?.status === 'True' && node.spec.podCIDR) podCIDRs.set(node.metadata.name, node.spec.podCIDR)
+    if (condition?.status === 'True' && node.spec.podCIDR) podCIDRs.set(node.metadata.name, node.spec.podCIDRs ?? [])
     else podCIDRs.delete(node.metadata.name)
   }
 }

@@ -30,7 +30,7 @@ export async function startControlPlane({ dir, slot }: { dir: string; slot: numb
   try {
     await startServer(plan)
     await eventually(async () => {
-      const text = await run(coracle, 'kubeconfig', `--data-dir=${plan.server.dir}`, `--server=https://127.0.0.1:${plan.server.port}`)
+      const text = await run(coracle, 'kubeconfig', `--data-dir=${plan.server.dir}`, `--server=${plan.server.url}`)
       await writeFile(plan.kubeconfig, text, { mode: 0o600 })
     })
     const client = httpsClient({ ...(await loadKubeconfig(plan.kubeconfig)), userAgent: 'test/1', log: silent })

@@ -9,7 +9,7 @@ import { after } from 'node:test'
 import { down, upOrNothing } from './cluster.ts'
 import { difference, footprint } from './footprint.ts'
 import { type Kubectl, kubectlFor, kubectls } from './kubectl.ts'
-import type { ClusterPlan } from './plan.ts'
+import type { ClusterPlan, Stack } from './plan.ts'
 
 const state = resolve(import.meta.dirname, '../../.coracle')
 
@@ -22,7 +22,15 @@ export type TestCluster = {
 }
 
 /** Call at the top of a test file; the cluster goes down after its last test, and must leave nothing. */
-export async function testCluster({ nodes, slot = 1 }: { nodes: number; slot?: number }): Promise<TestCluster> {
+export async function testCluster({
+  nodes,
+  slot = 1,
+  stack = 'IPv4',
+}: {
+  nodes: number
+  slot?: number
+  stack?: Stack
+}): Promise<TestCluster> {
   const before = await footprint()
   const dir = await mkdtemp(join(state, 'test-'))
   after(async () => {
@@ -30,7 +38,7 @@ export async function testCluster({ nodes, slot = 1 }: { nodes: number; slot?: n
     assert.deepEqual(difference(before, await footprint()), [], 'the cluster left something behind')
   })
   const images = ['busybox', 'pause'].map((name) => join(state, `images/${name}.tar`))
-  const plan = await upOrNothing({ dir, nodes, slot, images })
+  const plan = await upOrNothing({ dir, nodes, slot, stack, images })
   const found = kubectls()
   const debian = join(state, 'debian-kubectl/usr/bin/kubectl')
   const ends = [...new Set([existsSync(debian) ? debian : undefined, found[0], found.at(-1)])].filter((program) => program !== undefined)

@@ -7,15 +7,27 @@
 
 import { join } from 'node:path'
 
-export type NodePlan = { name: string; address: string; netns: string | undefined; link: string; dir: string; cgroup: string }
+export type NodePlan = {
+  name: string
+  /** One of each family that the cluster has. */
+  addresses: string[]
+  netns: string | undefined
+  link: string
+  dir: string
+  cgroup: string
+}
+
+/** The families of pods, services and nodes, the cluster's own first. */
+export type Stack = 'IPv4' | 'IPv6' | 'IPv4,IPv6' | 'IPv6,IPv4'
 
 export type ClusterPlan = {
   name: string
   dir: string
-  server: { address: string; port: number; dir: string }
+  server: { address: string; port: number; url: string; dir: string }
   /** Absent where the single node shares the caller's namespace. */
-  bridge: { link: string; address: string } | undefined
+  bridge: { link: string; addresses: string[] } | undefined
   nodes: NodePlan[]
+  /** Each one of each family, with a comma between them, as the options want it. */
   clusterCIDR: string
   serviceCIDR: string
   clusterDNS: string
@@ -26,32 +38,37 @@ export type ClusterPlan = {
 
 /**
  * `slot` 0 is what `make up` uses; a test cluster beside it takes another (1..9), which gives it other
- * addresses, ports and link names. `hostAddress` is the machine's own, for a single node.
+ * addresses, ports and link names. `hostAddress` is the machine's own, for a single node, which has IPv4 alone.
  */
-export function planCluster(options: { dir: string; nodes: number; slot?: number; hostAddress: string }): ClusterPlan {
-  const { dir, nodes, slot = 0, hostAddress } = options
+export function planCluster(options: { dir: string; nodes: number; slot?: number; hostAddress: string; stack?: Stack }): ClusterPlan {
+  const { dir, nodes, slot = 0, hostAddress, stack = 'IPv4' } = options
   if (!Number.isInteger(nodes) || nodes < 1 || nodes > 50) throw new RangeError(`NODES must be a whole number from 1 to 50, not ${nodes}`)
   const name = slot === 0 ? 'coracle' : `coracle${slot}`
   const several = nodes > 1
-  const subnet = `10.99.${slot}`
+  if (!several && stack !== 'IPv4') throw new RangeError('a cluster with IPv6 has several nodes')
+  const of = (four: string, six: string): string[] => stack.split(',').map((family) => (family === 'IPv4' ? four : six))
+  const [subnet, subnet6] = [`10.99.${slot}`, `fd99:0:0:${slot}`]
   // 42 and 43 as k3s has them; 44 and 45, 46 and 47, ... for the others.
   const [pods, services] = [42 + slot * 2, 43 + slot * 2]
+  const hosts = (at: number): string[] => (several ? of(`${subnet}.${at}`, `${subnet6}::${at}`) : [hostAddress])
+  const [address = ''] = hosts(1)
+  const port = 6443 + slot * 100
   return {
     name,
     dir,
-    server: { address: several ? `${subnet}.1` : hostAddress, port: 6443 + slot * 100, dir: join(dir, 'server') },
-    bridge: several ? { link: `${name}-up`, address: `${subnet}.1/24` } : undefined,
+    server: { address, port, url: `https://${address.includes(':') ? `[${address}]` : address}:${port}`, dir: join(dir, 'server') },
+    bridge: several ? { link: `${name}-up`, addresses: hosts(1) } : undefined,
     nodes: Array.from({ length: nodes }, (_, i) => ({
       name: `node-${i + 1}`,
-      address: several ? `${subnet}.${11 + i}` : hostAddress,
+      addresses: hosts(11 + i),
       netns: several ? `${name}-node-${i + 1}` : undefined,
       link: `${name}-n${i + 1}`,
       dir: join(dir, `node-${i + 1}`),
       cgroup: `/${name}/node-${i + 1}`,
     })),
-    clusterCIDR: `10.${pods}.0.0/16`,
-    serviceCIDR: `10.${services}.0.0/16`,
-    clusterDNS: `10.${services}.0.10`,
+    clusterCIDR: of(`10.${pods}.0.0/16`, `fd${pods}::/56`).join(),
+    serviceCIDR: of(`10.${services}.0.0/16`, `fd${services}::/112`).join(),
+    clusterDNS: of(`10.${services}.0.10`, `fd${services}::a`).join(),
     kubeconfig: join(dir, 'kubeconfig'),
     cgroup: `/${name}`,
   }

@@ -1,12 +1,9 @@
 // A pod as an endpoint of a service: where it answers, and whether traffic may go there.
 
+import { type Family, familyOf } from '#api/cidr.ts'
 import type { Node, Pod, Service, ServicePort } from '#api/types/core-v1.gen.ts'
 import type { Endpoint, EndpointHints, EndpointPort } from '#api/types/discovery-v1.gen.ts'
 import { isReady, isTerminal } from '../pods.ts'
-
-export type Family = 'IPv4' | 'IPv6'
-
-export const familyOf = (address: string): Family => (address.includes(':') ? 'IPv6' : 'IPv4')
 
 export const isHeadless = ({ spec }: Service): boolean => spec.clusterIP === 'None'
 

@@ -1,13 +1,14 @@
 // From a service's pods to the slices that list them, changing as few slices as it can: who watches
 // slices pays for each one that changes.
 
+import type { Family } from '#api/cidr.ts'
 import type { New } from '#api/client/client.ts'
 import { Service as ServiceKind } from '#api/kinds/index.ts'
 import type { Node, Pod, Service } from '#api/types/core-v1.gen.ts'
 import type { Endpoint, EndpointPort, EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import { controllerRef } from '../ownership.ts'
 import { canonical } from '../template.ts'
-import { addressOf, canServe, endpointOf, type Family, familiesOf, isHeadless, portsOf } from './endpoint.ts'
+import { addressOf, canServe, endpointOf, familiesOf, isHeadless, portsOf } from './endpoint.ts'
 
 const perSlice = 100
 export const serviceLabel = 'kubernetes.io/service-name'

@@ -1,8 +1,9 @@
 // Who gets which address of the configured ranges. A service keeps what it has for as long as it may; of
 // those that want the same, the older has it.
 
+import { type Family, familyOf } from '#api/cidr.ts'
 import type { Service } from '#api/types/core-v1.gen.ts'
-import { type Family, familiesOf, familyOf } from '../endpoints/endpoint.ts'
+import { familiesOf } from '../endpoints/endpoint.ts'
 import { canonical } from '../template.ts'
 import { addressesOf, canonicalAddress, contains, type Range } from './ranges.ts'
 

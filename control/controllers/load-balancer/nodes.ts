@@ -2,9 +2,9 @@
 // and every node's service proxy answers on them. With traffic policy Local only nodes that have
 // endpoints count.
 
+import { familyOf } from '#api/cidr.ts'
 import type { Node, Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
-import { familyOf } from '../endpoints/endpoint.ts'
 
 const excluded = 'node.kubernetes.io/exclude-from-external-load-balancers'
 /** The node's own, which a service on its address would take from it: the API server's and the agent's. */

@@ -1,31 +1,10 @@
 // The addresses that may be given to services, as people write them: `192.0.2.240-192.0.2.250`,
 // `192.0.2.0/28`, `2001:db8::5`, apart by commas or white space.
 
-import { isIPv4, isIPv6 } from 'node:net'
-import type { Family } from '../endpoints/endpoint.ts'
+import { type Family, formatAddress, parseAddress, parseCidr } from '#api/cidr.ts'
 
 /** Both ends included. */
 export type Range = { family: Family; first: bigint; last: bigint }
-
-type Address = { family: Family; value: bigint }
-
-const bitsOf = { IPv4: 32, IPv6: 128 } as const
-
-/** Undefined for what is no address. */
-const parseAddress = (text: string): Address | undefined => {
-  if (isIPv4(text)) return { family: 'IPv4', value: valueOf(text.split('.').map(Number), 8n) }
-  if (!isIPv6(text) || text.includes('%')) return undefined
-  const [head = '', tail] = canonicalIPv6(text).split('::')
-  const groups = (part: string | undefined) => (part ? part.split(':').map((group) => Number.parseInt(group, 16)) : [])
-  const [left, right] = [groups(head), groups(tail)]
-  return { family: 'IPv6', value: valueOf([...left, ...Array.from({ length: 8 - left.length - right.length }, () => 0), ...right], 16n) }
-}
-
-/** The canonical text (RFC 5952). */
-const formatAddress = ({ family, value }: Address): string => {
-  if (family === 'IPv4') return [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 255n).join('.')
-  return canonicalIPv6(Array.from({ length: 8 }, (_, i) => ((value >> BigInt(112 - 16 * i)) & 0xffffn).toString(16)).join(':'))
-}
 
 /** One text for one address; undefined for what is none. */
 export const canonicalAddress = (text: string): string | undefined => {
@@ -46,12 +25,8 @@ export const parseRanges = (text: string): { ranges: Range[]; problems: string[]
 
 const parseRange = (text: string): Range | string => {
   if (text.includes('/')) {
-    const [network = '', bits = ''] = text.split('/')
-    const address = parseAddress(network)
-    if (!address || !/^\d{1,3}$/.test(bits) || Number(bits) > bitsOf[address.family]) return 'is no network'
-    const size = 1n << BigInt(bitsOf[address.family] - Number(bits))
-    const first = (address.value / size) * size
-    return { family: address.family, first, last: first + size - 1n }
+    const network = parseCidr(text)
+    return network ? { family: network.family, first: network.first, last: network.last } : 'is no network'
   }
   const [from = '', to = from, ...rest] = text.split('-')
   const [first, last] = [parseAddress(from), parseAddress(to)]
@@ -70,7 +45,3 @@ export function* addressesOf(ranges: readonly Range[], family: Family): Generato
   for (const range of ranges)
     if (range.family === family) for (let value = range.first; value <= range.last; value++) yield formatAddress({ family, value })
 }
-
-const valueOf = (parts: readonly number[], width: bigint): bigint => parts.reduce((sum, part) => (sum << width) | BigInt(part), 0n)
-
-const canonicalIPv6 = (text: string): string => new URL(`http://[${text}]`).hostname.slice(1, -1)

@@ -8,7 +8,11 @@ import type { Node as NodeType, Pod as PodType } from '#api/types/core-v1.gen.ts
 import type { Core } from '../core.ts'
 
 export type AgentTls = { ca: string; cert: string; key: string }
-export type AgentAddress = { host: string; port: number }
+export type AgentAddress = {
+  host: string
+  port: number /** Whom the certificate there must name: the node, wherever it is by now. */
+  servername: string
+}
 
 const standardPort = 10_250
 const answerWithinMs = 30_000
@@ -18,8 +22,11 @@ export async function agentOf(core: Core, name: string): Promise<AgentAddress> {
   const node = (await core.get({ resource: core.resources.of(Node), namespace: undefined, name })).object as NodeType
   const host = node.status?.addresses?.find((a) => a.type === 'InternalIP')?.address
   if (!host) throw new StatusError('ServiceUnavailable', `node ${JSON.stringify(name)} has no address`)
-  return { host, port: node.status.daemonEndpoints?.kubeletEndpoint?.Port || standardPort }
+  return { host, port: node.status.daemonEndpoints?.kubeletEndpoint?.Port || standardPort, servername: name }
 }
+
+/** As the server behind a request that is passed on. */
+export const backendOf = ({ host, port, servername }: AgentAddress, tls: AgentTls) => ({ host, port, tls: { ...tls, servername } })
 
 export type PodPlace = { pod: PodType; agent: AgentAddress }
 

@@ -8,7 +8,7 @@ import type { Endpoints as EndpointsType, Pod as PodType, Service as ServiceType
 import type { Core } from '../core.ts'
 import type { ResourceRequest } from '../http/request.ts'
 import type { Resource } from '../resource.ts'
-import { type AgentTls, agentOf } from './agent.ts'
+import { type AgentTls, agentOf, backendOf } from './agent.ts'
 
 export type Destination = { host: string; port: number }
 type Deps = { core: Core; tls: AgentTls }
@@ -26,7 +26,7 @@ export async function destinationOf(
   if (resource.kind.kind === 'Service') return { ...(await serviceDestination(core, { namespace, name }, port)), ...secure }
   if (resource.kind.kind === 'Node') {
     const agent = await agentOf(core, name)
-    if (port === '' || Number(port) === agent.port) return { ...agent, tls }
+    if (port === '' || Number(port) === agent.port) return backendOf(agent, tls)
     return { host: agent.host, port: portOf(port), ...secure }
   }
   const { object } = await core.get({ resource: core.resources.of(Pod), namespace, name })

@@ -13,7 +13,7 @@ import type { Core } from '../core.ts'
 import { isTrue, noSuchPath, parseResourceRequest, type ResourceRequest } from '../http/request.ts'
 import { statusOf } from '../http/status.ts'
 import type { Remotes } from '../remotes.ts'
-import { type AgentTls, containerOf, placeOf } from './agent.ts'
+import { type AgentTls, backendOf, containerOf, placeOf } from './agent.ts'
 import { admitConnection } from './connect.ts'
 import { destinationOf } from './destination.ts'
 import { proxied } from './proxy.ts'
@@ -73,11 +73,11 @@ async function podDestination({ core, tls }: UpgradeDeps, info: ResourceRequest,
   const names = [namespace, name].map(encodeURIComponent).join('/')
   if (info.subresource === 'portforward') {
     const ports = params.getAll('ports').map((port) => `port=${encodeURIComponent(port)}`)
-    return { ...agent, tls, path: `/portForward/${names}${ports.length > 0 ? `?${ports.join('&')}` : ''}` }
+    return { ...backendOf(agent, tls), path: `/portForward/${names}${ports.length > 0 ? `?${ports.join('&')}` : ''}` }
   }
   if (info.subresource !== 'exec' && info.subresource !== 'attach') throw noSuchPath()
   const container = encodeURIComponent(containerOf(pod, params.get('container')))
-  return { ...agent, tls, path: `/${info.subresource}/${names}/${container}?${streamsQuery(params)}` }
+  return { ...backendOf(agent, tls), path: `/${info.subresource}/${names}/${container}?${streamsQuery(params)}` }
 }
 
 /** The agent names the streams as the kubelet does. */
