@@ -121,13 +121,14 @@ test('names have both kinds of addresses, and addresses of both kinds names', as
   const dig = async (server: string, ...question: string[]) =>
     (await run('/usr/bin/env', ...inside(two), 'dig', '+short', '+time=2', '+tries=1', `@${server}`, ...question)).trim().split('\n').sort()
   const clusterIPs = await of('service who', '.spec.clusterIPs[*]')
+  const sorted = (family: number) => ['pod-1', 'pod-2'].map((name) => ips[name]?.[family] ?? '').sort()
   for (const server of plan.clusterDNS.split(',')) {
     for (const ip of clusterIPs) {
       assert.deepEqual(await dig(server, 'who.default.svc.cluster.local', isSix(ip) ? 'AAAA' : 'A'), [ip])
       assert.deepEqual(await dig(server, '-x', ip), ['who.default.svc.cluster.local.'])
     }
-    assert.deepEqual(await dig(server, 'headless.default.svc.cluster.local', 'AAAA'), [ips['pod-1']?.[0], ips['pod-2']?.[0]].sort())
-    assert.deepEqual(await dig(server, 'headless.default.svc.cluster.local', 'A'), [ips['pod-1']?.[1], ips['pod-2']?.[1]].sort())
+    assert.deepEqual(await dig(server, 'headless.default.svc.cluster.local', 'AAAA'), sorted(0))
+    assert.deepEqual(await dig(server, 'headless.default.svc.cluster.local', 'A'), sorted(1))
   }
 })
 

@@ -114,7 +114,7 @@ export const nodeNetwork = async (t: TestContext): Promise<NodeNetwork> => {
   return { node, pods: [one, two], peers: { node: nodePeer as Peer, client: clientPeer as Peer, pods: [onePeer as Peer, twoPeer as Peer] } }
 }
 
-const startPeer = async (t: TestContext, netns: string): Promise<Peer> => {
+export const startPeer = async (t: { after(cleanup: () => unknown): void }, netns: string): Promise<Peer> => {
   const child = spawn(enter, [`--net=${netns}`, process.execPath, join(import.meta.dirname, 'peer.ts')], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })

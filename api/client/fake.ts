@@ -286,7 +286,5 @@ export function fakeClient({
 function patched(kind: Kind, current: KubeObject, type: PatchType, patch: unknown): unknown {
   if (type === 'json') return jsonPatch(current, patch)
   const schema = type === 'strategic' ? schemaOf(kind) : undefined
-  return schema
-    ? strategicMergePatch(schema, structuredClone(current) as unknown as JsonObject, patch as JsonObject)
-    : mergePatch(current, patch as JsonObject)
+  return schema ? strategicMergePatch(schema, structuredClone(current), patch as JsonObject) : mergePatch(current, patch as JsonObject)
 }
