@@ -9,7 +9,7 @@ import { silent } from '#api/log.ts'
 const [count = '0', port = '0'] = process.argv.slice(2)
 
 const dns = await openDns({
-  address: '127.0.0.1',
+  addresses: ['127.0.0.1'],
   port: Number(port),
   domain: 'cluster.local',
   cidrs: ['10.42.0.0/16', '10.43.0.0/16'],

@@ -59,8 +59,8 @@ export class Nodes {
       dataDir,
       netns,
       nodeName: `node-${index}`,
-      nodeIP: `192.168.77.${index}`,
-      podCIDR: `10.42.${index}.0/24`,
+      nodeIPs: [`192.168.77.${index}`],
+      podCIDRs: [`10.42.${index}.0/24`],
       backend: 'vxlan',
       log: silent,
     })
