@@ -54,8 +54,8 @@ export async function stop(pidFile: string, graceMs = 10_000): Promise<void> {
   const pid = await pidOf(pidFile)
   if (pid) {
     process.kill(pid, 'SIGTERM')
-    const deadline = Date.now() + graceMs
-    while ((await pidOf(pidFile)) && Date.now() < deadline) await sleep(20)
+    const deadline = performance.now() + graceMs
+    while ((await pidOf(pidFile)) && performance.now() < deadline) await sleep(20)
     if (await pidOf(pidFile)) process.kill(pid, 'SIGKILL')
     while (await pidOf(pidFile)) await sleep(20)
   }
