@@ -63,7 +63,7 @@ const strangers = (random: Random, sockets: readonly unknown[]): unknown =>
 const isRefusal = (error: unknown) => error instanceof TypeError || error instanceof SysError || error instanceof RangeError
 
 /** What a datagram of random bytes could ask of the kernel is nobody's business: these are not sent. */
-const asks = new Set(['send', 'sendAside'])
+const asks = new Set(['send', 'sendAside', 'sendMany'])
 
 test('arguments of every wrong kind', { skip: needsRoot }, async (t) => {
   const netns = await freshNetns(t)

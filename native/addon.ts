@@ -26,6 +26,11 @@ type Addon = {
   /** Bytes of the datagram, though more than `into` holds; -1: none yet. */
   receive(socket: SocketHandle, into: Uint8Array): number
   connect(socket: SocketHandle, host: string, port: number): void
+  /** Returns the port. */
+  bindInet(socket: SocketHandle, host: string, port: number): number
+  /** Fills slots of so many bytes (datagrams.ts) with what has arrived, and returns how many. */
+  receiveMany(socket: SocketHandle, slots: Uint8Array, slotBytes: number): number
+  sendMany(socket: SocketHandle, slots: Uint8Array, slotBytes: number, count: number): void
   arm(socket: SocketHandle, events: number, callback: () => void): void
   detach(socket: SocketHandle): number
   close(socket: SocketHandle): void

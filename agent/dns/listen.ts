@@ -1,10 +1,11 @@
 // The sockets: UDP and TCP on one address. Hands each message to `answer` and sends what comes back.
 
-import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { type AddressInfo, createServer, isIPv6, type Server, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { type DatagramSocket, openDatagrams } from 'nft-js'
+import { udpPayload } from './message.ts'
 
-/** Called with every message; undefined: no answer. `datagram`: whether it has to fit one. */
+/** Called with every message; undefined: no answer. `datagram`: whether it has to fit one, of `udpPayload` bytes at most. */
 export type Answering = (message: Buffer, options: { datagram: boolean }) => Buffer | undefined | Promise<Buffer | undefined>
 
 export type Listening = { port: number; close(): Promise<void> }
@@ -29,33 +30,36 @@ export async function listen(options: {
   tcp.listen(options.port, options.address)
   await once(tcp, 'listening')
   const { port } = tcp.address() as AddressInfo
-  const family = isIPv6(options.address) ? 6 : 4
-  const udp = createSocket({
-    type: family === 6 ? 'udp6' : 'udp4',
-    // Addresses to answer are numbers already: the default would go through the resolver each time.
-    lookup: (address, _options, callback) => callback(null, address, family),
-  })
+  const respond = (message: Uint8Array, from: Uint8Array): void => {
+    try {
+      // A copy: the socket's buffer is used again, and an answer may come later.
+      const answer = options.answer(Buffer.from(message), { datagram: true })
+      if (answer === undefined) return
+      if (Buffer.isBuffer(answer)) {
+        udp.send(answer, from)
+        return
+      }
+      const to = from.slice()
+      void answer.then((late) => late && udp.send(late, to), options.onError)
+    } catch (error) {
+      options.onError(error)
+    }
+  }
+  let udp: DatagramSocket
   try {
-    // Listened for first: with the lookup above it happens within `bind`.
-    const bound = once(udp, 'listening')
-    udp.bind(port, options.address)
-    await bound
-    udp.setRecvBufferSize(receiveBuffer)
+    udp = await openDatagrams({
+      address: options.address,
+      port,
+      longest: longestQuery,
+      longestAnswer: udpPayload,
+      receiveBufferBytes: receiveBuffer,
+      onDatagram: respond,
+      onError: options.onError,
+    })
   } catch (error) {
     await closeTcp(tcp, new Set())
     throw error
   }
-  udp.on('error', options.onError)
-  udp.on('message', (message, from) => {
-    try {
-      const answer = options.answer(message, { datagram: true })
-      if (answer === undefined) return
-      if (Buffer.isBuffer(answer)) send(udp, answer, from)
-      else void answer.then((late) => late && send(udp, late, from), options.onError)
-    } catch (error) {
-      options.onError(error)
-    }
-  })
   const sockets = new Set<Socket>()
   tcp.on('connection', (socket) => {
     sockets.add(socket)
@@ -65,24 +69,10 @@ export async function listen(options: {
   return {
     port,
     close() {
-      closed ??= closeAll(udp, tcp, sockets)
+      udp.close()
+      closed ??= closeTcp(tcp, sockets)
       return closed
     },
-  }
-}
-
-async function closeAll(udp: UdpSocket, tcp: Server, sockets: Set<Socket>): Promise<void> {
-  const closed = once(udp, 'close')
-  udp.close()
-  await Promise.all([closed, closeTcp(tcp, sockets)])
-}
-
-/** What cannot be sent (no route back, buffers full) is lost, as datagrams are. */
-function send(udp: UdpSocket, answer: Buffer, to: { address: string; port: number }): void {
-  try {
-    udp.send(answer, to.port, to.address)
-  } catch {
-    // Closed meanwhile.
   }
 }
 

@@ -83,6 +83,8 @@ export class Desired {
       for (const [, elements] of part.sets) sets.set(elements.spec.name, elements)
       for (const laid of part.chains) chains.set(laid.chain.name, laid)
     }
+    // Packets of a node whose pods are all free pass no chain.
+    if (alone.size === 0) for (const { chain } of layout.chains) if (chain.base) chains.delete(chain.name)
     this.#parts[family] = parts
     return { sets, chains }
   }

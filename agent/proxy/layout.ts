@@ -133,7 +133,7 @@ export const layoutOf = (family: ProxyFamily, networks: Networks, { mark, nodePo
   const nodes = nodePortAddresses?.map((prefix) => match(daddr, prefix)) ?? [match(daddr, '!=', family === 'ip' ? '127.0.0.0/8' : '::1')]
   const toThisNode = nodes.map((which) => [...match('fib daddr type', 'local'), ...which])
   const outbound = masquerade('fully-random')
-  const unassigned = [match(daddr, networks.services), match('ct state', 'new'), goto('reject-chain')]
+  const newToServices = [match(daddr, networks.services), match('ct state', 'new')]
 
   const chains: Layout['chains'] = [
     { chain: { name: 'reject-chain' }, rules: [rule(match('meta l4proto', 'tcp'), reject(family, 'tcp reset')), rule(reject(family))] },
@@ -213,13 +213,13 @@ export const layoutOf = (family: ProxyFamily, networks: Networks, { mark, nodePo
       rules: [
         // Out of its connection's window it would go out untranslated, and the client would reset the connection.
         commented('an answer that would not be translated', rule(match(saddr, networks.cluster), match('ct state', 'invalid'), drop)),
-        commented('no such service', rule(...unassigned)),
+        commented('no such service', rule(...newToServices, goto('reject-chain'))),
       ],
     },
     {
       chain: { name: 'filter-output', base: { type: 'filter', hook: 'output', priority: 0, policy: 'accept' } },
       // The cluster's name server has its address of that range on the node itself.
-      rules: [commented('no such service', rule(match('fib daddr type', '!=', 'local'), ...unassigned))],
+      rules: [commented('no such service', rule(...newToServices, match('fib daddr type', '!=', 'local'), goto('reject-chain')))],
     },
   ]
 

@@ -45,6 +45,7 @@ NAPI_MODULE_INIT() {
   // Called once, before anything else, with (errno, syscall, detail) => Error.
   nft::define(env, exports, "initialize", nft::initialize);
   nft::define_sockets(env, exports);
+  nft::define_datagrams(env, exports);
   nft::define_namespaces(env, exports);
   nft::define_mounts(env, exports);
   nft::define_terminals(env, exports);

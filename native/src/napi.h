@@ -125,9 +125,12 @@ Failure enter(const std::string& path, int type);
 
 void define(napi_env env, napi_value exports, const char* name, napi_callback callback);
 void define_sockets(napi_env env, napi_value exports);
+void define_datagrams(napi_env env, napi_value exports);
 void define_namespaces(napi_env env, napi_value exports);
 void define_mounts(napi_env env, napi_value exports);
 void define_terminals(napi_env env, napi_value exports);
 void close_sockets(Environment* environment);
+// Of the open socket of an argument, or -1 with an exception pending.
+int descriptor_of(napi_env env, const Arguments& arguments, size_t index);
 
 }  // namespace nft

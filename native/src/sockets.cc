@@ -12,6 +12,7 @@
 #include <cstring>
 #include <vector>
 
+#include "inet.h"
 #include "napi.h"
 
 namespace nft {
@@ -291,32 +292,18 @@ napi_value connect_to(napi_env env, napi_callback_info info) {
   Socket* socket = socket_of(env, arguments, 0);
   if (!socket) return nullptr;
   std::string where = host + ":" + std::to_string(port);
-  sockaddr_in v4 = {};
-  sockaddr_in6 v6 = {};
   sockaddr_un local = {};
-  const sockaddr* address;
-  socklen_t size;
+  InetAddress inet(host, port);
+  const sockaddr* address = inet.get();
+  socklen_t size = inet.size;
   if (host.starts_with('/')) {
     if (host.size() >= sizeof local.sun_path) return raise(env, Failure{ENAMETOOLONG, "connect", host});
     local.sun_family = AF_UNIX;
     host.copy(local.sun_path, host.size());
     address = reinterpret_cast<sockaddr*>(&local);
     size = sizeof local;
-  } else if (port > 0xffff) {
-    return raise(env, Failure{EINVAL, "connect", where});
-  } else if (inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1) {
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(static_cast<uint16_t>(port));
-    address = reinterpret_cast<sockaddr*>(&v4);
-    size = sizeof v4;
-  } else if (inet_pton(AF_INET6, host.c_str(), &v6.sin6_addr) == 1) {
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(static_cast<uint16_t>(port));
-    address = reinterpret_cast<sockaddr*>(&v6);
-    size = sizeof v6;
-  } else {
-    return raise(env, Failure{EINVAL, "connect", where});
   }
+  if (!size) return raise(env, Failure{EINVAL, "connect", where});
   if (connect(socket->fd.get(), address, size) != 0 && errno != EINPROGRESS) return raise(env, failed("connect", where));
   return undefined(env);
 }
@@ -387,6 +374,11 @@ napi_value close_one(napi_env env, napi_callback_info info) {
 }
 
 }  // namespace
+
+int descriptor_of(napi_env env, const Arguments& arguments, size_t index) {
+  Socket* socket = socket_of(env, arguments, index);
+  return socket ? socket->fd.get() : -1;
+}
 
 void close_sockets(Environment* environment) {
   while (environment->sockets) close_socket(environment->sockets);

@@ -40,10 +40,11 @@ export class Nodes {
     return netns
   }
 
-  /** Two on one link; pods of one reach those of the other through VXLAN. */
-  async ofAgent(): Promise<[BenchNode, BenchNode]> {
+  /** Two on one link; pods of one reach those of the other through VXLAN. Without rules: their links and routes alone. */
+  async ofAgent({ rules = true } = {}): Promise<[BenchNode, BenchNode]> {
     const [one, two] = await this.#linked('192.168.77')
     const made = [await this.#agent(one, 1), await this.#agent(two, 2)] as const
+    if (!rules) for (const { node } of made) await inside(node.netns, 'nft', 'flush', 'ruleset')
     const nodes = [1, 2].map((index) => nodeObject(index))
     for (const { network } of made) await network.applyNodes(nodes)
     return [made[0].node, made[1].node]

@@ -1,12 +1,12 @@
 // Between two pods of a node, and of two nodes through VXLAN, with all of the agent's links and rules, against
-// veth, bridge and VXLAN of the same kernel and nothing else: iperf3 for throughput, sockperf for round trips.
+// veth, bridge and VXLAN of the same kernel and nothing else, and against the same without rules: iperf3 for throughput, sockperf for round trips.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Figure } from './figure.ts'
 import { inside, Nodes, type Place, serve } from './nodes.ts'
 import { compared } from './pairs.ts'
 
-const rounds = 15
+const rounds = 9
 const port = '11111'
 
 export async function* podNetworkBench(): AsyncGenerator<Figure> {
@@ -14,24 +14,32 @@ export async function* podNetworkBench(): AsyncGenerator<Figure> {
   const nodes = new Nodes(stack)
   const [[a, b], [c]] = (await nodes.ofAgent()).map(({ pods }) => pods) as [readonly [Place, Place], readonly [Place, Place]]
   const [[plainA, plainB], [plainC]] = await nodes.plain()
-  for (const { netns, address } of [b, c, plainB, plainC]) {
+  const [[bareA, bareB], [bareC]] = (await nodes.ofAgent({ rules: false })).map(({ pods }) => pods) as [
+    readonly [Place, Place],
+    readonly [Place, Place],
+  ]
+  for (const { netns, address } of [b, c, plainB, plainC, bareB, bareC]) {
     serve(stack, netns, 'iperf3', '-s', '-B', address)
     serve(stack, netns, 'sockperf', 'server', '--tcp', '-i', address, '-p', port)
   }
   await sleep(500) // neither says when it listens
-  for (const { where, from, to, plain } of [
-    { where: 'of one node', from: a, to: b, plain: [plainA, plainB] },
-    { where: 'across VXLAN', from: a, to: c, plain: [plainA, plainC] },
-  ] as const) {
-    const referenceName = where === 'of one node' ? 'veth and bridge alone' : 'veth, bridge and VXLAN alone'
-    const ways = (measure: (from: Place, to: Place) => Promise<number>) => ({
-      way: () => measure(from, to),
-      reference: () => measure(plain[0], plain[1]),
-      referenceName,
-      rounds,
-    })
-    yield await compared(`pods ${where}, throughput`, 'Gbit/s', ways(throughput))
-    yield await compared(`pods ${where}, round trips`, '1/s', ways(roundTrips))
+  for (const { where, to, plain, bare } of [
+    { where: 'of one node', to: b, plain: { name: 'veth and bridge alone', to: plainB }, bare: bareB },
+    { where: 'across VXLAN', to: c, plain: { name: 'veth, bridge and VXLAN alone', to: plainC }, bare: bareC },
+  ]) {
+    for (const { referenceName, from, target } of [
+      { referenceName: plain.name, from: plainA, target: plain.to },
+      { referenceName: 'the same links and routes, no rules', from: bareA, target: bare },
+    ]) {
+      const ways = (measure: (from: Place, to: Place) => Promise<number>) => ({
+        way: () => measure(a, to),
+        reference: () => measure(from, target),
+        referenceName,
+        rounds,
+      })
+      yield await compared(`pods ${where}, throughput`, 'Gbit/s', ways(throughput))
+      yield await compared(`pods ${where}, round trips`, '1/s', ways(roundTrips))
+    }
   }
 }
 
