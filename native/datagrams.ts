@@ -62,20 +62,21 @@ export const openDatagrams = async (options: DatagramOptions): Promise<DatagramS
   }
   const take = (): number => {
     const count = addon.receiveMany(socket, incoming.bytes, incoming.size)
-    for (let i = 0; i < count && open; i++) {
+    for (let i = 0; i < count; i++) {
+      if (!open) return 0
       const start = i * incoming.size + bytesAt
       // A slot is rounded up.
       const length = Math.min(incoming.view.getUint32(i * incoming.size, true), longest)
       onDatagram(incoming.bytes.subarray(start, start + length), incoming.addresses[i] as Uint8Array)
     }
     flush()
-    return count
+    return open ? count : 0
   }
   const turn = () => {
     if (!open) return
     try {
       isTurn = true
-      for (let i = 0; i < mostBatches && open && take() === most; i++);
+      for (let i = 0; i < mostBatches && take() === most; i++);
     } catch (error) {
       onError(error)
     }
