@@ -79,6 +79,13 @@ describe('a resource quota', () => {
     await used('size', { 'requests.cpu': '1', 'limits.memory': '300Mi', memory: '200Mi' })
   })
 
+  it('lets pods be that were there before it', async () => {
+    assert.equal(await say('POST', pods, pod('old')), 201)
+    await quota('strict', { 'limits.cpu': '1' })
+    assert.match(await say('POST', pods, pod('new')), /must specify limits\.cpu for: c/)
+    assert.equal(await say('PATCH', `${pods}/old`, { metadata: { labels: { a: 'b' } } }, merge), 200)
+  })
+
   it('holds against many at once, and gets back what came to nothing', async () => {
     await quota('five', { configmaps: '5' })
     const codes = await Promise.all(Array.from({ length: 20 }, (_, i) => say('POST', maps, configMap(`m${i}`))))

@@ -64,13 +64,16 @@ export class Quotas {
   #validate(review: Review): void {
     const { namespace, operation, subresource, object, dryRun } = review
     if (namespace === undefined || (operation !== 'CREATE' && operation !== 'UPDATE')) return
-    if (subresource !== '' && !(subresource === 'resize' && isKind(review, '', 'Pod'))) return
+    const isPod = isKind(review, '', 'Pod')
+    if (subresource !== '' && !(isPod && subresource === 'resize')) return
+    // What a pod takes changes by a resize only: one that was there before the quota can still be labelled.
+    if (isPod && operation === 'UPDATE' && subresource === '') return
     const book = this.#bookOf(namespace)
     if (!book) return
     const { kind } = review.spec
     const key = keyOf(kind, object.metadata.name)
     const next = measure(kind, object)
-    if (isKind(review, '', 'Pod')) {
+    if (isPod) {
       for (const quota of book.quotas) {
         const why = isInScope(quota, next) ? unsaid(object as Pod, quota.spec.hard ?? {}) : undefined
         if (why) throw forbidden(review, `failed quota: ${quota.metadata.name}: ${why}`)
