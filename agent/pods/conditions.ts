@@ -5,6 +5,9 @@ import type { PodCondition, PodConditionType, PodPhase } from '#api/types/core-v
 import { healthOf, isMain, isSidecarSlot, type Slot } from './slot.ts'
 import type { Situation } from './status.ts'
 
+/** They are there only while they are true. */
+export const passing: readonly PodConditionType[] = ['PodResizePending', 'PodResizeInProgress']
+
 type Verdict = { status: 'True' | 'False'; reason?: string; message?: string }
 
 export function conditionsOf(situation: Situation & { phase: PodPhase; hasSandbox: boolean }): PodCondition[] {
@@ -17,7 +20,10 @@ export function conditionsOf(situation: Situation & { phase: PodPhase; hasSandbo
     ['Ready', gated(situation, containersReady)],
     ['ContainersReady', containersReady],
   ]
-  const own = new Map(verdicts)
+  const { pending, inProgress } = situation.resize ?? {}
+  if (pending) verdicts.push(['PodResizePending', { status: 'True', ...pending }])
+  if (inProgress) verdicts.push(['PodResizeInProgress', { status: 'True', ...inProgress }])
+  const own = new Set<string>([...verdicts.map(([type]) => type), ...passing])
   const made = verdicts.map(([type, verdict]): PodCondition => {
     const known = before.find((condition) => condition.type === type)
     const since = known?.status === verdict.status ? known.lastTransitionTime : undefined

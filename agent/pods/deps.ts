@@ -30,7 +30,7 @@ export type PodDeps = {
   images: Pick<Images, 'find' | 'pull' | 'hold'>
   network: Pick<PodNetwork, 'setup' | 'teardown' | 'list'>
   namespaces: Namespaces
-  cgroups: Pick<Cgroups, 'create' | 'remove'>
+  cgroups: Pick<Cgroups, 'create' | 'limit' | 'remove'>
   volumes: Volumes
   objects: Objects
   events: EventRecorder

@@ -100,7 +100,9 @@ function fakeRuntime(clock: FakeClock): FakeRuntime {
     },
     attach: async () => undefined,
     stats: async () => undefined,
-    resize: async () => undefined,
+    async resize(id, resources) {
+      log.push(`resize ${label(states.get(id)!.spec)} ${JSON.stringify(resources)}`)
+    },
     close: async () => undefined,
   }
 }
@@ -123,6 +125,7 @@ export type World = {
     failures: Error[]
     teardownFailures: Error[]
     volumeFailures: Error[]
+    limitFailures: Error[]
   }
   held: Set<string>
 }
@@ -157,6 +160,7 @@ export function world(folder: string): World {
     failures: [],
     teardownFailures: [],
     volumeFailures: [],
+    limitFailures: [],
   }
   const volumes: Volumes = {
     async mount(pod) {
@@ -204,6 +208,11 @@ export function world(folder: string): World {
     namespaces,
     cgroups: {
       create: async (path) => void grounds.cgroups.add(path),
+      limit: async (path, resources) => {
+        const failure = grounds.limitFailures.shift()
+        if (failure) throw failure
+        runtime.log.push(`limit ${path.split('/')[1]} ${JSON.stringify(resources)}`)
+      },
       remove: async (path) => void grounds.cgroups.delete(path),
     },
     volumes,

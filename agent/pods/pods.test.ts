@@ -509,3 +509,59 @@ test('the pod of another moment: a new image replaces the container', async (t) 
   assert.equal(first(status).imageID, 'sha256:busybox:2')
   assert.deepEqual(runtime.log, ['start web#0', 'stop web#0 30', 'start web#1'])
 })
+
+const sized = (cpu: string) => ({ requests: { cpu, memory: '64Mi' }, limits: { cpu, memory: '64Mi' } })
+const resizeTo = (client: World['client'], more: Parameters<typeof containerOf>[1]) =>
+  client.patch(Pod, { namespace: 'shop', name: 'web' }, 'merge', { spec: { containers: [containerOf('web', more)] } })
+
+test('a resize is given to the running container, told of, and survives the agent', async (t) => {
+  const { client, clock, until, runtime, restart, grounds } = await setup(t)
+  const pod = podIn(client, { containers: [containerOf('web', { resources: sized('1') })] })
+  const before = first(await until(ready))
+  assert.deepEqual([before.resources, before.allocatedResources], [sized('1'), sized('1').requests])
+  const resize = (cpu: string) => resizeTo(client, { resources: sized(cpu) })
+  const conditions = ({ conditions: all = [] }: PodStatus) =>
+    all.map(({ type, reason }) => `${type} ${reason}`).filter((c) => c.startsWith('PodResize'))
+  grounds.limitFailures.push(new Error('EBUSY'))
+  await resize('2')
+  await until((status) => conditions(status).includes('PodResizeInProgress Error'))
+  await clock.advance(5000)
+  const after = await until((status) => first(status).resources?.limits?.cpu === '2' && conditions(status).length === 0)
+  assert.deepEqual([first(after).restartCount, first(after).allocatedResources?.cpu], [0, '2'])
+  const given = (cpu: number) =>
+    `resize web#0 {"cpuShares":${cpu * 1024},"cpuPeriodMicros":100000,"cpuQuotaMicros":${cpu * 100_000},"memoryBytes":67108864}`
+  assert.ok(runtime.log.includes(given(2)), runtime.log.join('\n'))
+  assert.ok(runtime.log.at(-1)?.startsWith(`limit pod${pod.metadata.uid} `))
+
+  await resize('8')
+  const pending = await until((status) => conditions(status).includes('PodResizePending Infeasible'))
+  assert.equal(first(pending).resources?.limits?.cpu, '2')
+  await restart()
+  await resize('3')
+  const last = await until((status) => first(status).resources?.limits?.cpu === '3' && conditions(status).length === 0)
+  assert.equal(first(last).restartCount, 0)
+  assert.ok(runtime.log.includes(given(3)))
+})
+
+test('a resize restarts a container whose policy says so, whatever the policy of the pod', async (t) => {
+  const { client, until, runtime } = await setup(t)
+  const resizePolicy = [{ resourceName: 'cpu' as const, restartPolicy: 'RestartContainer' as const }]
+  podIn(client, { restartPolicy: 'OnFailure', containers: [containerOf('web', { resources: sized('1'), resizePolicy })] })
+  await until(ready)
+  await resizeTo(client, { resources: sized('2'), resizePolicy })
+  const after = first(await until((status) => first(status).restartCount === 1 && ready(status)))
+  assert.deepEqual([after.resources, after.allocatedResources?.cpu], [sized('2'), '2'])
+  assert.equal(runtime.newest('web')?.spec.resources.cpuQuotaMicros, 200_000)
+})
+
+test('a resize waits for room that another pod has, and is made when that goes', async (t) => {
+  const { client, until, gone } = await setup(t)
+  podIn(client, { containers: [containerOf('web', { resources: sized('3') })] }, 'other')
+  podIn(client, { containers: [containerOf('web', { resources: sized('1') })] })
+  await until(ready)
+  await resizeTo(client, { resources: sized('2') })
+  await until(({ conditions }) => conditions?.some((c) => c.type === 'PodResizePending' && c.reason === 'Deferred'))
+  await client.delete(Pod, { namespace: 'shop', name: 'other' }, { gracePeriodSeconds: 0 })
+  await gone('other')
+  await until((status) => first(status).resources?.limits?.cpu === '2')
+})

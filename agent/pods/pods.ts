@@ -6,6 +6,7 @@ import type { Pod } from '#api/types/core-v1.gen.ts'
 import type { ContainerState } from '../runtime/runtime.ts'
 import type { PodDeps } from './deps.ts'
 import { bestEffort } from './qos.ts'
+import type { Amounts } from './resize.ts'
 import type { Labels } from './slot.ts'
 import { PodWorker } from './worker.ts'
 
@@ -49,13 +50,20 @@ export async function openPods(deps: PodDeps): Promise<Pods> {
     const { uid } = pod.metadata
     const left = [...(found.get(uid)?.values() ?? [])]
     found.delete(uid)
-    workers.set(uid, new PodWorker({ pod, deps, found: left, gone, onDone: () => done(uid) }))
+    workers.set(uid, new PodWorker({ pod, deps, found: left, gone, taken: () => takenBeside(uid), onDone: () => done(uid) }))
+  }
+
+  function takenBeside(uid: string): Amounts {
+    const others = [...workers].filter(([other]) => other !== uid).map(([, worker]) => worker.allotted)
+    return { cpu: others.reduce((sum, { cpu }) => sum + cpu, 0), memory: others.reduce((sum, { memory }) => sum + memory, 0) }
   }
 
   function done(uid: string): void {
     const worker = workers.get(uid)
     workers.delete(uid)
     void worker?.close()
+    // There may be room now for what another waits for.
+    for (const other of workers.values()) other.poke()
     if (workers.size > 0) return
     for (const resolve of idle) resolve()
     idle.clear()

@@ -1,8 +1,9 @@
 // One container of a pod as the agent knows it: its newest process, the one before, and what is going
 // on with it. The worker alone changes it; plan and status are read from it.
 
-import type { Container, ContainerStatus, Pod, PodStatus } from '#api/types/core-v1.gen.ts'
+import type { Container, ContainerStatus, Pod, PodStatus, ResourceRequirements } from '#api/types/core-v1.gen.ts'
 import type { ContainerState } from '../runtime/runtime.ts'
+import { mustRestart } from './allotment.ts'
 import type { Backoff } from './backoff.ts'
 import type { View } from './plan.ts'
 import type { Health, Prober } from './prober.ts'
@@ -29,6 +30,8 @@ export type Process = {
   pid?: number
   /** The image's own. */
   stopSignal?: string
+  /** What it was started with, or last given. */
+  resources?: ResourceRequirements
   /** It ran before the node last booted: what it left in memory is gone. */
   stale?: boolean
 }
@@ -37,6 +40,8 @@ export type Slot = {
   /** An ephemeral one may name another whose processes it sees. */
   container: Container & { targetContainerName?: string }
   init: boolean
+  /** What the node has granted of what the container asks for: see resize.ts. */
+  allotted: ResourceRequirements
   /** Added to the running pod by somebody who looks into it: started once, and of no weight for the pod's state. */
   ephemeral?: true
   current?: Process
@@ -82,7 +87,7 @@ export function slotsOf({ spec, status }: Pod): Slot[] {
   const make = (init: boolean, statuses: ContainerStatus[]) => (container: Container) => {
     const before = statuses.find(({ name }) => name === container.name)
     const floor = before ? before.restartCount + (before.containerID ? 1 : 0) : 0
-    return { container, init, floor, settled: false }
+    return { container, init, allotted: before?.resources ?? container.resources, floor, settled: false }
   }
   return [
     ...(spec.initContainers ?? []).map(make(true, initContainerStatuses)),
@@ -93,7 +98,7 @@ export function slotsOf({ spec, status }: Pod): Slot[] {
 
 export const slotOfEphemeral = (container: Container, status: PodStatus | undefined): Slot => {
   const before = status?.ephemeralContainerStatuses?.find(({ name }) => name === container.name)
-  return { container, init: false, ephemeral: true, floor: before?.containerID ? 1 : 0, settled: false }
+  return { container, init: false, ephemeral: true, allotted: container.resources, floor: before?.containerID ? 1 : 0, settled: false }
 }
 
 export const isMain = ({ init, ephemeral }: Slot): boolean => !init && !ephemeral
@@ -126,8 +131,14 @@ export function processOf(state: ContainerState, boot: string): Process {
   }
 }
 
-export function viewOf(slot: Slot): View {
+/** Its process is not what the pod asks for now: another takes its place, whatever the restart policy. */
+export const isChanged = (slot: Slot): boolean => {
   const { current, container } = slot
+  return current !== undefined && ((container.image !== undefined && current.image !== container.image) || mustRestart(slot))
+}
+
+export function viewOf(slot: Slot): View {
+  const { current } = slot
   const rerun = current?.stale && slot.init && !isSidecarSlot(slot)
   return {
     ...(current &&
@@ -144,7 +155,7 @@ export function viewOf(slot: Slot): View {
     stopBy: slot.stopBy,
     started: healthOf(slot).started,
     condemned: slot.condemned,
-    changed: current !== undefined && container.image !== undefined && current.image !== container.image,
+    changed: isChanged(slot),
     retryAt: slot.retryAt,
     backoff: slot.backoff,
   }

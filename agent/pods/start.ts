@@ -14,6 +14,7 @@ import { expand } from './expand.ts'
 import type { Ground, Sandbox } from './ground.ts'
 import { imageFor } from './image.ts'
 import { graceOf } from './plan.ts'
+import { allottedContainer } from './resize.ts'
 import { isMain, type Process, processOf, type Slot } from './slot.ts'
 import { containerSpec, fileMounts, volumeMount } from './spec.ts'
 
@@ -36,7 +37,7 @@ export type Start = {
 /** Resolves with the running process and the release of its image. Throws GroundError, ImageError, ConfigError, RuntimeError, StatusError. */
 export async function startContainer(start: Start): Promise<{ process: Process; release: () => void }> {
   const { pod, slot, attempt, ground, deps, event, signal, podSignal } = start
-  const { container } = slot
+  const container = allottedContainer(slot)
   if (ground.shaky) await Promise.all([ground.sandbox(), ground.volumes(podSignal)])
   const [image, sandbox, mounted, files] = await Promise.all([
     imageFor(pod, container, { ...deps, event, signal }),
@@ -81,7 +82,7 @@ export async function startContainer(start: Start): Promise<{ process: Process; 
     const state = await deps.runtime.start(spec)
     event('Normal', 'Created', `Created container: ${container.name}`)
     event('Normal', 'Started', `Started container ${container.name}`)
-    return { process: { ...processOf(state, deps.host.bootID), phase: 'running' }, release }
+    return { process: { ...processOf(state, deps.host.bootID), phase: 'running', resources: container.resources }, release }
   } catch (error) {
     release()
     throw error

@@ -8,6 +8,7 @@ import { isStatus } from '#api/errors.ts'
 import { Pod } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
 import type { PodStatus, Pod as PodType } from '#api/types/core-v1.gen.ts'
+import { passing } from './conditions.ts'
 
 const CALM_MS = 100
 const RETRY_MIN_MS = 200
@@ -65,6 +66,14 @@ export class StatusWriter {
     await this.#writing
   }
 
+  /** A merge keeps conditions that it does not name: those that are over are named to go. */
+  #over({ conditions = [] }: PodStatus): object[] {
+    const written = this.#written.conditions ?? []
+    return passing
+      .filter((type) => written.some((c) => c.type === type) && !conditions.some((c) => c.type === type))
+      .map((type) => ({ type, $patch: 'delete' }))
+  }
+
   #write(): void {
     this.#calm?.cancel()
     this.#calm = undefined
@@ -81,7 +90,9 @@ export class StatusWriter {
         return
       }
       try {
-        const patch = { metadata: { uid: this.#uid }, status: { ...status, ...whole(status, 'podIPs'), ...whole(status, 'hostIPs') } }
+        const conditions = [...(status.conditions ?? []), ...this.#over(status)]
+        const lists = { conditions, ...whole(status, 'podIPs'), ...whole(status, 'hostIPs') }
+        const patch = { metadata: { uid: this.#uid }, status: { ...status, ...lists } }
         await client.patch(Pod, this.#ref, 'strategic', patch, { subresource: 'status', signal })
         this.#written = status
         if (this.#wanted === status) this.#wanted = undefined

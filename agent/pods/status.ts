@@ -5,7 +5,8 @@ import { timestamp } from '#api/clock.ts'
 import type { ContainerState, ContainerStatus, Pod, PodPhase, PodStatus } from '#api/types/core-v1.gen.ts'
 import { conditionsOf } from './conditions.ts'
 import { qosClass } from './qos.ts'
-import { healthOf, ID_PREFIX, isMain, isSidecarSlot, type Process, type Slot } from './slot.ts'
+import { lasts } from './resize.ts'
+import { healthOf, ID_PREFIX, isChanged, isMain, isSidecarSlot, type Process, type Slot } from './slot.ts'
 
 export type Situation = {
   pod: Pod
@@ -20,6 +21,8 @@ export type Situation = {
   finished: boolean
   /** The pod failed as a whole. */
   failed?: { reason: string; message: string }
+  /** A resize that waits, and one under way. */
+  resize?: { pending?: { reason: string; message: string }; inProgress?: { reason?: string; message?: string } }
 }
 
 export const isOver = (phase: PodPhase | undefined): boolean => phase === 'Succeeded' || phase === 'Failed'
@@ -62,7 +65,15 @@ function statusOfContainer(slot: Slot, { pod, slots, crashLooping, finished }: S
     imageID: current?.imageID ?? '',
     ...(current && { containerID: ID_PREFIX + current.id }),
     started,
+    ...(lasts(slot) && resourcesIn(slot)),
   }
+}
+
+/** Where the container asks for any. */
+function resourcesIn({ container, allotted, current }: Slot): Partial<ContainerStatus> {
+  const shown = current?.resources ?? allotted
+  if (![container.resources, allotted, shown].some((r) => r?.limits ?? r?.requests)) return {}
+  return { ...(allotted.requests && { allocatedResources: allotted.requests }), resources: shown }
 }
 
 type Around = Pick<Situation, 'pod' | 'slots' | 'finished'> & { loop: number | undefined }
@@ -107,7 +118,7 @@ function phaseOf({ pod, slots, finished }: Situation): PodPhase {
   const inits = slots.filter((slot) => slot.init)
   const begun = mains.some(({ current }) => current)
   const failedInit = inits.some((slot) => !isSidecarSlot(slot) && slot.current?.phase === 'exited' && slot.current.exitCode !== 0)
-  const stopped = mains.filter(({ current }) => current?.phase === 'exited')
+  const stopped = mains.filter((slot) => slot.current?.phase === 'exited' && !isChanged(slot))
   const succeeded = stopped.filter(({ current }) => current?.exitCode === 0)
 
   if (finished) return mains.length === succeeded.length ? 'Succeeded' : 'Failed'

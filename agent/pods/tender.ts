@@ -102,7 +102,8 @@ export class Tender {
     const [current, previous] = newestFirst
     const kept = newestFirst.slice(0, 2)
     for (const { id, imageKey } of kept) if (imageKey) this.#holds.set(id, deps.images.hold(imageKey))
-    slot.current = current
+    // What it has is what was last told of it.
+    slot.current = current && { ...current, resources: slot.allotted }
     slot.previous = previous
     if (current?.phase === 'running') {
       run(ground.volumes(signal))

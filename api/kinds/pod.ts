@@ -4,6 +4,7 @@ import { Pod } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
 import { podColumns } from './pod-columns.ts'
 import { qosClass } from './pod-qos.ts'
+import { resized, validateResize } from './pod-resize.ts'
 import { defaultPod } from './pod-template.ts'
 import { validatePodSpec } from './pod-validation.ts'
 import type { KindSpec } from './spec.ts'
@@ -52,11 +53,7 @@ export const pod: KindSpec<PodType> = {
     if (subresource === 'ephemeralcontainers') {
       next.spec = { ...previous.spec, ephemeralContainers: next.spec.ephemeralContainers }
     } else if (subresource === 'resize') {
-      const asked = new Map(next.spec.containers.map((c) => [c.name, c.resources]))
-      next.spec = {
-        ...previous.spec,
-        containers: previous.spec.containers.map((c) => ({ ...c, resources: asked.get(c.name) ?? c.resources })),
-      }
+      next.spec = resized(next.spec, previous.spec)
     }
     next.status.qosClass ??= previous.status.qosClass
   },
@@ -67,6 +64,7 @@ export const pod: KindSpec<PodType> = {
   },
   validateUpdate(next, previous, faults, subresource) {
     if (subresource === 'ephemeralcontainers') return keepEphemeral(next, previous, faults)
+    if (subresource === 'resize') return validateResize(next, previous, faults)
     if (subresource !== '') return
     if (!same(fixedPart(next), fixedPart(previous))) {
       faults.forbidden(

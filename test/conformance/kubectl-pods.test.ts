@@ -141,7 +141,7 @@ withEachKubectl(
       await k(`delete pod copy ${name} --now`)
     })
 
-    it('patch of the status, wait for a value, resize', async () => {
+    it('patch of the status, wait for a value', async () => {
       await k(
         `patch pod web --subresource=status --type=strategic -p '{"status":{"conditions":[{"type":"example.com/Gate","status":"True"}]}}'`,
       )
@@ -151,6 +151,37 @@ withEachKubectl(
         await fails(`patch pod web -p '{"spec":{"containers":[{"name":"main","command":["other"]}]}}'`),
         /pod updates may not change fields/,
       )
+    })
+
+    it('resize: new limits for a container that runs on, and what cannot be had waits', async () => {
+      const resources = (cpu: string, memory: string) => ({ requests: { cpu: '50m', memory: '32Mi' }, limits: { cpu, memory } })
+      const sized = pod('sized', 'sleep 1000').replace(
+        'name: main,',
+        `name: main, resources: ${JSON.stringify(resources('200m', '64Mi'))},`,
+      )
+      await k('apply -f -', sized)
+      await k('wait --for=condition=Ready pod/sized --timeout=30s')
+      const path = `/api/v1/namespaces/${namespace}/pods/sized/resize`
+      const resize = async (change: (container: { resources: object }) => void) => {
+        const object = await json('get pod sized')
+        change(object.spec.containers[0])
+        delete object.metadata.resourceVersion
+        // Only a newer kubectl knows `patch --subresource=resize`.
+        if (!/1\.3[2-9]$/.test(program)) return await k(`replace --raw ${path} -f -`, JSON.stringify(object))
+        const patch = { spec: { containers: [{ name: 'main', resources: object.spec.containers[0].resources }] } }
+        return await k(`patch pod sized --subresource=resize -p '${JSON.stringify(patch)}'`)
+      }
+      await resize((c) => (c.resources = resources('300m', '96Mi')))
+      await k(`wait pod/sized --for=jsonpath={.status.containerStatuses[0].resources.limits.memory}=96Mi --timeout=20s`)
+      const { status } = await json('get pod sized')
+      assert.deepEqual([status.containerStatuses[0].restartCount, status.containerStatuses[0].resources], [0, resources('300m', '96Mi')])
+      assert.ok(!status.conditions.some((c: { type: string }) => c.type.startsWith('PodResize')))
+      const limit = await run('exec sized -- cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes')
+      assert.match(limit.stdout, /^100663296$/m)
+      await resize((c) => (c.resources = { requests: { cpu: '900', memory: '32Mi' }, limits: { cpu: '900', memory: '96Mi' } }))
+      await k('wait pod/sized --for=condition=PodResizePending --timeout=20s')
+      assert.match(await k('get pod sized -o jsonpath={.status.conditions[?(@.type=="PodResizePending")].reason}'), /Infeasible/)
+      await k('delete pod sized --now')
     })
 
     it('drain: cordons, evicts within the budget, and uncordon takes it back', async () => {
