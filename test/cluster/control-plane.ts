@@ -20,8 +20,7 @@ export type ControlPlane = { plan: ClusterPlan; [Symbol.asyncDispose](): Promise
 
 /** Answers once it is there, at a port that nobody else has; takes its process and the folder with it when it goes. */
 export async function startControlPlane({ dir, slot }: { dir: string; slot: number }): Promise<ControlPlane> {
-  const plan = planCluster({ dir, nodes: 1, slot, hostAddress: '127.0.0.1' })
-  plan.server.port = await freePort()
+  const plan = planCluster({ dir, nodes: 1, slot, port: await freePort(), hostAddress: '127.0.0.1' })
   await mkdir(plan.server.dir, { recursive: true })
   const close = async () => {
     await stop(join(plan.server.dir, 'server.pid'))

@@ -36,12 +36,15 @@ export type ClusterPlan = {
   cgroup: string
 }
 
+/** `port`: of the server, where it is not the slot's. */
+type Place = { slot?: number; port?: number; hostAddress: string; stack?: Stack }
+
 /**
  * `slot` 0 is what `make up` uses; a test cluster beside it takes another (1..9), which gives it other
  * addresses, ports and link names. `hostAddress` is the machine's own, for a single node, which has IPv4 alone.
  */
-export function planCluster(options: { dir: string; nodes: number; slot?: number; hostAddress: string; stack?: Stack }): ClusterPlan {
-  const { dir, nodes, slot = 0, hostAddress, stack = 'IPv4' } = options
+export function planCluster(options: Place & { dir: string; nodes: number }): ClusterPlan {
+  const { dir, nodes, slot = 0, port = 6443 + slot * 100, hostAddress, stack = 'IPv4' } = options
   if (!Number.isInteger(nodes) || nodes < 1 || nodes > 50) throw new RangeError(`NODES must be a whole number from 1 to 50, not ${nodes}`)
   const name = slot === 0 ? 'coracle' : `coracle${slot}`
   const several = nodes > 1
@@ -52,7 +55,6 @@ export function planCluster(options: { dir: string; nodes: number; slot?: number
   const [pods, services] = [42 + slot * 2, 43 + slot * 2]
   const hosts = (at: number): string[] => (several ? of(`${subnet}.${at}`, `${subnet6}::${at}`) : [hostAddress])
   const [address = ''] = hosts(1)
-  const port = 6443 + slot * 100
   return {
     name,
     dir,
