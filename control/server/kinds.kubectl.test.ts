@@ -18,6 +18,7 @@ const early = /^kind: (VolumeAttributesClass|IPAddress|ServiceCIDR)$/m
 const described = documents.filter((text) => !early.test(text))
 /** Made by the cluster, by other kinds, or as the subject of other tests. */
 const elsewhere = [
+  'APIService',
   'ComponentStatus',
   'ConfigMap',
   'CustomResourceDefinition',
@@ -27,7 +28,9 @@ const elsewhere = [
   'Lease',
   'Namespace',
   'Node',
+  'NodeMetrics',
   'Pod',
+  'PodMetrics',
   'ReplicaSet',
   'Secret',
   'Service',
