@@ -57,7 +57,7 @@ export const restoreSysctls = async ({ file, netns }: Place): Promise<void> => {
     // Also what is not ours to give back is written: one that is written before may change it along.
     if (now !== undefined) back.push([name, now === set ? was : now])
   }
-  for (const [name, value] of back) if ((await find(name, netns)) !== value) await writeSysctl(name, value, netns)
+  for (const [name, value] of back) if ((await find(name, netns)) !== value) await put(name, value, netns)
   await rm(file, { force: true })
 }
 
@@ -68,6 +68,15 @@ const find = async (name: string, netns: string | undefined): Promise<string | u
   } catch (error) {
     if (isSysError(error, 'ENOENT')) return undefined
     throw error
+  }
+}
+
+/** A link may go at any moment, and its settings with it. */
+const put = async (name: string, value: string, netns: string | undefined): Promise<void> => {
+  try {
+    await writeSysctl(name, value, netns)
+  } catch (error) {
+    if (!isSysError(error, 'ENOENT')) throw error
   }
 }
 
