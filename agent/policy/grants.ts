@@ -5,7 +5,7 @@ import type { Direction, Family, GroupSet, Layout } from './layout.ts'
 import type { Meaning, NamedPort, PodPeers, Rule } from './meaning.ts'
 import type { Member } from './members.ts'
 import { type PortRange, type Ports, portCode, portsOf, wireName } from './ports.ts'
-import { disjoint, everything, type Opening, type Range, rangeOf, rangeText, unionOfRanges } from './ranges.ts'
+import { disjoint, everything, isWithin, type Opening, type Range, rangeOf, rangeText, unionOfRanges } from './ranges.ts'
 
 /** Nothing that the chain would have to look for: whoever has it needs no chain. */
 export const allowsEverything = (rules: readonly Rule[]): boolean => rules.some(({ peers, ports }) => !peers && !ports)
@@ -36,16 +36,19 @@ export const grants = ({ layout, group, direction, meanings, member, select }: G
       for (const each of podPeersOf({ peers, ports }, direction))
         for (const peer of select(policy.metadata.namespace ?? '', each)) {
           const theirs = perPeer && ports ? portsOf([...ports.numbers, ...numbersOf(named, peer)]) : fixed
-          for (const address of peer.addresses[family]) found.peer(address, theirs)
+          // Of everyone, only who is in a block that the rule names, where it names peers.
+          const isPeer = (address: string) => each !== everyone || !peers || isWithin(rangeOf(address), blocks)
+          for (const address of peer.addresses[family]) if (isPeer(address)) found.peer(address, theirs)
         }
     }
   return found.sets()
 }
 
-/** The pods that a rule is about: where it lets out to everyone on a named port, all that have it. */
+/** The pods that a rule is about: where it lets out to blocks or to everyone on a named port, all that may have it. */
 export const podPeersOf = ({ peers, ports }: Rule, direction: Direction): readonly PodPeers[] => {
-  if (peers) return peers.pods
-  return direction === 'egress' && ports && ports.names.length > 0 ? [everyone] : []
+  const isNamed = direction === 'egress' && ports !== undefined && ports.names.length > 0
+  const hasBlocks = !peers || peers.blocks.ip.length + peers.blocks.ip6.length > 0
+  return [...(peers?.pods ?? []), ...(isNamed && hasBlocks ? [everyone] : [])]
 }
 
 const everyone: PodPeers = { namespaces: [], pods: [] }

@@ -53,6 +53,23 @@ test('a peer that comes or goes is an element', async () => {
   assert.equal(nft.transactions.length, 3)
 })
 
+test('a named port towards a block is that of each pod in it', async () => {
+  const nft = fakeNft()
+  const ports = [{ name: 'metrics', containerPort: 9100 }]
+  const inside = pod('inside', '10.42.2.2', { node: 'elsewhere', ports })
+  const outside = pod('outside', '10.42.3.2', { node: 'elsewhere', ports })
+  const scraping = policy('scraping', {
+    podSelector: app('web'),
+    policyTypes: ['Egress'],
+    egress: [{ to: [{ ipBlock: { cidr: '10.42.2.0/24' } }], ports: [{ port: 'metrics' }] }],
+  })
+  await policyOn(nft)({ policies: [scraping], pods: [web, inside, outside] })
+  assert.deepEqual(
+    last(nft).filter((line) => line.startsWith('add element egress-a')),
+    ['add element egress-a-ports { 10.42.2.2 . tcp . 9100 }'],
+  )
+})
+
 test('pods of the same policies share a chain; the last takes it along', async () => {
   const nft = fakeNft()
   const apply = policyOn(nft)

@@ -51,6 +51,9 @@ export const without = (range: Range, holes: readonly Range[]): Range[] => {
   return left
 }
 
+export const isWithin = ({ first, last }: Range, ranges: readonly Range[]): boolean =>
+  ranges.some((range) => range.first <= first && last <= range.last)
+
 /** In order, none touching the next. */
 export const unionOfRanges = (ranges: readonly Range[]): Range[] => {
   const union: { first: bigint; last: bigint }[] = []
