@@ -180,7 +180,8 @@ withEachKubectl(
       assert.match(limit.stdout, /^100663296$/m)
       await resize((c) => (c.resources = { requests: { cpu: '900', memory: '32Mi' }, limits: { cpu: '900', memory: '96Mi' } }))
       await k('wait pod/sized --for=condition=PodResizePending --timeout=20s')
-      assert.match(await k('get pod sized -o jsonpath={.status.conditions[?(@.type=="PodResizePending")].reason}'), /Infeasible/)
+      const { conditions } = (await json('get pod sized')).status
+      assert.equal(conditions.find((c: { type: string }) => c.type === 'PodResizePending')?.reason, 'Infeasible')
       await k('delete pod sized --now')
     })
 
