@@ -108,7 +108,8 @@ export const startServer = (plan: ClusterPlan): Promise<number> =>
 
 const tokenFile = (plan: ClusterPlan): string => join(plan.dir, 'join-token')
 
-export const startAgent = (plan: ClusterPlan, node: NodePlan): Promise<number> =>
+/** `options`: what this node's agent is told beside what all are. */
+export const startAgent = (plan: ClusterPlan, node: NodePlan, ...options: string[]): Promise<number> =>
   start({
     pidFile: join(node.dir, 'agent.pid'),
     logFile: agentLog(plan, node),
@@ -122,6 +123,7 @@ export const startAgent = (plan: ClusterPlan, node: NodePlan): Promise<number> =
       ...(node.netns ? [] : [`--node-ip=${node.addresses.join()}`]),
       ...settings(plan, node),
       `--token-file=${tokenFile(plan)}`,
+      ...options,
     ],
   })
 
