@@ -59,7 +59,7 @@ const apply = async (yaml: string) => {
 }
 const status = (path: string) => kubectl('get', 'pod', 'web', '-o', `jsonpath={.status.${path}}`)
 const wget = async (node: NodePlan, url: string) => {
-  const [program = '', ...args] = [...inside(node), 'timeout', '2', 'busybox', 'wget', '-q', '-O', '-', url]
+  const [program, ...args] = [...inside(node), 'timeout', '2', 'busybox', 'wget', '-q', '-O', '-', url]
   return (await attempt(program, args)).stdout.trim()
 }
 const held = async () => (await readdir(join(leases, 'debian'))).filter((name) => /^\d+\.\d+\.\d+\.\d+$/.test(name))
