@@ -20,8 +20,8 @@ export async function openSession(server: string, credentials: Credentials = {})
     async request(method, path, body, headers = { 'content-type': 'application/json' }) {
       const stream = session.request({ ':method': method, ':path': path, ...headers }, { endStream: !body })
       if (body) stream.end(body)
-      const [head] = (await once(stream, 'response')) as [Record<string, number>]
-      const bytes = await buffer(stream)
+      // Read from the start: a stream may be over before who waits for its head is told.
+      const [[head], bytes] = (await Promise.all([once(stream, 'response'), buffer(stream)])) as [[Record<string, number>], Buffer]
       if ((head[':status'] ?? 0) >= 300) throw new Error(`${method} ${path}: ${head[':status']} ${bytes.toString().slice(0, 500)}`)
       return bytes
     },

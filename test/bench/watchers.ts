@@ -56,14 +56,18 @@ export async function* watchers({ session, namespace, create }: Deps): AsyncGene
   // At a rate that makes 50,000 events a second, whatever the answers take.
   const paced = await during(seconds, async (over) => {
     const pending = new Set<Promise<void>>()
+    const failures: unknown[] = []
     const begun = performance.now()
     for (let i = 0; !over(); i += 1) {
       const wait = begun + (i * 1000) / steady - performance.now()
       if (wait > 0) await new Promise((done) => setTimeout(done, wait))
-      const writing: Promise<void> = write().finally(() => pending.delete(writing))
+      const writing: Promise<void> = write()
+        .catch((error: unknown) => void failures.push(error))
+        .finally(() => pending.delete(writing))
       pending.add(writing)
     }
     await Promise.all(pending)
+    if (failures.length > 0) throw failures[0]
   })
   await settled()
   yield figure('1 writer at 500/s, 100 watchers: events delivered', (events / paced) * 1000, '/s')
