@@ -23,17 +23,17 @@ const configMap = (name: string): Buffer =>
   Buffer.from(JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { text: payload } }))
 
 export async function* apiBench(): AsyncGenerator<Figure> {
-  const dir = await mkdtemp(join(state, 'bench-api-'))
-  await using server = await startControlPlane({ dir, slot: 3 })
-  const target = await loadKubeconfig(server.plan.kubeconfig)
-  const session = () => openSession(target.server, target.credentials as { ca: string; cert: string; key: string })
-  const pid = (await serverPid(server.plan)) as number
-  const one = await session()
-  const namespace = (name: string) => one.request('POST', '/api/v1/namespaces', Buffer.from(JSON.stringify({ metadata: { name } })))
+  yield* writes()
+  yield* many()
+}
 
+async function* writes(): AsyncGenerator<Figure> {
+  const dir = await mkdtemp(join(state, 'bench-api-'))
+  await using server = await serverIn(dir)
+  const { one, session } = server
   const disk = quantile(await syncs(dir), 0.5)
   yield figure('fdatasync of 600 bytes on this disk, p50', disk, 'ms')
-  for (const name of ['warm', 'one', 'many', 'full', 'watched']) await namespace(name)
+  for (const name of ['warm', 'one', 'many', 'watched']) await server.namespace(name)
   const create = (name: string, prefix: string) => (s: Session, i: number) => s.request('POST', maps(name), configMap(`${prefix}-${i}`))
   await load([one], create('warm', 'w'))
 
@@ -41,16 +41,26 @@ export async function* apiBench(): AsyncGenerator<Figure> {
   yield figure('durable create, 1 client, p50', quantile(alone.times, 0.5), 'ms', { name: 'fdatasync', value: disk })
   const sixteen = await Promise.all(Array.from({ length: 16 }, session))
   const crowd = await load(sixteen, create('many', 'c'))
+  for (const s of sixteen) s.close()
   const etcd = await etcdPuts(dir)
   if (etcd)
     yield figure('durable create, 1 client, p50, beside etcd', quantile(alone.times, 0.5), 'ms', { name: 'etcd put', value: etcd.one })
   yield figure('durable creates, 16 clients', crowd.rate, '/s', etcd && { name: 'etcd puts', value: etcd.sixteen })
-  for (const name of ['warm', 'one', 'many']) await one.request('DELETE', maps(name))
 
+  yield* watchers({ session, namespace: 'watched', create: (name) => one.request('POST', maps('watched'), configMap(name)) })
+}
+
+/** A server of its own: what it holds is what is measured. */
+async function* many(): AsyncGenerator<Figure> {
+  await using server = await serverIn(await mkdtemp(join(state, 'bench-api-')))
+  const { one, session, pid } = server
+  const empty = await pss(pid, 2)
+  await server.namespace('full')
+  const sixteen = await Promise.all(Array.from({ length: 16 }, session))
   let next = 0
   await Promise.all(
     sixteen.map(async (s) => {
-      while (next < objects) await create('full', 'o')(s, next++)
+      while (next < objects) await s.request('POST', maps('full'), configMap(`o-${next++}`))
     }),
   )
   for (const s of sixteen) s.close()
@@ -58,13 +68,27 @@ export async function* apiBench(): AsyncGenerator<Figure> {
   yield figure('list of 10,000 × 500 B, wall', listed.wall, 'ms')
   yield figure('list of 10,000 × 500 B, server CPU', listed.cpu, 'ms')
   await new Promise((done) => setTimeout(done, 10_000))
-  yield figure('server with 10,000 objects (PSS)', (await pss(pid, 2)) / 1e6, 'MB')
+  yield figure('server with 10,000 objects (PSS)', (await pss(pid, 2)) / 1e6, 'MB', { name: 'without any', value: empty / 1e6 })
   const before = performance.now()
   await one.request('DELETE', maps('full'))
   yield figure('deletecollection of 10,000', performance.now() - before, 'ms')
+}
 
-  yield* watchers({ session, namespace: 'watched', create: (name) => one.request('POST', maps('watched'), configMap(name)) })
-  one.close()
+async function serverIn(dir: string) {
+  const server = await startControlPlane({ dir, slot: 3 })
+  const target = await loadKubeconfig(server.plan.kubeconfig)
+  const session = () => openSession(target.server, target.credentials as { ca: string; cert: string; key: string })
+  const one = await session()
+  return {
+    one,
+    session,
+    pid: (await serverPid(server.plan)) as number,
+    namespace: (name: string) => one.request('POST', '/api/v1/namespaces', Buffer.from(JSON.stringify({ metadata: { name } }))),
+    async [Symbol.asyncDispose]() {
+      one.close()
+      await server[Symbol.asyncDispose]()
+    },
+  }
 }
 
 async function syncs(dir: string): Promise<number[]> {
