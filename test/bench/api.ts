@@ -39,6 +39,8 @@ async function* writes(): AsyncGenerator<Figure> {
 
   const alone = await load([one], create('one', 'c'))
   yield figure('durable create, 1 client, p50', quantile(alone.times, 0.5), 'ms', { name: 'fdatasync', value: disk })
+  const read = await load([one], (s) => s.request('GET', `${maps('one')}/c-0`))
+  yield figure('the same, but a read: nothing is written, p50', quantile(read.times, 0.5), 'ms', { name: 'fdatasync', value: disk })
   const sixteen = await Promise.all(Array.from({ length: 16 }, session))
   const crowd = await load(sixteen, create('many', 'c'))
   for (const s of sixteen) s.close()
