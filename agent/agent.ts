@@ -44,6 +44,7 @@ export type AgentOptions = {
   runtime: string
   networkMode: Backend
   proxyMode: ProxyMode
+  flowtable: boolean
   cni?: CniOptions
   /** The agent's own endpoint, for the API server alone: its port and what it shows of itself. */
   port: number

@@ -7,12 +7,13 @@ import { join } from 'node:path'
 import { type Nft, openConntrack, openNft } from 'nft-js'
 import type { Clock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
+import { type FastPath, openFastPath, removeFastPath } from './fast-path/fast-path.ts'
 import { keepForward, removeForward } from './firewall/forward.ts'
 import { openPolicy, type Policy } from './policy/policy.ts'
 import { openIptablesProxy, removeIptables } from './proxy/iptables/iptables.ts'
 import type { Networks, ProxyFamily } from './proxy/layout.ts'
 import { openProxy, type Proxy } from './proxy/proxy.ts'
-import { openRuleset } from './ruleset/ruleset.ts'
+import { openRuleset, type Ruleset } from './ruleset/ruleset.ts'
 
 /** `auto`: nf_tables where the kernel has it. */
 export const proxyModes = ['auto', 'nftables', 'iptables'] as const
@@ -24,6 +25,8 @@ export type RulesOptions = {
   dataDir: string
   nodeName: string
   networks: Partial<Record<ProxyFamily, Networks>>
+  /** The links between which pods' packets are forwarded, as they are now; absent: none of them takes a fast path. */
+  links?: () => Promise<readonly string[]>
   clock: Clock
   log: Log
   /** Path of a network namespace; absent: the process's own. */
@@ -60,9 +63,21 @@ export async function openRules(options: RulesOptions): Promise<Rules> {
   const proxy = mode === 'nftables' && ruleset ? openProxy({ ...common, ruleset }) : await openIptablesProxy(common)
   stack.defer(() => proxy.close())
   const families = (Object.keys(networks) as ProxyFamily[]).sort()
-  const policy = ruleset ? openPolicy({ ruleset, log, nodeName, families }) : unenforced
+  const fastPath = await fastPathOf(options, { nft, ruleset, pods })
+  if (fastPath) stack.defer(() => fastPath.close())
+  const judging = fastPath && { judging: fastPath.judge.bind(fastPath) }
+  const policy = ruleset ? openPolicy({ ruleset, log, nodeName, families, ...judging }) : unenforced
   const opened = stack.move()
   return { mode, proxy, policy, close: () => opened.disposeAsync() }
+}
+
+type Kernel = { nft: Nft | undefined; ruleset: Ruleset | undefined; pods: Partial<Record<ProxyFamily, string>> }
+
+async function fastPathOf({ links, clock, log }: RulesOptions, { nft, ruleset, pods }: Kernel): Promise<FastPath | undefined> {
+  if (!nft || !ruleset) return undefined
+  if (links) return openFastPath({ ruleset, nft, pods, devices: links, clock, log })
+  await removeFastPath(ruleset, log)
+  return undefined
 }
 
 /** Takes all rules of ours out, whoever made them. Every step runs. */
@@ -98,6 +113,7 @@ async function removeTables(nft: Nft, log: Log): Promise<void> {
   const ruleset = openRuleset(nft)
   await openProxy({ ruleset, conntrack: { remove: async () => 0 }, log, nodeName: '', networks }).remove()
   await openPolicy({ ruleset, log, nodeName: '', families: ['ip', 'ip6'] }).remove()
+  await removeFastPath(ruleset, log)
 }
 
 async function leaveOther(mode: Rules['mode'], { dataDir, log, netns }: RulesOptions, nft: Nft | undefined): Promise<void> {

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { mounts, namespaces } from 'nft-js'
+import { mounts, namespaces, openRtnetlink } from 'nft-js'
 import type { Registry } from 'prom-client'
 import { type Cidr, overlaps, parseCidr } from '#api/cidr.ts'
 import type { Client } from '#api/client/client.ts'
@@ -20,6 +20,7 @@ import { coalesce } from './coalesce.ts'
 import type { ImageStore } from './images/store.ts'
 import { namesSettings, serveNames } from './names.ts'
 import { bandwidthOf, openLimiter } from './network/bandwidth.ts'
+import { forwardingLinks } from './network/links.ts'
 import { isOwnLink } from './network/names.ts'
 import { openPodNetwork } from './network/network.ts'
 import type { Backend } from './network/nodes.ts'
@@ -54,6 +55,8 @@ export type WorkloadOptions = {
   serviceCIDRs: readonly Cidr[]
   networkMode: Backend
   proxyMode: ProxyMode
+  /** Connections of pods that nobody is to judge may go past the rules, where the kernel can. */
+  flowtable: boolean
   /** Plugins of others make the pods' network, in place of ours. */
   cni?: CniOptions
   facts: Facts
@@ -99,7 +102,11 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
     const limiter = await openLimiter()
     stack.defer(() => limiter.close())
     const networks = networksOf(options)
-    const packetRules = await openRules({ mode: options.proxyMode, dataDir: options.dataDir, nodeName, networks, clock, log })
+    const rt = await openRtnetlink()
+    stack.defer(() => rt.close())
+    // Which links plugins forward between is theirs to know.
+    const fast = options.flowtable && !options.cni && { links: () => forwardingLinks(rt, addresses.current) }
+    const packetRules = await openRules({ mode: options.proxyMode, dataDir: options.dataDir, nodeName, networks, clock, log, ...fast })
     stack.defer(() => packetRules.close())
     const { proxy, policy } = packetRules
     const policies = followPolicies({ client, clock, random, log, events: options.events, watched, policy })

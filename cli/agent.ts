@@ -28,6 +28,7 @@ export type AgentOptions = {
   runtime: string
   networkMode: string
   proxyMode: string
+  flowtable: boolean
   cniConfDir?: string
   cniBinDir: string
   agentPort: number
@@ -85,6 +86,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     clusterCIDRs: pods,
     networkMode: options.networkMode,
     proxyMode,
+    flowtable: options.flowtable,
     ...(options.cniConfDir && { cni: { confDir: options.cniConfDir, binDirs: options.cniBinDir.split(',').filter(Boolean) } }),
     port: options.agentPort,
     serving: { ca: credentials.ca, ...credentials.serving },

@@ -97,6 +97,7 @@ ranges(program.command('agent').description('run the node agent: containers, net
   .option('--runtime <program>', 'runc or crun', 'runc')
   .option('--network-mode <mode>', 'auto, vxlan, host-gw or routed', 'auto')
   .option('--proxy-mode <mode>', 'auto, nftables or iptables: what programs services', 'auto')
+  .option('--no-flowtable', 'no fast path for forwarded connections, also where the kernel has it')
   .option(
     '--cni-conf-dir <folder>',
     'network configurations of CNI, e.g. /etc/cni/net.d: their plugins make the pod network, in place of our own',

@@ -32,6 +32,10 @@ export interface FastPath {
   close(): Promise<void>
 }
 
+/** Takes it out, whoever made it. */
+export const removeFastPath = (ruleset: Ruleset, log: Log): Promise<void> =>
+  ruleset.own({ tables: (['ip', 'ip6'] as const).map(fastTable), adopt: () => undefined, log }).remove()
+
 /** How often links and firewalls are looked at, milliseconds. */
 const LOOK_MS = 5_000
 

@@ -34,6 +34,13 @@ export const underlayMtu = async (rt: Rtnetlink, address: string): Promise<numbe
   return index === undefined ? undefined : (await rt.link(index))?.mtu
 }
 
+/** The links between which pods' packets are forwarded: to pods, to nodes by the tunnel, and those that hold the node's addresses. */
+export const forwardingLinks = async (rt: Rtnetlink, nodeIPs: readonly string[]): Promise<string[]> => {
+  const holders = new Set((await rt.addresses()).filter(({ address }) => nodeIPs.includes(address)).map(({ link }) => link))
+  const links = await rt.links()
+  return links.filter(({ name, index }) => name === bridgeName || name === tunnelName || holders.has(index)).map(({ name }) => name)
+}
+
 /** What fits through the tunnel in one packet. */
 export const tunnelMtu = (underlay: number, local: string): number => underlay - vxlanOverhead[familyOf(local)]
 

@@ -30,6 +30,8 @@ export type PolicyOptions = {
   log: Log
   nodeName: string
   families: readonly Family[]
+  /** Told of the families in which pods of this node are to be isolated, before they are; if it throws, nothing is changed. */
+  judging?: (families: ReadonlySet<Family>) => Promise<void>
 }
 
 export const openPolicy = (options: PolicyOptions): Policy => new NftPolicy(options)
@@ -38,10 +40,12 @@ class NftPolicy implements Policy {
   readonly #log: Log
   readonly #layouts: readonly Layout[]
   readonly #desired: Desired
+  readonly #judging: PolicyOptions['judging']
   readonly #tables: OwnTables<readonly (Content | undefined)[]>
 
-  constructor({ ruleset, log, nodeName, families }: PolicyOptions) {
+  constructor({ ruleset, log, nodeName, families, judging }: PolicyOptions) {
     this.#log = log
+    this.#judging = judging
     this.#layouts = families.map(layoutOf)
     this.#desired = new Desired(nodeName)
     this.#tables = ruleset.own({
@@ -57,6 +61,7 @@ class NftPolicy implements Policy {
     let fromNothing = false
     const contents = () => this.#layouts.map((layout) => this.#desired.content(layout, closed))
     let wanted = contents()
+    await this.#judging?.(new Set(this.#layouts.flatMap(({ family }, i) => (isJudged(wanted[i] as Content) ? [family] : []))))
     await this.#tables.settle(
       (known) => ({
         commands: this.#layouts.flatMap(({ table }, i) => plan(table, fromNothing ? undefined : known[i], wanted[i] as Content)),
@@ -93,6 +98,9 @@ class NftPolicy implements Policy {
     await this.close()
   }
 }
+
+/** Packets pass a chain at all. */
+const isJudged = ({ chains }: Content): boolean => [...chains.values()].some(({ chain }) => chain.base)
 
 /** The group of whose chain or sets the kernel refused a part. */
 const blamed = ({ command }: NftError): string | undefined => {
