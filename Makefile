@@ -16,9 +16,11 @@ TEST_PACKAGES := docker-registry openssl conntrack iptables dnsutils curl python
 BENCH_PACKAGES := iperf3 sockperf wrk haproxy dnsperf unbound dnsmasq-base
 # The other platform's compiler and what runs its programs, for the addon's tests.
 OTHER := $(if $(filter arm64,$(ARCH)),x64,arm64)
+# A virtual machine for what this machine's kernel may not have.
+VM_PACKAGES := $(if $(filter x64,$(ARCH)),qemu-system-x86 cpio)
 CROSS_PACKAGES := qemu-user-static $(if $(filter arm64,$(OTHER)),g++-aarch64-linux-gnu,g++-x86-64-linux-gnu)
 
-.PHONY: up down check test bench deps packages test-packages bench-packages cross-packages addon images format .coracle/debian-kubectl .coracle/debian-etcd
+.PHONY: up down check test bench deps packages test-packages bench-packages cross-packages vm-packages addon images format .coracle/debian-kubectl .coracle/debian-etcd .coracle/debian-kernel
 
 up: deps images
 	@$(NODE) test/cluster/up.ts --nodes=$(NODES)
@@ -39,8 +41,14 @@ check: deps test-packages
 .coracle/debian-kubectl: packages
 	@[ -x $@/usr/bin/kubectl ] || { mkdir -p $@ && cd $@ && apt-get download -qq -o APT::Sandbox::User=root kubernetes-client && dpkg -x kubernetes-client_*.deb . && rm kubernetes-client_*.deb; }
 
+# Debian's kernel for virtual machines, with every part of nf_tables; unpacked, not installed.
+.coracle/debian-kernel: packages
+	@[ "$(ARCH)" != x64 ] || [ -d $@/boot ] || { mkdir -p $@ && cd $@ && { apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1 || apt-get update -qq; } && \
+	  apt-get download -qq -o APT::Sandbox::User=root $$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image\)/\1/p') && \
+	  dpkg -x linux-image-*.deb . && rm linux-image-*.deb; }
+
 # Whole clusters, one test file at a time: they share the machine.
-test: check images .coracle/debian-kubectl cross-packages .coracle/node-$(OTHER)
+test: check images .coracle/debian-kubectl .coracle/debian-kernel cross-packages vm-packages .coracle/node-$(OTHER)
 	@$(NODE) --test --test-reporter=spec --test-concurrency=1 --test-timeout=600000 $$(find $(HOUSE) -name '*.kubectl.test.ts') 'test/**/*.test.ts'
 
 # The other platform's Node, to load the addon that is built for it.
@@ -64,6 +72,9 @@ packages:
 
 test-packages:
 	@$(call install,$(TEST_PACKAGES))
+
+vm-packages:
+	@$(call install,$(VM_PACKAGES))
 
 bench-packages:
 	@$(call install,$(BENCH_PACKAGES))
