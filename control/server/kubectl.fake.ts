@@ -6,12 +6,10 @@ import { mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { systemClock } from '#api/clock.ts'
 import { Namespace, ServiceAccount } from '#api/kinds/index.ts'
-import { silent } from '#api/log.ts'
-import { openPki, type Pki } from '#control/pki/pki.ts'
-import { memoryStore } from '../store/memory.ts'
-import { type Server, startServer } from './server.ts'
+import type { Pki } from '#control/pki/pki.ts'
+import { live } from './live.fake.ts'
+import type { Server } from './server.ts'
 
 const execute = promisify(execFile)
 
@@ -53,16 +51,8 @@ export type KubectlServer = {
 /** `files`: manifests that the tests name, by file name. */
 export async function kubectlServer(files: Readonly<Record<string, string>>): Promise<KubectlServer> {
   const dir = await mkdtemp(join(tmpdir(), 'coracle-kubectl-'))
-  const pki = await openPki({ dir: join(dir, 'pki'), hosts: ['127.0.0.1'], now: Date.now })
-  const store = await memoryStore()
-  const server = await startServer({
-    store,
-    pki,
-    listen: { host: '127.0.0.1', port: 0 },
-    advertise: { address: '127.0.0.1' },
-    clock: systemClock,
-    log: silent,
-  })
+  const running = await live()
+  const { server, pki } = running
   const base64 = (text: string) => Buffer.from(text).toString('base64')
   const cluster = { server: `https://127.0.0.1:${server.port}`, 'certificate-authority-data': base64(pki.authority.cert) }
   const user = { 'client-certificate-data': base64(pki.admin.cert), 'client-key-data': base64(pki.admin.key) }
@@ -101,8 +91,7 @@ export async function kubectlServer(files: Readonly<Record<string, string>>): Pr
       }
     },
     async close() {
-      await server.close()
-      await store.close()
+      await running[Symbol.asyncDispose]()
       await rm(dir, { recursive: true })
     },
   }
