@@ -2,7 +2,7 @@
 // one byte of a FIFO, and a process of its own for it would be a fifth of a container's start.
 
 import { spawn } from 'node:child_process'
-import { constants, existsSync, openSync } from 'node:fs'
+import { constants, existsSync, openSync, readSync } from 'node:fs'
 import { unlink } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { basename, join } from 'node:path'
@@ -28,7 +28,9 @@ export async function startCreated(programs: Programs, id: string, exited: Promi
   }
   const started = await new Promise<boolean>((resolve, reject) => {
     const pipe = new Socket({ fd, readable: true, writable: false })
+    let isSettled = false
     const settle = (done: boolean) => {
+      isSettled = true
       pipe.destroy()
       resolve(done)
     }
@@ -36,10 +38,21 @@ export async function startCreated(programs: Programs, id: string, exited: Promi
       .once('data', () => settle(true))
       .once('end', () => settle(false))
       .once('error', reject)
-    void exited.then(() => settle(false))
+    // One that was started and has ended since may be heard of before its byte is.
+    void exited.then(() => isSettled || settle(holdsByte(fd)))
   })
   if (!started) throw new RuntimeError('RunContainerError', 'the container ended before it was started')
   await unlink(path)
+}
+
+/** Of a FIFO opened without waiting, whose writers are gone. */
+function holdsByte(fd: number): boolean {
+  try {
+    return readSync(fd, Buffer.alloc(1)) > 0
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false
+    throw error
+  }
 }
 
 /** Whether a created container was never started. */
