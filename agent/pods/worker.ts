@@ -11,15 +11,15 @@ import { isStatus } from '#api/errors.ts'
 import { Pod } from '#api/kinds/index.ts'
 import type { Container, Pod as PodType } from '#api/types/core-v1.gen.ts'
 import type { ContainerState } from '../runtime/runtime.ts'
-import { isLagging, mustRestart } from './allotment.ts'
 import type { PodDeps } from './deps.ts'
 import { Ground } from './ground.ts'
 import { type Action, type Plan, plan } from './plan.ts'
 import { referencesOf } from './references.ts'
-import { type Amounts, actuate, lasts, type Obstacle, obstacle, requestsOf, unallotted } from './resize.ts'
+import { type Amounts, requestsOf } from './resize.ts'
+import { Resizer } from './resizer.ts'
 import { ID_PREFIX, type Slot, slotOfEphemeral, slotsOf, viewOf } from './slot.ts'
 import { logFolder } from './start.ts'
-import { fullName, isOver, type Situation, statusOf } from './status.ts'
+import { fullName, isOver, statusOf } from './status.ts'
 import { StatusWriter } from './status-writer.ts'
 import { type Around, Tender } from './tender.ts'
 
@@ -39,18 +39,16 @@ export type WorkerOptions = {
 /** Between attempts to take a pod down, doubled. */
 const RETRY_MIN_MS = 500
 const RETRY_MAX_MS = 60_000
-/** A limit below what is in use is refused by the kernel until some of that is given back. */
-const RESIZE_RETRY_MS = 5_000
 
 export class PodWorker {
   readonly #deps: PodDeps
   readonly #onDone: () => void
-  readonly #taken: () => Amounts
   readonly #slots: Slot[]
   readonly #around: Around
   readonly #tenders: Tender[]
   readonly #ground: Ground
   readonly #writer: StatusWriter
+  readonly #resizer: Resizer
   readonly #closing = new AbortController()
   readonly #tasks = new Set<Promise<unknown>>()
   readonly #startedAt: number
@@ -69,14 +67,11 @@ export class PodWorker {
   #released: 'no' | 'ground' | 'all' = 'no'
   #refreshing: Promise<void> | undefined
   #looping: ReadonlySet<string> = new Set()
-  /** `due`: something is allotted that the pod's cgroup does not have yet. */
-  #resize: { pending?: Obstacle; due?: boolean; task?: Promise<void>; failure?: string; retryAt?: number } = {}
 
   constructor({ pod, deps, found, gone = false, taken, onDone }: WorkerOptions) {
     this.#pod = pod
     this.#deps = deps
     this.#onDone = onDone
-    this.#taken = taken
     this.#ground = new Ground(pod, deps)
     this.#writer = new StatusWriter(pod, deps)
     this.#startedAt = pod.status?.startTime ? Date.parse(pod.status.startTime) : deps.clock.now()
@@ -99,6 +94,7 @@ export class PodWorker {
       },
     }
     this.#tenders = this.#slots.map((slot) => new Tender(slot, this.#around))
+    this.#resizer = new Resizer({ ...this.#around, taken })
     this.#gone = gone
     for (const { spec } of found) this.#ground.cgroups.add(dirname(spec.cgroup))
     if (!this.#history && !gone) this.#hold()
@@ -178,7 +174,7 @@ export class PodWorker {
       released,
     })
     for (const action of next.actions) this.#do(action, now)
-    if (!next.finished && !this.#leaving && this.#endingSince === undefined) this.#keepSize(now)
+    if (!next.finished && !this.#leaving && this.#endingSince === undefined) this.#resizer.step(now)
     this.#tellWaits(next, now)
     this.#publish(next, now)
     this.#sleepUntil(next.wakeAt, now)
@@ -187,55 +183,7 @@ export class PodWorker {
 
   /** What the pod's containers are allotted; nothing once it is over. */
   get allotted(): Amounts {
-    const counted = this.#history || this.#failed || this.#released !== 'no' ? [] : this.#slots.filter(lasts)
-    return requestsOf(counted.map(({ allotted }) => ({ resources: allotted })))
-  }
-
-  /** Allots what the pod asks for, where the node has it, and gives it to the processes. */
-  #keepSize(now: number): void {
-    const resize = this.#resize
-    const asking = unallotted(this.#slots)
-    const { allocatable } = this.#deps.host
-    resize.pending = asking.length > 0 ? obstacle(this.#slots, { allocatable, taken: this.#taken() }) : undefined
-    if (asking.length > 0 && !resize.pending) {
-      for (const slot of asking) slot.allotted = slot.container.resources
-      resize.due = true
-      resize.failure = undefined
-      // A policy may want a restart for it.
-      this.poke()
-    }
-    if (!resize.due && !this.#slots.some((slot) => isLagging(slot) && !mustRestart(slot))) return
-    if (resize.task || (resize.retryAt ?? 0) > now) return
-    resize.task = this.#actuate().finally(() => {
-      resize.task = undefined
-      this.poke()
-    })
-    this.#run(resize.task)
-  }
-
-  async #actuate(): Promise<void> {
-    const { cgroups, runtime, clock } = this.#deps
-    this.#resize.due = false
-    try {
-      await actuate(this.#pod, this.#slots, {
-        pod: async (resources) => {
-          for (const cgroup of this.#ground.cgroups) await cgroups.limit(cgroup, resources)
-        },
-        container: (id, resources) => runtime.resize(id, resources),
-      })
-      this.#resize.failure = undefined
-    } catch (error) {
-      this.#resize.failure = error instanceof Error ? error.message : String(error)
-      this.#resize.due = true
-      this.#resize.retryAt = clock.now() + RESIZE_RETRY_MS
-    }
-  }
-
-  /** For the pod's conditions. */
-  get #resizing(): Situation['resize'] {
-    const { pending, failure } = this.#resize
-    const inProgress = (this.#resize.due || this.#slots.some((slot) => isLagging(slot))) && !this.#leaving
-    return { ...(pending && { pending }), ...(inProgress && { inProgress: failure ? { reason: 'Error', message: failure } : {} }) }
+    return this.#history || this.#failed || this.#released !== 'no' ? requestsOf([]) : this.#resizer.allotted
   }
 
   #do(action: Action, now: number): void {
@@ -320,7 +268,7 @@ export class PodWorker {
       now,
       crashLooping,
       finished,
-      resize: this.#resizing,
+      resize: this.#resizer.situation(this.#leaving),
     }
     this.#writer.set(statusOf({ ...situation, failed: this.#failed }))
   }
@@ -348,7 +296,7 @@ export class PodWorker {
       wakeAt,
       refreshAt,
       this.#finishing.retryAt,
-      this.#resize.retryAt,
+      this.#resizer.retryAt,
       ...this.#tenders.map(({ slot }) => slot.waiting?.later?.at),
     ]
     const next = Math.min(...times.filter((at) => at !== undefined && at > now).map(Number))
