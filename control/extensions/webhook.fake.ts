@@ -71,8 +71,9 @@ export async function webhookServer(...names: string[]): Promise<WebhookServer> 
   }
 }
 
-export const patching = (operations: Json[]): Json => ({
+/** `operations`: as JSON unless they are text. */
+export const patching = (operations: Json): Json => ({
   allowed: true,
   patchType: 'JSONPatch',
-  patch: Buffer.from(JSON.stringify(operations)).toString('base64'),
+  patch: Buffer.from(typeof operations === 'string' ? operations : JSON.stringify(operations)).toString('base64'),
 })

@@ -12,6 +12,7 @@ import type { Admission, Review } from '#control/admission/admission.ts'
 import { decider } from '#control/admission/decide.ts'
 import { expressionRules } from '#control/admission/expression-rules.ts'
 import type { Find } from '#control/admission/find.ts'
+import { inertPolicy } from '#control/admission/inert-policy.ts'
 import { isExempt } from '#control/admission/match.ts'
 import { policiesOf } from '#control/admission/policies/policy.ts'
 import { validatingPolicies } from '#control/admission/policies/validating.ts'
@@ -48,6 +49,7 @@ export function dynamicAdmission({ cache, resources, client, find, call, evaluat
   const policies = derived(held, [ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding], policiesOf)
   return [
     expressionRules({ evaluator }),
+    inertPolicy,
     mutatingWebhooks({ ...deps, hooks: derived(held, [MutatingWebhookConfiguration], hooksOf) }),
     validatingPolicies({ ...deps, params: { client, kindOf }, policies }),
     validatingWebhooks({ ...deps, hooks: derived(held, [ValidatingWebhookConfiguration], hooksOf) }),

@@ -141,6 +141,51 @@ describe('validating admission policies', () => {
     assert.equal(await say('POST', deployments, deployment('more', 9)), 201)
   })
 
+  it('find parameters where they are: for the whole cluster, in the namespace, or in one that is named', async () => {
+    await policy('placed', {
+      paramKind: { apiVersion: 'v1', kind: 'ConfigMap' },
+      validations: [{ expression: 'params.data.open == "yes"', messageExpression: '"closed by " + params.metadata.namespace' }],
+    })
+    const config = (open: string) => ({ metadata: { name: 'rule', labels: { rule: 'yes' } }, data: { open } })
+    assert.equal(await say('POST', '/api/v1/namespaces/default/configmaps', config('no')), 201)
+    assert.equal(await say('POST', maps, config('yes')), 201)
+    const selector = { matchLabels: { rule: 'yes' } }
+    await bind('here', 'placed', { paramRef: { selector, parameterNotFoundAction: 'Deny' } })
+    assert.equal(await say('POST', maps, configMap('one')), 201)
+    await bind('there', 'placed', { paramRef: { name: 'rule', namespace: 'default', parameterNotFoundAction: 'Deny' } })
+    assert.match(await say('POST', maps, configMap('two')), /with binding 'there' denied request: closed by default$/)
+    await server.ask('DELETE', made.pop() ?? '')
+    assert.equal(await say('DELETE', `${maps}/rule`), 200)
+    assert.match(await say('POST', maps, configMap('two')), /with binding 'here' .* no params found for policy binding with `Deny`/)
+    await server.ask('DELETE', '/api/v1/namespaces/default/configmaps/rule')
+    await server.ask('DELETE', made.pop() ?? '')
+
+    await policy('wide', {
+      paramKind: { apiVersion: 'v1', kind: 'Namespace' },
+      validations: [{ expression: 'params.metadata.name != "default"', message: 'not by that' }],
+    })
+    await bind('wide', 'wide', { paramRef: { name: 'default', parameterNotFoundAction: 'Deny' } })
+    assert.match(await say('POST', maps, configMap('two')), /denied request: not by that$/)
+  })
+
+  it('judge deletions by what was there, and connections', async () => {
+    const rule = { operations: ['DELETE', 'CONNECT'], apiGroups: [''], apiVersions: ['*'], resources: ['configmaps', 'services/proxy'] }
+    await policy('keep', {
+      matchConstraints: { resourceRules: [rule] },
+      validations: [
+        { expression: 'request.operation != "DELETE" || object == null && oldObject.?data.keep.orValue("") != "yes"', message: 'kept' },
+        { expression: 'request.operation != "CONNECT" || object.path != "/secret"', message: 'no way' },
+      ],
+    })
+    await bind('keep', 'keep')
+    for (const keep of ['yes', 'no']) assert.equal(await say('POST', maps, configMap(keep, { keep })), 201)
+    assert.equal(await say('DELETE', `${maps}/no`), 200)
+    assert.match(await say('DELETE', `${maps}/yes`), /^configmaps "yes" is forbidden: .* denied request: kept$/)
+    assert.match(await say('DELETE', maps), /denied request: kept$/)
+    assert.match(await say('GET', '/api/v1/namespaces/test/services/none/proxy/secret'), /denied request: no way$/)
+    assert.doesNotMatch(await say('GET', '/api/v1/namespaces/test/services/none/proxy/open'), /denied/)
+  })
+
   it('are about what both policy and binding name', async () => {
     await policy('scoped', {
       matchConstraints: {

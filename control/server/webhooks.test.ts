@@ -3,67 +3,35 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { Endpoints, Service } from '#api/kinds/index.ts'
-import { patching, type WebhookServer, webhookServer } from '#control/extensions/webhook.fake.ts'
+import type { Log } from '#api/log.ts'
+import { patching, type WebhookServer } from '#control/extensions/webhook.fake.ts'
 import { memoryStore } from '../store/memory.ts'
 import { definition, establish } from './custom-resources.fake.ts'
 import { configMap, deployment, type Json, pod, type Trial, trial } from './trial.fake.ts'
+import { about, all, deployments, type Hooked, hooked, maps, pods, registration } from './webhooks.fake.ts'
 
-const registration = '/apis/admissionregistration.k8s.io/v1'
-const maps = '/api/v1/namespaces/test/configmaps'
-const pods = '/api/v1/namespaces/test/pods'
-const deployments = '/apis/apps/v1/namespaces/test/deployments'
 const merge = { headers: { 'content-type': 'application/merge-patch+json' } }
 const apply = { headers: { 'content-type': 'application/apply-patch+yaml' } }
-const all = { operations: ['*'], apiGroups: ['*'], apiVersions: ['*'], resources: ['*/*'] }
-const about = (resources: string[], operations = ['CREATE'], apiGroups = ['']) => ({ ...all, operations, apiGroups, resources })
-
-type Plural = 'mutatingwebhookconfigurations' | 'validatingwebhookconfigurations'
 
 describe('admission webhooks', () => {
+  const audited: Json[] = []
+  let world: Hooked
   let server: Trial
   let hooks: WebhookServer
-  let made: string[] = []
+  let mutate: Hooked['mutate']
+  let validate: Hooked['validate']
 
   before(async () => {
-    server = await trial()
-    server.ready()
-    hooks = await webhookServer('hook.test.svc')
+    const nothing = () => {}
+    const info: Log['info'] = (fields: object, message?: string) => void (message === 'audit' && audited.push(fields))
+    world = await hooked({ log: { debug: nothing, info, warn: nothing, error: nothing } })
+    void ({ server, hooks, mutate, validate } = world)
   })
-  after(async () => {
-    await server?.close()
-    await hooks?.close()
-  })
+  after(() => world?.close())
   beforeEach(async () => {
-    for (const path of made) await server.ask('DELETE', path)
-    for (const map of ['maps', 'pods', 'deployments'] as const)
-      await server.ask('DELETE', { maps, pods, deployments }[map], { gracePeriodSeconds: 0 })
-    made = []
-    hooks.decide.clear()
-    hooks.serve.clear()
-    hooks.asked.length = 0
+    await world.clear()
+    audited.length = 0
   })
-
-  async function configure(plural: Plural, name: string, ...webhooks: Json[]): Promise<void> {
-    const kind = plural === 'mutatingwebhookconfigurations' ? 'MutatingWebhookConfiguration' : 'ValidatingWebhookConfiguration'
-    const whole = webhooks.map((webhook, i) => ({
-      name: `h${i}.${name}.example.com`,
-      sideEffects: 'None',
-      admissionReviewVersions: ['v1'],
-      clientConfig: { url: hooks.url(`/${name}${i}`), caBundle: hooks.caBundle },
-      rules: [about(['configmaps'])],
-      ...webhook,
-    }))
-    const answer = await server.ask('POST', `${registration}/${plural}`, {
-      apiVersion: 'admissionregistration.k8s.io/v1',
-      kind,
-      metadata: { name },
-      webhooks: whole,
-    })
-    assert.equal(answer.code, 201, answer.text)
-    made.push(`${registration}/${plural}/${name}`)
-  }
-  const mutate = (name: string, ...webhooks: Json[]) => configure('mutatingwebhookconfigurations', name, ...webhooks)
-  const validate = (name: string, ...webhooks: Json[]) => configure('validatingwebhookconfigurations', name, ...webhooks)
 
   it('are told who asks for what', async () => {
     await validate('told', { rules: [about(['deployments', 'deployments/scale'], ['*'], ['apps'])] })
@@ -142,28 +110,6 @@ describe('admission webhooks', () => {
     assert.match(broken.body.message, /spec\.containers\[0\]\.name: Invalid value: "No Name"/)
   })
 
-  const patches: [what: string, patch: Json, why: RegExp][] = [
-    [
-      'of what is not there',
-      [{ op: 'remove', path: '/data/none' }],
-      /remove operation does not apply: doc is missing path: "\/data\/none"/,
-    ],
-    ['into another kind', [{ op: 'replace', path: '/kind', value: 'Secret' }], /it makes another kind of object/],
-    ['into the wrong types', [{ op: 'add', path: '/data', value: ['x'] }], /cannot unmarshal array/],
-    ['that is no list', { op: 'remove' }, /a JSON patch is a list/],
-  ]
-  for (const [what, patch, why] of patches) {
-    it(`is refused a patch ${what}`, async () => {
-      await mutate('broken', { failurePolicy: 'Ignore' })
-      hooks.decide.set('/broken0', () => patching(patch))
-      const { code, body } = await server.ask('POST', maps, configMap('one'))
-      assert.deepEqual([code, body.reason], [500, 'InternalError'])
-      assert.match(body.message, /^Internal error occurred: the patch of admission webhook "h0\.broken\.example\.com" cannot be used: /)
-      assert.match(body.message, why)
-      assert.equal((await server.ask('GET', `${maps}/one`)).code, 404)
-    })
-  }
-
   it('look again, once, where a later one changed the object and they want to', async () => {
     const count = (name: string) => hooks.asked.filter(({ path }) => path.startsWith(name)).length
     await mutate('again', { reinvocationPolicy: 'IfNeeded' }, {}, { reinvocationPolicy: 'IfNeeded' })
@@ -212,6 +158,35 @@ describe('admission webhooks', () => {
     const warnings = headers.get('warning') ?? ''
     assert.match(warnings, /^299 - "a", 299 - "xxx/)
     assert.ok(warnings.length < 4500, `${warnings.length}`)
+  })
+
+  it('note what they have to say, and that they were passed over', async () => {
+    await validate('notes', {}, { failurePolicy: 'Ignore' })
+    hooks.decide.set('/notes0', () => ({ allowed: true, auditAnnotations: { why: 'because', odd: 5 } }))
+    hooks.serve.set('/notes1', (response) => response.end('garbage'))
+    const { code, headers } = await server.ask('POST', maps, configMap('one'))
+    assert.equal(code, 201)
+    assert.deepEqual(audited, [
+      {
+        audit: headers.get('audit-id'),
+        verb: 'create',
+        resource: 'configmaps',
+        annotations: {
+          'h0.notes.example.com/why': 'because',
+          'failed-open.validating.webhook.admission.k8s.io': 'h1.notes.example.com',
+        },
+      },
+    ])
+  })
+
+  it('are asked in the version that they speak, and for as long as they say', async () => {
+    await validate('old', { admissionReviewVersions: ['v9', 'v1beta1'], timeoutSeconds: 7 })
+    hooks.decide.set('/old0', () => ({ allowed: false }))
+    assert.equal((await server.ask('POST', maps, configMap('one'))).code, 400)
+    assert.deepEqual(
+      hooks.asked.map(({ path, review }) => [path, review.apiVersion]),
+      [['/old0?timeout=7s', 'admission.k8s.io/v1beta1']],
+    )
   })
 
   it('are asked about what their rules and selectors name, and nothing else', async () => {
@@ -265,7 +240,7 @@ describe('admission webhooks', () => {
     assert.deepEqual([code, body.message], [400, 'admission webhook "h0.gone.example.com" denied the request: b stays'])
     assert.equal((await server.ask('GET', `${maps}/b`)).code, 200)
     assert.ok(hooks.asked.some(({ request }) => request.name === 'b'))
-    await server.ask('DELETE', made[0] ?? '')
+    await server.ask('DELETE', `${registration}/validatingwebhookconfigurations/gone`)
     await mutate('gone-too', { rules: [about(['configmaps'], ['DELETE'])] })
     hooks.decide.set('/gone-too0', () => patching([{ op: 'add', path: '/x', value: 1 }]))
     const changed = await server.ask('DELETE', `${maps}/b`)
@@ -386,53 +361,5 @@ describe('admission webhooks', () => {
     assert.equal((await second.ask('POST', maps, configMap('one'))).code, 201)
     await second.close()
     await store.close()
-  })
-
-  describe('that misbehave', () => {
-    const failure = async (webhook: Json): Promise<string> => {
-      await validate('bad', webhook)
-      const { code, body } = await server.ask('POST', maps, configMap('one'))
-      assert.deepEqual([code, body.reason], [500, 'InternalError'])
-      const prefix = 'Internal error occurred: failed calling webhook "h0.bad.example.com": '
-      assert.ok(body.message.startsWith(prefix), body.message)
-      return body.message.slice(prefix.length)
-    }
-    const post = () => `failed to call webhook: Post "${hooks.url('/bad0?timeout=10s')}": `
-
-    it('with garbage', async () => {
-      hooks.serve.set('/bad0', (response) => response.end('<html>'))
-      assert.match(await failure({}), /did not answer with JSON/)
-    })
-    it('with the answer to another question', async () => {
-      hooks.decide.set('/bad0', () => ({ uid: 'other', allowed: true }))
-      assert.match(await failure({}), /^received invalid webhook response: expected response\.uid="[0-9a-f-]+", got "other"$/)
-    })
-    it('with no answer in it', async () => {
-      hooks.serve.set('/bad0', (response) => response.end('{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1"}'))
-      assert.equal(await failure({}), 'received invalid webhook response: webhook response was absent')
-    })
-    it('by changing what they may only judge', async () => {
-      hooks.decide.set('/bad0', () => patching([]))
-      assert.equal(await failure({}), 'received invalid webhook response: validating webhook may not return response.patch')
-    })
-    it('under a certificate of an authority that nobody named', async () => {
-      const why = await failure({ clientConfig: { url: hooks.url('/bad0') } })
-      assert.equal(why, `${post()}tls: failed to verify certificate: x509: certificate signed by unknown authority`)
-    })
-    it('under another name', async () => {
-      const clientConfig = { url: `https://localhost.localdomain:${hooks.port}/bad0`, caBundle: hooks.caBundle }
-      assert.match(await failure({ clientConfig }), /certificate is valid for .*127\.0\.0\.1.*, not localhost\.localdomain$|no such host$/)
-    })
-    it('or are not there', async () => {
-      assert.equal(
-        await failure({ clientConfig: { url: 'https://127.0.0.1:1/bad0' } }),
-        'failed to call webhook: Post "https://127.0.0.1:1/bad0?timeout=10s": dial tcp 127.0.0.1:1: connect: connection refused',
-      )
-    })
-    it('are passed over where their policy says so', async () => {
-      hooks.serve.set('/bad0', (response) => response.end('garbage'))
-      await validate('bad', { failurePolicy: 'Ignore' })
-      assert.equal((await server.ask('POST', maps, configMap('one'))).code, 201)
-    })
   })
 })

@@ -32,6 +32,8 @@ export type WriteDeps = { store: Store; admission: readonly Admission[]; clock: 
 /** Without vowels and what looks alike, so that no word comes out. */
 const suffixAlphabet = 'bcdfghjklmnpqrstvwxz2456789'
 const longestName = 63
+/** Of an object: as much as a request may bring. */
+const mostBytes = 3 * 1024 * 1024
 const mostAttempts = 32
 
 export class Writer {
@@ -99,9 +101,9 @@ export class Writer {
         if (options.dryRun) {
           const there = await this.#deps.store.get(key)
           if (there) throw new RevisionMismatch(key, there)
-          return unsaved(key, object)
+          return unsaved(key, storable(object, 0))
         }
-        const entry = await this.#deps.store.put(key, (revision) => encode(object, revision), {
+        const entry = await this.#deps.store.put(key, (revision) => storable(object, revision), {
           expected: 0,
           ephemeral: spec.ephemeral ?? false,
         })
@@ -218,14 +220,14 @@ export class Writer {
     const { store } = this.#deps
     // What was written in another version or under another schema is brought up to date.
     if (raw === item && sameButBookkeeping(object, item.object)) return await this.#acknowledged(item)
-    if (options.dryRun) return unsaved(item.key, object, item.revision)
+    if (options.dryRun) return unsaved(item.key, storable(object, item.revision), item.revision)
     if (isDone(object)) {
       const deleted = store.delete(item.key, { expected: item.revision })
       handedIn()
       await deleted
-      return unsaved(item.key, object, item.revision)
+      return unsaved(item.key, encode(object, item.revision), item.revision)
     }
-    const put = store.put(item.key, (revision) => encode(object, revision), {
+    const put = store.put(item.key, (revision) => storable(object, revision), {
       expected: item.revision,
       ephemeral: resource.spec.ephemeral ?? false,
     })
@@ -279,7 +281,13 @@ export function generateName(base: string): string {
 }
 
 /** What a dry run answers: nothing has this revision. */
-const unsaved = (key: string, object: KubeObject, revision = 0): Item => {
-  const value = encode(object, revision)
-  return new Item({ key, value, createRevision: revision, modRevision: revision })
+const unsaved = (key: string, value: Uint8Array, revision = 0): Item =>
+  new Item({ key, value, createRevision: revision, modRevision: revision })
+
+/** As `encode`, for what is to be kept: neither patch after patch nor a webhook makes more of it than a body may bring. */
+function storable(object: KubeObject, revision: number): Uint8Array {
+  const bytes = encode(object, revision)
+  if (bytes.length <= mostBytes) return bytes
+  const what = `${object.kind} ${JSON.stringify(object.metadata.name)} would take ${bytes.length} bytes`
+  throw new StatusError('RequestEntityTooLarge', `Request entity too large: ${what}, limit is ${mostBytes}`)
 }

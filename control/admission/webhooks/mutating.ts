@@ -7,6 +7,7 @@ import { same } from '#api/kinds/faults.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import { jsonPatch } from '#api/patch/json.ts'
 import { isObject, type JsonObject } from '#api/schema/decode.ts'
+import { parseJson } from '#api/schema/json.ts'
 import type { Admission, Review } from '../admission.ts'
 import type { Look, Shown } from '../look.ts'
 import { replace } from '../replace.ts'
@@ -70,7 +71,7 @@ const broken = (name: string, why: string, cause: unknown) =>
 function parsed(patch: string, name: string): unknown[] {
   let value: unknown
   try {
-    value = JSON.parse(patch)
+    ;({ value } = parseJson(patch, { failure: 'it is no JSON' }))
   } catch (error) {
     throw broken(name, (error as Error).message, error)
   }
