@@ -108,6 +108,8 @@ variables.twice == 10 && variables.big
       { key: 'n0', value: 'xweb' },
       { key: 'n3', error: "expression 'object.nope' resulted in error: no such key: nope" },
     ])
+    const [long] = judged({ notes: ['object.text'] }, { object: { text: 'x'.repeat(20_000) } }).annotations
+    assert.ok(long && 'value' in long && long.value === 'x'.repeat(10 * 1024), 'in part where it is long')
   })
 
   it('ask who may do what, and go on with the answer', () => {

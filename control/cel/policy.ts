@@ -14,6 +14,7 @@ import { dynamic, type Typed, Types } from './types.ts'
 import { broken, Variables } from './variables.ts'
 
 const longestMessage = 5 * 1024
+const longestAnnotation = 10 * 1024
 
 /** A type that stands for what nobody has described. */
 const anything: Typed = { type: 'dyn', convert: dynamic }
@@ -133,7 +134,7 @@ export class Policy {
     const result = this.#run(valueExpression, this.#full, scope)
     if ('error' in result) return [{ key, error: result.error }]
     const { value } = result
-    return typeof value === 'string' && value.trim() ? [{ key, value: value.trim() }] : []
+    return typeof value === 'string' && value.trim() ? [{ key, value: value.trim().slice(0, longestAnnotation) }] : []
   }
 
   #run(source: string, scope: Environment, variables: Scope): { value: unknown } | { error: string } {

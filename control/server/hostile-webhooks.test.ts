@@ -94,6 +94,21 @@ describe('hostile admission webhooks', () => {
     assert.equal((await server.ask('POST', maps, configMap('one'))).code, 422)
   })
 
+  it('write no books into the log or the answer', async () => {
+    await validate('long', {})
+    const long = 'x'.repeat(1_000_000)
+    const auditAnnotations = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`a${i}`, long.slice(0, 20_000)]))
+    const details = { causes: [{ message: long }] }
+    hooks.decide.set('/long0', () => ({ allowed: false, auditAnnotations, status: { code: 403, message: long, reason: long, details } }))
+    const { code, body, text } = await server.ask('POST', maps, configMap('one'))
+    assert.equal(code, 403)
+    assert.match(body.message, /denied the request: x{10240}…$/)
+    assert.ok(text.length < 40_000, `${text.length}`)
+    const [{ annotations }] = world.audited as [Json]
+    assert.equal(Object.keys(annotations).length, 64)
+    assert.ok(JSON.stringify(annotations).length < 64 * 11_000)
+  })
+
   it('write no headers', async () => {
     await validate('headers', {})
     hooks.decide.set('/headers0', () => ({ allowed: true, warnings: ['a\r\nSet-Cookie: b=c', 'say "\u0000"'] }))

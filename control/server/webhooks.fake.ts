@@ -1,7 +1,7 @@
 // A server and webhooks that it asks, for tests.
 
 import assert from 'node:assert/strict'
-import type { Log } from '#api/log.ts'
+import { type Log, silent } from '#api/log.ts'
 import { type WebhookServer, webhookServer } from '#control/extensions/webhook.fake.ts'
 import { type Json, type Trial, trial } from './trial.fake.ts'
 
@@ -17,6 +17,8 @@ export const about = (resources: string[], operations = ['CREATE'], apiGroups = 
 export type Hooked = {
   server: Trial
   hooks: WebhookServer
+  /** Lines of the log about what was noted of requests. */
+  audited: Json[]
   /** Makes a configuration of webhooks at `/NAME0`, `/NAME1` …, about new config maps unless told. */
   mutate(this: void, name: string, ...webhooks: Json[]): Promise<void>
   validate(this: void, name: string, ...webhooks: Json[]): Promise<void>
@@ -25,8 +27,10 @@ export type Hooked = {
   close(): Promise<void>
 }
 
-export async function hooked(options: { log?: Log } = {}): Promise<Hooked> {
-  const server = await trial(options)
+export async function hooked(): Promise<Hooked> {
+  const audited: Json[] = []
+  const info: Log['info'] = (fields: object, message?: string) => void (message === 'audit' && audited.push(fields))
+  const server = await trial({ log: { ...silent, info } })
   server.ready()
   const hooks = await webhookServer('hook.test.svc')
   let made: string[] = []
@@ -54,6 +58,7 @@ export async function hooked(options: { log?: Log } = {}): Promise<Hooked> {
   return {
     server,
     hooks,
+    audited,
     mutate: configure('MutatingWebhookConfiguration', 'mutatingwebhookconfigurations'),
     validate: configure('ValidatingWebhookConfiguration', 'validatingwebhookconfigurations'),
     async clear() {
@@ -63,6 +68,7 @@ export async function hooked(options: { log?: Log } = {}): Promise<Hooked> {
       hooks.decide.clear()
       hooks.serve.clear()
       hooks.asked.length = 0
+      audited.length = 0
     },
     async close() {
       await server.close()

@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { Endpoints, Service } from '#api/kinds/index.ts'
-import type { Log } from '#api/log.ts'
 import { patching, type WebhookServer } from '#control/extensions/webhook.fake.ts'
 import { memoryStore } from '../store/memory.ts'
 import { definition, establish } from './custom-resources.fake.ts'
@@ -14,7 +13,6 @@ const merge = { headers: { 'content-type': 'application/merge-patch+json' } }
 const apply = { headers: { 'content-type': 'application/apply-patch+yaml' } }
 
 describe('admission webhooks', () => {
-  const audited: Json[] = []
   let world: Hooked
   let server: Trial
   let hooks: WebhookServer
@@ -22,16 +20,11 @@ describe('admission webhooks', () => {
   let validate: Hooked['validate']
 
   before(async () => {
-    const nothing = () => {}
-    const info: Log['info'] = (fields: object, message?: string) => void (message === 'audit' && audited.push(fields))
-    world = await hooked({ log: { debug: nothing, info, warn: nothing, error: nothing } })
+    world = await hooked()
     void ({ server, hooks, mutate, validate } = world)
   })
   after(() => world?.close())
-  beforeEach(async () => {
-    await world.clear()
-    audited.length = 0
-  })
+  beforeEach(() => world.clear())
 
   it('are told who asks for what', async () => {
     await validate('told', { rules: [about(['deployments', 'deployments/scale'], ['*'], ['apps'])] })
@@ -166,7 +159,7 @@ describe('admission webhooks', () => {
     hooks.serve.set('/notes1', (response) => response.end('garbage'))
     const { code, headers } = await server.ask('POST', maps, configMap('one'))
     assert.equal(code, 201)
-    assert.deepEqual(audited, [
+    assert.deepEqual(world.audited, [
       {
         audit: headers.get('audit-id'),
         verb: 'create',

@@ -2,6 +2,10 @@
 
 import { codes, type Reason, type Status, StatusError } from '#api/errors.ts'
 import { isObject } from '#api/schema/decode.ts'
+import { shortened } from './response.ts'
+
+/** Characters of JSON: more tells nobody anything. */
+const mostDetails = 64 * 1024
 
 /** With the code and reason that the webhook chose, which may be any. */
 export class Denial extends StatusError {
@@ -11,7 +15,7 @@ export class Denial extends StatusError {
     const given = isObject(result) ? result : {}
     const text = (field: string): string => {
       const value = given[field]
-      return typeof value === 'string' ? value : ''
+      return typeof value === 'string' ? shortened(value) : ''
     }
     const by = `admission webhook ${JSON.stringify(webhook)} denied the request`
     const why = text('message') || text('reason')
@@ -27,7 +31,7 @@ export class Denial extends StatusError {
       status: 'Failure',
       message,
       ...(reason && { reason: reason as Reason }),
-      ...(isObject(given.details) && { details: given.details }),
+      ...(isObject(given.details) && JSON.stringify(given.details).length <= mostDetails && { details: given.details }),
       code,
     }
   }

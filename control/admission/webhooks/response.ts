@@ -12,6 +12,12 @@ export type Verdict = {
   annotations: [key: string, value: string][]
 }
 
+/** Characters of a text that goes on to the log or the client; an answer may be a thousand times as long. */
+const longestText = 10 * 1024
+const mostAnnotations = 64
+
+export const shortened = (text: string): string => (text.length > longestText ? `${text.slice(0, longestText)}…` : text)
+
 export const reviewVersions = ['v1', 'v1beta1'] as const
 
 type Expected = { uid: string; version: string; mutating: boolean }
@@ -28,11 +34,14 @@ export function verdictIn(answer: unknown, { uid, version, mutating }: Expected)
     status: response.status,
     patch: patchIn(response, mutating),
     warnings: Array.isArray(response.warnings) ? response.warnings.filter((each) => typeof each === 'string') : [],
-    annotations: Object.entries(isObject(response.auditAnnotations) ? response.auditAnnotations : {}).filter(
-      (entry): entry is [string, string] => typeof entry[1] === 'string',
-    ),
+    annotations: annotationsIn(response),
   }
 }
+
+const annotationsIn = ({ auditAnnotations }: JsonObject): [key: string, value: string][] =>
+  Object.entries(isObject(auditAnnotations) ? auditAnnotations : {})
+    .slice(0, mostAnnotations)
+    .flatMap(([key, value]) => (typeof value === 'string' ? [[shortened(key), shortened(value)] as [string, string]] : []))
 
 const spell = (value: unknown): string => (typeof value === 'string' ? value : '')
 
