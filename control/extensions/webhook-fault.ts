@@ -32,5 +32,7 @@ export function explain(error: Fault, { host, port, servername }: { host: string
   const network = networkFaults[code]
   if (network) return `dial tcp ${host.includes(':') ? `[${host}]` : host}:${port}: connect: ${network}`
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `dial tcp: lookup ${host}: no such host`
+  // OpenSSL's line, of which only the reason is for people: `…:error:0A00010B:SSL routines:FUNCTION:REASON:FILE:…`.
+  if (code === 'EPROTO') return `tls: ${message.split(':')[5] ?? 'protocol error'}`
   return message
 }

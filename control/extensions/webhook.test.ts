@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 import { after, before, it } from 'node:test'
 import { StatusError } from '#api/errors.ts'
 import { type WebhookServer, webhookServer } from './webhook.fake.ts'
@@ -31,6 +33,24 @@ it('a webhook has its time, and no more', async () => {
   for (const path of ['/silent', '/drip']) {
     await assert.rejects(call(path, { timeoutSeconds: 0.1 }), failure('context deadline exceeded'))
   }
+})
+
+it('a server that does not speak TLS is told apart, and one that says nothing has its time, too', async (t) => {
+  const plain = createServer((socket) => socket.end('HTTP/1.1 200 OK\r\n\r\n')).listen(0, '127.0.0.1')
+  const mute = createServer().listen(0, '127.0.0.1')
+  t.after(() => [plain, mute].map((each) => each.close()))
+  const url = async (each: Server) => {
+    if (!each.listening) await once(each, 'listening')
+    return `https://127.0.0.1:${(each.address() as AddressInfo).port}/`
+  }
+  await assert.rejects(webhooks.call({ url: await url(plain) }, {}), failure('tls: wrong version number'))
+  await assert.rejects(webhooks.call({ url: await url(mute) }, {}, { timeoutSeconds: 0.1 }), failure('context deadline exceeded'))
+})
+
+it('a bundle that holds no certificate trusts nobody', async () => {
+  const caBundle = Buffer.from('no certificate').toString('base64')
+  const why = 'tls: failed to verify certificate: x509: certificate signed by unknown authority'
+  await assert.rejects(webhooks.call({ url: server.url('/'), caBundle }, {}), failure(why))
 })
 
 it('an answer has its size, and no more', async () => {

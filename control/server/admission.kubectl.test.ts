@@ -126,6 +126,10 @@ describe('admission by kubectl', { skip: found.length === 0 && 'there is none on
         /Name: +room\nNamespace: +admission\d\nResource +Used +Hard\n-+ +-+ +-+\ncount\/deployments\.apps +1 +1\nlimits\.cpu +300m +1\npods +2 +10\n/,
       )
       assert.match(await run('describe', 'limits', 'sizes'), /Container +cpu +- +1 +300m +300m +-/)
+      assert.match(
+        await run('describe', 'namespace', `admission${i}`),
+        /Resource Quotas\n +Name: +room\n[^]*pods +2 +10\n\nResource Limits\n[^]*Container +cpu +- +1 +300m +300m +-/,
+      )
       assert.match(await run('get', 'quota'), /room +count\/deployments\.apps: 1\/1, pods: 2\/10 +limits\.cpu: 300m\/1 /)
       assert.match(
         await fails(

@@ -214,6 +214,17 @@ describe('admission webhooks', () => {
     await server.ask('DELETE', '/api/v1/namespaces/default/configmaps/one')
   })
 
+  it('are passed over, or not, where nobody can say whether they are meant', async () => {
+    const matchConditions = [{ name: 'c', expression: 'object.data.a == "b"' }]
+    await validate('unsure', { failurePolicy: 'Ignore', matchConditions })
+    assert.equal((await server.ask('POST', maps, configMap('one'))).code, 201)
+    await mutate('strict', { matchConditions: [{ name: 'no', expression: 'false' }, ...matchConditions] })
+    assert.equal((await server.ask('POST', maps, configMap('two'))).code, 201, 'one No is enough')
+    await mutate('stricter', { matchConditions })
+    assert.equal((await server.ask('POST', maps, configMap('three'))).code, 403)
+    assert.deepEqual(hooks.asked, [])
+  })
+
   it('are not asked about themselves and their like', async () => {
     await validate('all', { rules: [all] })
     hooks.decide.set('/all0', () => ({ allowed: false }))
