@@ -7,6 +7,7 @@ import { inMachine } from './vm/machine.ts'
 const modules = [
   'nfnetlink nf_tables nf_conntrack nf_defrag_ipv4 nf_defrag_ipv6 nf_conntrack_netlink nft_ct nft_counter nft_objref',
   'nf_flow_table nf_flow_table_inet nft_flow_offload nft_chain_nat nf_nat nft_reject nft_reject_ipv4 libcrc32c crc32c_generic',
+  'nft_numgen nft_hash nft_nat nft_masq nft_fib nft_fib_ipv4 nft_fib_ipv6 nf_reject_ipv4 nft_reject',
   'veth llc stp bridge udp_tunnel ip6_udp_tunnel vxlan ipv6',
 ].flatMap((line) => line.split(' '))
 

@@ -268,14 +268,19 @@ describe('patches', () => {
 
 describe('managedFields', () => {
   it('tell updates from applies, name the subresource, and can be cleared', async () => {
+    const entryOf = async (path: string, manager: string) =>
+      (await ask('GET', path)).body.metadata.managedFields.find((f: Json) => f.manager === manager)
     await ask('POST', `${deployments}?fieldManager=maker`, deployment('managed'))
-    await patch('merge', `${deployments}/managed/status?fieldManager=teller`, { status: { observedGeneration: 7 } })
-    const { body } = await ask('GET', `${deployments}/managed`)
-    const entry = (manager: string) => body.metadata.managedFields.find((f: Json) => f.manager === manager)
-    assert.deepEqual([entry('maker').operation, entry('maker').subresource], ['Update', undefined])
-    assert.deepEqual([entry('teller').operation, entry('teller').subresource], ['Update', 'status'])
-    assert.deepEqual(entry('teller').fieldsV1, { 'f:status': { 'f:observedGeneration': {} } })
-    assert.ok(entry('maker').fieldsV1['f:spec']['f:template']['f:spec']['f:containers']['k:{"name":"main"}']['f:image'])
+    const maker = await entryOf(`${deployments}/managed`, 'maker')
+    assert.deepEqual([maker.operation, maker.subresource], ['Update', undefined])
+    assert.ok(maker.fieldsV1['f:spec']['f:template']['f:spec']['f:containers']['k:{"name":"main"}']['f:image'])
+    // A field that no controller writes.
+    await ask('POST', '/api/v1/nodes', { metadata: { name: 'managed', labels: { tier: 'edge' } } })
+    await patch('merge', '/api/v1/nodes/managed/status?fieldManager=teller', { status: { volumesInUse: ['disk'] } })
+    const teller = await entryOf('/api/v1/nodes/managed', 'teller')
+    assert.deepEqual([teller.operation, teller.subresource], ['Update', 'status'])
+    assert.deepEqual(teller.fieldsV1, { 'f:status': { 'f:volumesInUse': {} } })
+    await ask('DELETE', '/api/v1/nodes/managed')
     const cleared = await patch('json', `${deployments}/managed`, [{ op: 'replace', path: '/metadata/managedFields', value: [{}] }])
     assert.equal(cleared.body.metadata.managedFields, undefined)
   })

@@ -1,5 +1,5 @@
-// In a virtual machine whose kernel has flowtables: a connection of pods through a node takes the fast path,
-// and leaves it for a policy.
+// In a virtual machine whose kernel has flowtables: a connection of pods through a node and a service takes the
+// fast path, and leaves it for a policy.
 
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
@@ -8,18 +8,20 @@ import { closeSync, openSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { addAddress, addRoute, addVeth, connectInNetns, inTable, openNft, openRtnetlink, setLink, writeSysctl } from 'nft-js'
+import { addAddress, addRoute, addVeth, connectInNetns, inTable, openConntrack, openNft, openRtnetlink, setLink, writeSysctl } from 'nft-js'
 import { object, rule } from 'nft-js/nftables/statement.ts'
 import { freshNetns } from 'nft-js/testing/fresh-netns.ts'
 import { openFastPath } from '#agent/fast-path/fast-path.ts'
 import { namespace, pod, policy } from '#agent/policy/fixtures.ts'
 import { openPolicy } from '#agent/policy/policy.ts'
+import { networks, service, slice, wholeProxy } from '#agent/proxy/fixtures.ts'
+import { openProxy } from '#agent/proxy/proxy.ts'
 import { openRuleset } from '#agent/ruleset/ruleset.ts'
 import { systemClock } from '#api/clock.ts'
 import { silent } from '#api/log.ts'
 
 const exec = promisify(execFile)
-const far = '10.42.1.2'
+const [far, address] = ['10.42.1.2', '10.43.0.1']
 
 test('a connection goes past the rules until a policy is to judge it', async (t) => {
   const [router, client, server] = await Promise.all([freshNetns(t), freshNetns(t), freshNetns(t)])
@@ -45,6 +47,10 @@ test('a connection goes past the rules until a policy is to judge it', async (t)
     await fast.settle()
   }
   await apply()
+  const conntrack = await openConntrack({ netns: router })
+  t.after(() => conntrack.close())
+  const proxy = openProxy({ ruleset, conntrack, log: silent, nodeName: 'here', networks })
+  await wholeProxy(proxy).apply([service('web', address)], [slice('web', [far], [{ name: '', protocol: 'TCP', port: 9000 }])])
   assert.match(await nft.dump('ip', 'coracle-fast'), /devices = \{ c0, s0 \}/)
 
   // Counts packets that pass the host's path; it is no filter of what is forwarded.
@@ -106,7 +112,7 @@ async function join(router: string, other: string, name: string, net: string): P
 async function connected(netns: string) {
   for (let left = 50; ; left -= 1) {
     try {
-      return new Socket({ fd: await connectInNetns({ netns, host: far, port: 9000 }) })
+      return new Socket({ fd: await connectInNetns({ netns, host: address, port: 80 }) })
     } catch (error) {
       if (left === 0) throw error
       await new Promise((done) => setTimeout(done, 200))

@@ -21,7 +21,7 @@ export async function inMachine({ program, modules }: { program: string; modules
     await fill(files, { program, modules, kernel: join(kernels, 'lib/modules', release, 'kernel') })
     const initrd = join(dir, 'initrd')
     await run('sh', ['-c', `cd "${files}" && find . | cpio -o -H newc --quiet > "${initrd}"`])
-    const machine = '-accel tcg,thread=multi -cpu max -smp 2 -m 1024 -nographic -no-reboot -nodefaults -serial stdio'
+    const machine = '-accel tcg,thread=single -cpu max -smp 1 -m 1024 -nographic -no-reboot -nodefaults -serial stdio'
     const boot = ['-kernel', join(kernels, `boot/vmlinuz-${release}`), '-initrd', initrd, '-append', 'console=ttyS0 quiet panic=-1']
     const { stdout } = await run('qemu-system-x86_64', [...machine.split(' '), ...boot], { timeout: 240_000, maxBuffer: 16 << 20 })
     return stdout
