@@ -34,6 +34,8 @@ export function makeAuthority(name: string, keys: Keys, validity: Validity): str
 
 export type Subject = {
   commonName: string
+  /** The whole name (DER), where it is to be just so; it has the common name and organizations. */
+  name?: Buffer
   organizations?: readonly string[]
   usage: 'client' | 'server'
   /** DNS names and IP addresses of a server. */
@@ -42,16 +44,20 @@ export type Subject = {
 
 /** PEM. `issuer` is the authority's certificate (PEM), `key` its private key. */
 export function makeCertificate(
-  { commonName, organizations, usage, hosts = [] }: Subject,
+  { commonName, organizations, name, usage, hosts = [] }: Subject,
   publicKey: KeyObject,
   validity: Validity,
   { issuer, key }: { issuer: string; key: KeyObject },
 ): string {
   const authority = partsOf(issuer)
-  return make(publicKey, validity, { subject: nameOf(commonName, organizations), issuer: authority.subject, key }, [
+  return make(publicKey, validity, { subject: name ?? nameOf(commonName, organizations), issuer: authority.subject, key }, [
     extension(id.basicConstraints, sequence(), yes),
-    // digitalSignature.
-    extension(id.keyUsage, bits(Buffer.from([0b1000_0000]), 7), yes),
+    // digitalSignature; and keyEncipherment, which only such keys can.
+    extension(
+      id.keyUsage,
+      publicKey.asymmetricKeyType === 'rsa' ? bits(Buffer.from([0b1010_0000]), 5) : bits(Buffer.from([0b1000_0000]), 7),
+      yes,
+    ),
     extension(id.extendedKeyUsage, sequence(oid(usages[usage]))),
     extension(id.authorityKey, sequence(implicit(0, authority.keyIdentifier))),
     ...(hosts.length > 0 ? [extension(id.subjectAltName, sequence(...hosts.map(generalName)))] : []),

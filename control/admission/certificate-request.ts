@@ -2,10 +2,13 @@
 // decide for that signer (CertificateApproval, CertificateSigning, CertificateSubjectRestriction of Kubernetes).
 
 import type { CertificateSigningRequest } from '#api/types/certificates-v1.gen.ts'
+import { readRequest } from '#api/x509/asked.ts'
 import { type Authorizer, allowedBy } from '#control/auth/authorizer.ts'
+import { masters } from '#control/auth/user.ts'
 import { type Admission, forbidden, isKind, type Review } from './admission.ts'
 
 const group = 'certificates.k8s.io'
+const clientSigner = 'kubernetes.io/kube-apiserver-client'
 
 type Status = CertificateSigningRequest['status']
 
@@ -25,13 +28,32 @@ export const certificateRequests = ({ authorizers }: { authorizers: readonly Aut
     }
   },
   async validate(review) {
-    if (!isKind(review, group, 'CertificateSigningRequest') || review.operation !== 'UPDATE') return
+    if (!isKind(review, group, 'CertificateSigningRequest')) return
+    if (review.operation === 'CREATE') restrictSubject(review)
+    if (review.operation !== 'UPDATE') return
     const { spec, status } = review.object as CertificateSigningRequest
     const before = (review.previous as CertificateSigningRequest | undefined)?.status
     if (review.subresource === 'approval') await confirm(authorizers, review, 'approve', spec.signerName)
     else if (review.subresource === 'status' && isSigned(status, before)) await confirm(authorizers, review, 'sign', spec.signerName)
   },
 })
+
+/** Whoever approves requests of people must not be able to make them masters. */
+function restrictSubject(review: Review): void {
+  const { spec } = review.object as CertificateSigningRequest
+  if (spec.signerName !== clientSigner) return
+  const asked = organizationsIn(review, spec.request)
+  if (asked.includes(masters)) throw forbidden(review, `use of ${clientSigner} signer with ${masters} group is not allowed`)
+}
+
+function organizationsIn(review: Review, request: string): readonly string[] {
+  try {
+    return readRequest(Buffer.from(request, 'base64').toString('latin1')).organizations
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    throw forbidden(review, `failed to parse CSR: ${error.message}`)
+  }
+}
 
 const isSigned = (after: Status, before: Status | undefined): boolean => {
   const failure = (status: Status | undefined) => status?.conditions?.some((c) => c.type === 'Failed') ?? false

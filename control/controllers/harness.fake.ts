@@ -10,6 +10,7 @@ import { informers } from '#api/informer/informers.ts'
 import { Lease, Namespace, Node, Pod } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
 import type { Pod as PodObject } from '#api/types/core-v1.gen.ts'
+import type { Certify } from './certificates/certificates.ts'
 import { startControllers, startScheduler } from './index.ts'
 import { podRanges } from './node/cidr.ts'
 
@@ -28,7 +29,7 @@ export type Harness = {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-export async function harness(): Promise<Harness> {
+export async function harness({ certify }: { certify?: Certify } = {}): Promise<Harness> {
   const clock = fakeClock()
   const client = fakeClient({ clock })
   const stop = new AbortController()
@@ -53,7 +54,12 @@ export async function harness(): Promise<Harness> {
   agent.on({ add: tend, update: tend })
 
   const running = [
-    startControllers({ ...common, ca: 'CA', podRanges: podRanges(parseCidrs('10.42.0.0/16,fd42::/56')!, { IPv4: 24, IPv6: 64 }) }),
+    startControllers({
+      ...common,
+      ca: 'CA',
+      ...(certify && { certify }),
+      podRanges: podRanges(parseCidrs('10.42.0.0/16,fd42::/56')!, { IPv4: 24, IPv6: 64 }),
+    }),
     startScheduler(common),
   ]
   const settled = () => settle(40)

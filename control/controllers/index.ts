@@ -10,6 +10,7 @@ import type { Log } from '#api/log.ts'
 import { run } from '#api/queue/run.ts'
 import { schedule } from '../scheduler/scheduler.ts'
 import { availability, localApiServices, type Probe } from './api-services.ts'
+import { type Certify, certificateExpiry, certificateSigning } from './certificates/certificates.ts'
 import { clusterRoles } from './cluster-roles.ts'
 import { collectGarbage } from './collector/collector.ts'
 import { deployments } from './deployment/deployment.ts'
@@ -43,11 +44,13 @@ export type ControllerDeps = ControlDeps & {
   ca: string
   /** Of which every node gets its part, one of each family. */
   podRanges: readonly PodRange[]
+  /** Makes certificates for requests that were approved; absent: they wait. */
+  certify?: Certify
   /** Asks a server behind an APIService what it offers. */
   probe?: Probe
 }
 
-export async function startControllers({ ca, podRanges, probe = nobodyToAsk, ...given }: ControllerDeps): Promise<void> {
+export async function startControllers({ ca, podRanges, certify, probe = nobodyToAsk, ...given }: ControllerDeps): Promise<void> {
   const { signal, clock = systemClock, log } = given
   await using base = open(given)
   const recorders = new Map<string, EventRecorder>()
@@ -83,6 +86,8 @@ export async function startControllers({ ca, podRanges, probe = nobodyToAsk, ...
     availability(deps, probe),
     flowSchemas(deps),
     priorityLevels(deps),
+    certificateExpiry(deps),
+    ...(certify ? [certificateSigning(deps, certify)] : []),
   ]
   await Promise.all([run(reconcilers, { informers: base.informers, clock, log, signal }), collectGarbage(deps, signal)])
   await Promise.all([...recorders.values()].map((each) => each.close()))

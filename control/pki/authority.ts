@@ -21,6 +21,8 @@ export interface Authority {
   readonly cert: string
   /** A new key and a certificate for it. */
   issue(profile: Profile): Promise<KeyPair>
+  /** A certificate for a key that is no secret of ours, for so many seconds (a year unless told, and at most). */
+  certify(key: KeyObject, profile: Profile, seconds?: number): string
   /** A certificate for the key of a signing request (PEM); what the request itself asks for is ignored. Throws SyntaxError where it is not one. */
   sign(request: string, profile: Profile): Promise<string>
 }
@@ -45,14 +47,15 @@ export async function openAuthority({ dir, now }: { dir: string; now: () => numb
     await writeWhole(keyFile, key, 0o600)
     await writeWhole(certFile, cert, 0o644)
   }
-  return authority(cert, createPrivateKey(key), () => end(leafDays))
+  return authority(cert, createPrivateKey(key), end)
 }
 
-function authority(cert: string, key: KeyObject, end: () => Date): Authority {
-  const certify = (publicKey: KeyObject, profile: Profile) =>
-    makeCertificate(profile, publicKey, { notBefore: longAgo, notAfter: end() }, { issuer: cert, key })
+function authority(cert: string, key: KeyObject, end: (days: number) => Date): Authority {
+  const certify = (publicKey: KeyObject, profile: Profile, seconds = Number.POSITIVE_INFINITY) =>
+    makeCertificate(profile, publicKey, { notBefore: longAgo, notAfter: end(Math.min(leafDays, seconds / 86_400)) }, { issuer: cert, key })
   return {
     cert,
+    certify,
     async issue(profile) {
       const keys = await makeKey()
       return { cert: certify(keys.publicKey, profile), key: keyPem(keys.privateKey) }

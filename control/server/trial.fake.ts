@@ -41,6 +41,7 @@ const fakePki = (): Pki => ({
   authority: {
     cert: 'authority',
     issue: async () => ({ cert: 'cert', key: 'key' }),
+    certify: () => 'cert',
     async sign(request, profile) {
       if (!request.startsWith('csr')) throw new SyntaxError('it is no signing request')
       return `signed ${JSON.stringify(profile)}`

@@ -7,7 +7,7 @@ import { attempt } from '../cluster/shell.ts'
 import { withEachKubectl } from './kubectl.ts'
 import { testServer } from './server.ts'
 
-withEachKubectl(await testServer(), 'access', ({ k, fails, run, file, namespace, program }) => {
+withEachKubectl(await testServer(), 'access', ({ k, fails, run, json, file, namespace, program }) => {
   it('explain, with descriptions, and --recursive', async () => {
     assert.match(await k('explain deployment.spec.strategy'), /KIND: +Deployment[^]*DESCRIPTION:\n +\S[^]*rollingUpdate/)
     const whole = await k('explain pod --recursive')
@@ -102,5 +102,50 @@ spec: { request: ${Buffer.from(pem).toString('base64')}, signerName: example.com
     assert.match(await k(`get csr good-${namespace}`), /Approved/)
     assert.match(await fails(`certificate deny good-${namespace}`), /./)
     await k(`delete csr good-${namespace} bad-${namespace}`)
+  })
+
+  it('certificate approve: the certificate that is issued is who one is', async () => {
+    const key = await file('jane.key', '')
+    const jane = `jane-${namespace}`
+    const { stdout: pem } = await attempt('openssl', [
+      'req',
+      '-new',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-keyout',
+      key,
+      '-subj',
+      `/O=devs/CN=${jane}`,
+    ])
+    const request = (name: string, text: string) => `
+apiVersion: certificates.k8s.io/v1
+kind: CertificateSigningRequest
+metadata: { name: ${name} }
+spec:
+  request: ${Buffer.from(text).toString('base64')}
+  signerName: kubernetes.io/kube-apiserver-client
+  expirationSeconds: 3600
+  usages: [client auth]
+`
+    await k('create -f -', request(jane, pem))
+    await k(`certificate approve ${jane}`)
+    const certificate = await eventually(async () => {
+      const { status } = await json(`get csr ${jane}`)
+      assert.ok(status.certificate)
+      return Buffer.from(status.certificate, 'base64').toString()
+    })
+    assert.match(await k(`get csr ${jane}`), /Approved,Issued/)
+    const cert = await file('jane.crt', certificate)
+    await k(`create rolebinding jane --clusterrole=view --user=${jane}`)
+    await k(`config set-credentials ${jane} --client-certificate=${cert} --client-key=${key}`)
+    const asJane = `--user=${jane}`
+    await eventually(async () => assert.equal(await k(`get pods -o name ${asJane}`), ''))
+    assert.match(await fails(`create configmap x ${asJane}`), new RegExp(`User "${jane}" cannot create resource "configmaps"`))
+    assert.match(await k(`auth whoami ${asJane} -o yaml`), /devs/)
+    const { stdout: grab } = await attempt('openssl', ['req', '-new', '-key', key, '-subj', '/O=system:masters/CN=jane'])
+    const refused = await run('create -f -', { input: request(`${jane}-2`, grab) })
+    assert.match(refused.stderr, /use of kubernetes.io\/kube-apiserver-client signer with system:masters group is not allowed/)
+    await k(`delete csr ${jane}`)
   })
 })

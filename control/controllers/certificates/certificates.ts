@@ -1,0 +1,105 @@
+// Certificate signing requests: those that were approved, for Kubernetes' own signers, get their certificate;
+// those that are over are forgotten. Nobody is approved here: nodes join by a token (agent/join).
+
+import { type KeyObject, X509Certificate } from 'node:crypto'
+import { timestamp } from '#api/clock.ts'
+import { isStatus } from '#api/errors.ts'
+import { CertificateSigningRequest } from '#api/kinds/index.ts'
+import { after, done, of, type Reconciler } from '#api/queue/reconciler.ts'
+import type { CertificateSigningRequest as RequestType } from '#api/types/certificates-v1.gen.ts'
+import { type Asked, readRequest } from '#api/x509/asked.ts'
+import type { Subject } from '#api/x509/certificate.ts'
+import type { Deps } from '../deps.ts'
+import { type Signer, signers } from './signer.ts'
+
+/** A certificate (PEM) for a key; `seconds`: for how long at most. */
+export type Certify = (key: KeyObject, subject: Subject, seconds?: number) => string
+
+const has = ({ status }: RequestType, type: string) => status?.conditions?.find((condition) => condition.type === type)
+
+export function certificateSigning({ client, informers, clock }: Deps, certify: Certify): Reconciler {
+  const requests = informers.of(CertificateSigningRequest)
+  return {
+    name: 'csr-signing',
+    watches: [of(CertificateSigningRequest)],
+    workers: 1,
+    async reconcile(name, signal) {
+      const request = requests.get(name)
+      const signer = signers.get(request?.spec.signerName ?? '')
+      if (!request || !signer || !has(request, 'Approved') || has(request, 'Failed') || request.status?.certificate) return done
+      const answer = answerTo(request, signer, certify)
+      const next = 'fault' in answer ? failed(request.status, answer.fault, timestamp(clock.now())) : { ...request.status, ...answer }
+      await client.update(CertificateSigningRequest, { ...request, status: next }, { subresource: 'status', signal })
+      return done
+    },
+  }
+}
+
+/** The certificate as the status has it, or what is wrong with the request. */
+function answerTo({ metadata, spec }: RequestType, signer: Signer, certify: Certify): { certificate: string } | { fault: string } {
+  let asked: Asked
+  try {
+    asked = readRequest(Buffer.from(spec.request, 'base64').toString('latin1'))
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    return { fault: `unable to parse csr ${JSON.stringify(metadata.name)}: ${error.message}` }
+  }
+  const fault = signer.fault({ asked, usages: spec.usages ?? [], username: spec.username ?? '' })
+  if (fault) return { fault }
+  const { usage } = signer
+  const { key, commonName, subject: name, dnsNames, addresses } = asked
+  const hosts = usage === 'server' ? [...dnsNames, ...addresses] : []
+  return { certificate: Buffer.from(certify(key, { commonName, name, usage, hosts }, spec.expirationSeconds)).toString('base64') }
+}
+
+function failed(status: RequestType['status'], message: string, now: string): RequestType['status'] {
+  const condition = { type: 'Failed', status: 'True', reason: 'SignerValidationFailure', message } as const
+  return { ...status, conditions: [...(status?.conditions ?? []), { ...condition, lastUpdateTime: now, lastTransitionTime: now }] }
+}
+
+const hour = 3_600_000
+/** How long what has become of a request is kept, and how long one waits. */
+const kept = { decided: hour, waiting: 24 * hour }
+
+export function certificateExpiry({ client, informers, clock }: Deps): Reconciler {
+  const requests = informers.of(CertificateSigningRequest)
+  return {
+    name: 'csr-cleaning',
+    watches: [of(CertificateSigningRequest)],
+    workers: 1,
+    async reconcile(name, signal) {
+      const request = requests.get(name)
+      if (!request) return done
+      const left = endOf(request) - clock.now()
+      // A clock that was set back must not keep requests for years.
+      if (left > 0) return after(Math.min(left, kept.waiting))
+      const preconditions = { uid: request.metadata.uid }
+      await client.delete(CertificateSigningRequest, { name }, { preconditions, signal }).catch((error: unknown) => {
+        if (!isStatus(error, 'NotFound')) throw error
+      })
+      return done
+    },
+  }
+}
+
+/** When a request may go, in milliseconds. */
+function endOf(request: RequestType): number {
+  const certificate = request.status?.certificate
+  const decided = has(request, 'Failed') ?? has(request, 'Denied') ?? (certificate ? has(request, 'Approved') : undefined)
+  const ends = [
+    decided
+      ? Date.parse(decided.lastUpdateTime ?? decided.lastTransitionTime ?? '') + kept.decided
+      : Date.parse(request.metadata.creationTimestamp ?? '') + kept.waiting,
+    certificate ? expiryOf(certificate) : Number.POSITIVE_INFINITY,
+  ]
+  return Math.min(...ends.filter((end) => !Number.isNaN(end)))
+}
+
+/** Other signers may have put anything there. */
+function expiryOf(certificate: string): number {
+  try {
+    return Date.parse(new X509Certificate(Buffer.from(certificate, 'base64')).validTo)
+  } catch {
+    return Number.POSITIVE_INFINITY
+  }
+}
