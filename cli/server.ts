@@ -64,7 +64,7 @@ export async function runServer(options: ServerOptions): Promise<void> {
       log,
       signal: stop.signal,
       ca: pki.authority.cert,
-      certify: pki.authority.certify,
+      certify: (...asked) => pki.authority.certify(...asked),
       podRanges: ranges,
     }),
     startScheduler({ client, informers, log, signal: stop.signal }),
