@@ -1,6 +1,5 @@
 // `coracle server`: the control plane in one process.
 
-import { mkdir } from 'node:fs/promises'
 import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { addressAt, type Cidr, familyOf } from '#api/cidr.ts'
@@ -14,6 +13,7 @@ import { openLevelStore } from '#control/store/level.ts'
 import { firstAddress } from './address.ts'
 import { openLog } from './log.ts'
 import { networkOf } from './network.ts'
+import { keepPrivate } from './private.ts'
 import { untilSignal } from './signals.ts'
 
 export type ServerOptions = {
@@ -36,7 +36,7 @@ export async function runServer(options: ServerOptions): Promise<void> {
   const { pods, services, dns } = networkOf(options)
   const ranges = podRanges(pods, { IPv4: options.nodeCidrMaskSizeIpv4, IPv6: options.nodeCidrMaskSizeIpv6 })
   const advertise = advertised(options, services)
-  await mkdir(options.dataDir, { recursive: true, mode: 0o700 })
+  await keepPrivate(options.dataDir, log)
   const pki = await openPki({ dir: join(options.dataDir, 'pki'), hosts: hostsOf(options, services, advertise), now: Date.now })
   await using stack = new AsyncDisposableStack()
   const store = await openLevelStore({ dir: join(options.dataDir, 'db'), log })

@@ -44,8 +44,8 @@ export async function openAuthority({ dir, now }: { dir: string; now: () => numb
   const [cert, key] = existing ?? (await create(end(authorityDays)))
   if (!existing) {
     // The key first: a certificate on disk means that both are there.
-    await writeWhole(keyFile, key, 0o600)
-    await writeWhole(certFile, cert, 0o644)
+    await writeWhole(keyFile, key)
+    await writeWhole(certFile, cert)
   }
   return authority(cert, createPrivateKey(key), end)
 }

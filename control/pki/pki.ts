@@ -38,8 +38,8 @@ export async function openPki({ dir, hosts, now }: { dir: string; hosts: string[
     const [cert, key] = await Promise.all([read(join(dir, `${name}.crt`)), read(join(dir, `${name}.key`))])
     if (cert && key && stillGood(cert, issuer.cert, { hosts: profile.hosts ?? [], now: now() })) return { cert, key }
     const made = await issuer.issue(profile)
-    await writeWhole(join(dir, `${name}.key`), made.key, 0o600)
-    await writeWhole(join(dir, `${name}.crt`), made.cert, 0o644)
+    await writeWhole(join(dir, `${name}.key`), made.key)
+    await writeWhole(join(dir, `${name}.crt`), made.cert)
     return made
   }
   const [serving, agentClient, admin, frontClient] = await Promise.all([
@@ -66,7 +66,7 @@ async function keep(file: string, make: () => Promise<string>): Promise<string> 
   const found = await read(file)
   if (found) return found
   const made = await make()
-  await writeWhole(file, made, 0o600)
+  await writeWhole(file, made)
   return made
 }
 

@@ -17,7 +17,7 @@ export const fetchFrom =
       {
         method: request.method,
         url: new URL(request.url),
-        headers: request.headers,
+        headers: Object.assign(request.headers, { all: (name: string) => request.headers.get(name)?.split(', ') ?? [] }),
         body: request.body ? Readable.fromWeb(request.body as WebStream<Uint8Array>) : undefined,
         signal: AbortSignal.any([request.signal, gone.signal]),
       },

@@ -17,6 +17,8 @@ export interface Incoming {
 
 export interface IncomingHeaders {
   get(name: string): string | null
+  /** As often as it was sent; `get` joins them with commas. */
+  all(name: string): string[]
   [Symbol.iterator](): Iterator<[string, string]>
 }
 
@@ -57,11 +59,16 @@ export class NodeIncoming implements Incoming {
   }
 }
 
-class NodeHeaders implements IncomingHeaders {
-  readonly #request: NodeRequest
+export class NodeHeaders implements IncomingHeaders {
+  readonly #request: Pick<NodeRequest, 'headers' | 'rawHeaders'>
 
-  constructor(request: NodeRequest) {
+  constructor(request: Pick<NodeRequest, 'headers' | 'rawHeaders'>) {
     this.#request = request
+  }
+
+  all(name: string): string[] {
+    const { rawHeaders } = this.#request
+    return rawHeaders.flatMap((each, i) => (i % 2 === 0 && each.toLowerCase() === name ? [rawHeaders[i + 1] ?? ''] : []))
   }
 
   get(name: string): string | null {

@@ -10,6 +10,7 @@ import { type Authorizer, authorize } from '#control/auth/authorizer.ts'
 import { impersonated } from '#control/auth/impersonation.ts'
 import type { User } from '#control/auth/user.ts'
 import type { Core } from '../core.ts'
+import { NodeHeaders } from '../http/incoming.ts'
 import { isTrue, noSuchPath, parseResourceRequest, type ResourceRequest } from '../http/request.ts'
 import { statusOf } from '../http/status.ts'
 import type { Remotes } from '../remotes.ts'
@@ -32,7 +33,7 @@ export async function handleUpgrade(deps: UpgradeDeps, request: IncomingMessage,
   socket.on('error', () => socket.destroy())
   try {
     const caller = await deps.authenticate(request)
-    const user = await impersonated(deps.authorizers, caller, impersonationIn(request))
+    const user = await impersonated(deps.authorizers, caller, new NodeHeaders(request))
     await proxyUpgrade(request, socket, head, { ...(await destination(deps, user, request)), signal: deps.signal })
   } catch (error) {
     const { status } = statusOf(error)
@@ -41,11 +42,6 @@ export async function handleUpgrade(deps: UpgradeDeps, request: IncomingMessage,
       `HTTP/1.1 ${status.code} ${status.reason}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
     )
   }
-}
-
-function impersonationIn({ headers }: IncomingMessage): Headers {
-  const asked = Object.entries(headers).filter(([name]) => name.startsWith('impersonate-'))
-  return new Headers(asked.map(([name, value]) => [name, String(value)]))
 }
 
 async function destination(deps: UpgradeDeps, user: User, request: IncomingMessage): Promise<Backend> {
