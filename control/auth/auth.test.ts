@@ -99,7 +99,8 @@ describe('authentication', () => {
 
 const on = (user: User, verb: string, path: string, name?: string): Attempt => {
   const [resource = '', subresource = ''] = path.split('/')
-  return { user, verb, resource, subresource, group: '', version: 'v1', namespace: 'test', name }
+  const [plural = '', ...group] = resource.split('.')
+  return { user, verb, resource: plural, subresource, group: group.join('.'), version: 'v1', namespace: 'test', name }
 }
 
 describe('authorization', () => {
@@ -137,7 +138,11 @@ describe('authorization', () => {
       ['watch', 'pods'],
       ['patch', 'pods/status', 'mine'],
       ['delete', 'pods', 'mine'],
+      ['get', 'pods', 'mine'],
       ['get', 'secrets', 'used-secrets'],
+      ['get', 'persistentvolumes', 'used-persistentvolumes'],
+      ['create', 'events.events.k8s.io'],
+      ['list', 'endpointslices.discovery.k8s.io'],
       ['watch', 'configmaps', 'used-configmaps'],
       ['create', 'serviceaccounts/token', 'used-serviceaccounts'],
       ['create', 'events'],
@@ -158,11 +163,22 @@ describe('authorization', () => {
       ['update', 'secrets', 'used-secrets'],
       ['create', 'serviceaccounts/token', 'other'],
       ['get', 'pods/exec', 'mine'],
-      ['create', 'deployments'],
+      ['create', 'deployments.apps'],
+      ['get', 'pods', 'other'],
+      ['get', 'persistentvolumes', 'other'],
+      ['list', 'persistentvolumes'],
+      ['list', 'persistentvolumeclaims'],
+      ['get', 'volumeattachments.storage.k8s.io', 'other'],
+      // Of the same name, in a group of somebody else.
+      ['list', 'services.example.com'],
+      ['get', 'secrets.example.com', 'used-secrets'],
+      ['create', 'events.example.com'],
+      ['patch', 'nodes.example.com', 'n1'],
+      ['create', 'tokenreviews'],
     ]
     for (const [verb, path, name] of allowed) assert.equal(await verdict(verb, path, name), true, `${verb} ${path} ${name}`)
     for (const [verb, path, name] of refused) assert.equal(await verdict(verb, path, name), false, `${verb} ${path} ${name}`)
-    const lease = { ...on(node, 'update', 'leases', 'n1'), namespace: 'kube-node-lease' } as Attempt
+    const lease = { ...on(node, 'update', 'leases.coordination.k8s.io', 'n1'), namespace: 'kube-node-lease' } as Attempt
     assert.ok(await authorizer(lease))
     assert.equal(await authorizer({ ...lease, name: 'n2' } as Attempt), undefined)
     assert.ok(await authorizer({ ...lease, name: 'load-balancer-192.0.2.1' } as Attempt))

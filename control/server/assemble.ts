@@ -126,7 +126,7 @@ export async function assemble({ store, pki, clock, log, serviceCidrs, staticTok
   const tokens = openTokens({ key: pki.serviceAccountKey, now: () => clock.now() })
   const authentication = authenticator({ tokens, staticTokens, peek })
   const pods = resources.of(Pod)
-  const facts = new PodsByNode({ cache, pods })
+  const facts = new PodsByNode({ cache, pods, peek })
   const roles = cachedRoles({ cache, resources })
   const authorizers = [mastersAuthorizer, healthAuthorizer, nodeAuthorizer(facts), rbacAuthorizer(roles)]
   admission.push(rbacEscalation({ roles, authorizers }), certificateRequests({ authorizers }))

@@ -60,7 +60,8 @@ export async function live({ clock = systemClock }: { clock?: Clock } = {}): Pro
       outgoing.end(sent)
       const [answer] = await once(outgoing, 'response')
       const said = await text(answer)
-      const isJson = answer.headers['content-type']?.startsWith('application/json') && said !== ''
+      // A watch is many values.
+      const isJson = answer.headers['content-type']?.startsWith('application/json') && said !== '' && !path.includes('watch=true')
       return { code: answer.statusCode, headers: answer.headers, text: said, body: isJson ? JSON.parse(said) : {} }
     },
     async upgrade(path, sent) {

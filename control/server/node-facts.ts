@@ -1,6 +1,9 @@
 // What the node authorizer asks about pods, answered from the cache.
 
-import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
+import { PersistentVolume, PersistentVolumeClaim, VolumeAttachment } from '#api/kinds/index.ts'
+import type { Kind, KubeObject } from '#api/kinds/kind.ts'
+import type { PersistentVolumeClaim as ClaimType, Pod as PodType, PersistentVolume as VolumeType } from '#api/types/core-v1.gen.ts'
+import type { VolumeAttachment as AttachmentType } from '#api/types/storage-v1.gen.ts'
 import type { NodeFacts } from '#control/auth/node-authorizer.ts'
 import type { Change } from './change.ts'
 import type { Item } from './item.ts'
@@ -8,13 +11,17 @@ import { keyFor, type Resource } from './resource.ts'
 import type { WatchCache } from './watch-cache.ts'
 
 /** Which pods a node has is kept by node: asking must not cost a look at every pod. */
+type Peek = (kind: Kind, ref: { namespace?: string; name: string }) => KubeObject | undefined
+
 export class PodsByNode implements NodeFacts {
   readonly #cache: WatchCache
+  readonly #peek: Peek
   readonly #pods: Resource
   readonly #byNode = new Map<string, Map<string, Item>>()
 
-  constructor({ cache, pods }: { cache: WatchCache; pods: Resource }) {
+  constructor({ cache, pods, peek }: { cache: WatchCache; pods: Resource; peek: Peek }) {
     this.#cache = cache
+    this.#peek = peek
     this.#pods = pods
     for (const item of cache.of(pods).under(pods.prefix)) this.#put(item)
     cache.onChange((resource, change) => {
@@ -28,11 +35,23 @@ export class PodsByNode implements NodeFacts {
   }
 
   nodeUses(node: string, resource: string, namespace: string, name: string): boolean {
+    if (resource === VolumeAttachment.plural)
+      return (this.#peek(VolumeAttachment, { name }) as AttachmentType | undefined)?.spec.nodeName === node
+    if (resource === PersistentVolume.plural) return this.#usesVolume(node, name)
     for (const item of this.#byNode.get(node)?.values() ?? []) {
       const pod = item.object as PodType
       if (pod.metadata.namespace === namespace && namesUsedBy(pod, resource).has(name)) return true
     }
     return false
+  }
+
+  /** Both must name each other: whoever writes a claim may write any volume's name into it. */
+  #usesVolume(node: string, name: string): boolean {
+    const claim = (this.#peek(PersistentVolume, { name }) as VolumeType | undefined)?.spec.claimRef
+    if (!claim?.namespace || !claim.name) return false
+    const found = this.#peek(PersistentVolumeClaim, { namespace: claim.namespace, name: claim.name }) as ClaimType | undefined
+    if (found?.spec.volumeName !== name || (claim.uid !== undefined && claim.uid !== found.metadata.uid)) return false
+    return this.nodeUses(node, PersistentVolumeClaim.plural, claim.namespace, claim.name)
   }
 
   #apply(change: Change): void {
@@ -52,7 +71,7 @@ export class PodsByNode implements NodeFacts {
 
 const nodeNameOf = (item: Item): string | undefined => (item.object as PodType).spec.nodeName || undefined
 
-function namesUsedBy({ spec }: PodType, resource: string): Set<string> {
+function namesUsedBy({ metadata, spec }: PodType, resource: string): Set<string> {
   const names = new Set<string>()
   const add = (name: string | undefined) => {
     if (name) names.add(name)
@@ -61,9 +80,15 @@ function namesUsedBy({ spec }: PodType, resource: string): Set<string> {
     add(spec.serviceAccountName)
     return names
   }
+  if (resource === 'persistentvolumeclaims') {
+    for (const { name, persistentVolumeClaim, ephemeral } of spec.volumes ?? [])
+      add(persistentVolumeClaim?.claimName ?? (ephemeral && `${metadata.name}-${name}`))
+    return names
+  }
   const secrets = resource === 'secrets'
   for (const volume of spec.volumes ?? []) {
     add(secrets ? volume.secret?.secretName : volume.configMap?.name)
+    if (secrets) add(volume.csi?.nodePublishSecretRef?.name)
     for (const source of volume.projected?.sources ?? []) add(secrets ? source.secret?.name : source.configMap?.name)
   }
   for (const container of [...(spec.initContainers ?? []), ...spec.containers, ...(spec.ephemeralContainers ?? [])]) {

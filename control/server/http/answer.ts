@@ -5,6 +5,7 @@ import { constants, createGzip } from 'node:zlib'
 import { watchLine } from '../change.ts'
 import type { Sent } from '../feed.ts'
 import type { Item } from '../item.ts'
+import type { Narrow } from '../narrow.ts'
 import type { Listed } from '../read.ts'
 import type { Resource } from '../resource.ts'
 import type { View } from './accept.ts'
@@ -17,6 +18,8 @@ export type Look = {
   now: () => number
   acceptEncoding: string | undefined
   warnings: readonly string[]
+  /** Where less is shown than there is; the view is the plain object then. */
+  narrow?: Narrow | undefined
 }
 
 /** Smaller answers are not worth the work; Kubernetes' own threshold. */
@@ -49,19 +52,23 @@ export async function answerList(resource: Resource, listed: Listed, look: Look)
   if (view.as === 'PartialObjectMetadata') return await answerJson(partialList(objects(), metadata, view.version), look)
   const frame = { kind: resource.spec.listKind ?? `${resource.kind.kind}List`, apiVersion: resource.apiVersion, metadata }
   if (view.format === 'yaml') return await answerJson({ ...frame, items: objects() }, look)
-  return sentAs(listBytes(Buffer.from(`${JSON.stringify(frame).slice(0, -1)},"items":[`), listed.items), look)
+  return sentAs(listBytes(Buffer.from(`${JSON.stringify(frame).slice(0, -1)},"items":[`), listed.items, look.narrow), look)
 }
 
 /** The stored bytes as they are; of a long list a piece at a time, as the client takes them. */
-function listBytes(head: Uint8Array, items: readonly Item[]): Uint8Array | Chunks {
+function listBytes(head: Uint8Array, items: readonly Item[], bytesOf: Narrow = whole): Uint8Array | Chunks {
   const size = items.reduce((sum, { bytes }) => sum + bytes.length, 0)
-  return size < chunkBytes ? Buffer.concat([...listChunks(head, items)]) : streamed(listChunks(head, items))
+  const chunks = listChunks(head, items, bytesOf)
+  return size < chunkBytes ? Buffer.concat([...chunks]) : streamed(chunks)
 }
 
-function* listChunks(head: Uint8Array, items: readonly Item[]): Generator<Uint8Array> {
+const whole: Narrow = ({ bytes }) => bytes
+
+function* listChunks(head: Uint8Array, items: readonly Item[], bytesOf: Narrow): Generator<Uint8Array> {
   let parts = [head]
   let size = 0
-  for (const [i, { bytes }] of items.entries()) {
+  for (const [i, item] of items.entries()) {
+    const bytes = bytesOf(item)
     if (i > 0) parts.push(comma)
     parts.push(bytes)
     size += bytes.length
@@ -134,7 +141,7 @@ async function* watchBytes(
   }
 }
 
-function lineEncoder(resource: Resource, { view, include, now }: Look): (sent: Sent) => Uint8Array {
+function lineEncoder(resource: Resource, { view, include, now, narrow }: Look): (sent: Sent) => Uint8Array {
   const { spec } = resource
   let headers = true
   const json = (type: string, value: unknown) => watchLine(type, Buffer.from(JSON.stringify(value)))
@@ -150,6 +157,7 @@ function lineEncoder(resource: Resource, { view, include, now }: Look): (sent: S
       const object = bookmarkOf(spec, sent.revision, sent.initial)
       return json('BOOKMARK', view.as === 'PartialObjectMetadata' ? { ...partial(object, view.version) } : object)
     }
+    if (narrow) return watchLine(sent.type, narrow(sent.item))
     return view.as === 'PartialObjectMetadata' ? json(sent.type, partial(sent.item.object, view.version)) : sent.line()
   }
 }

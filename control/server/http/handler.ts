@@ -8,6 +8,7 @@ import { parseJson } from '#api/schema/json.ts'
 import type { Target, WriteOptions } from '../call.ts'
 import type { Core } from '../core.ts'
 import type { Item } from '../item.ts'
+import { narrowing } from '../narrow.ts'
 import type { ListQuery } from '../read.ts'
 import { checkKind, type Resource } from '../resource.ts'
 import { type View, viewOf } from './accept.ts'
@@ -63,9 +64,12 @@ export class ResourceHandler {
     }
   }
 
-  look({ request, url }: Exchange, warnings: readonly string[], options: { watch?: boolean } = {}): Look {
+  look(exchange: Exchange, warnings: readonly string[], options: { watch?: boolean } = {}): Look {
+    const { request, url } = exchange
+    const narrow = narrowing(exchange)
     return {
-      view: viewOf(request.headers.get('accept') ?? undefined, options),
+      view: viewOf(narrow ? undefined : (request.headers.get('accept') ?? undefined), options),
+      narrow,
       include: includeOf(url),
       now: () => this.#clock.now(),
       acceptEncoding: request.headers.get('accept-encoding') ?? undefined,

@@ -11,15 +11,18 @@ import { nodeOf } from '#control/auth/user.ts'
 import type { Core } from '../core.ts'
 import type { Creators } from './creators.ts'
 
-const seconds = { standard: 3600, least: 600, most: 2 ** 32 }
+const seconds = { standard: 3600, least: 600, most: 2 ** 32, mostOfNodes: 86_400 }
 
 export const tokenCreators = ({ core, tokens }: { core: Core; tokens: Tokens }): Creators => ({
-  async 'serviceaccounts/token'(target, body, { user }) {
+  async 'serviceaccounts/token'(target, body, { user, dryRun }) {
+    const node = nodeOf(user)
     const spec = isObject(body.spec) ? body.spec : {}
     const account = (await core.get(target)).object
     const namespace = target.namespace ?? ''
-    const lifetime =
+    const asked =
       spec.expirationSeconds === undefined || spec.expirationSeconds === null ? seconds.standard : Number(spec.expirationSeconds)
+    // What a node was given may outlive its pod by no more.
+    const lifetime = node === undefined ? asked : Math.min(asked, seconds.mostOfNodes)
     const refuse = (field: string, value: unknown, why: string) =>
       invalid('authentication.k8s.io', 'TokenRequest', target.name, [
         { field, reason: 'FieldValueInvalid', message: `Invalid value: ${JSON.stringify(value)}: ${why}` },
@@ -29,7 +32,9 @@ export const tokenCreators = ({ core, tokens }: { core: Core; tokens: Tokens }):
     }
     if (lifetime > seconds.most) throw refuse('spec.expirationSeconds', lifetime, 'may not specify a duration larger than 2^32 seconds')
     const audiences = Array.isArray(spec.audiences) && spec.audiences.length > 0 ? spec.audiences.map(String) : [apiAudience]
-    const bound = isObject(spec.boundObjectRef) ? await bind(spec.boundObjectRef) : {}
+    const bound = await bindOf(spec.boundObjectRef)
+    // A rehearsal gives nothing away that opens a door.
+    if (dryRun) return answer('', Date.now())
     const { token, claims } = tokens.issue({
       namespace,
       account: { name: account.metadata.name, uid: account.metadata.uid },
@@ -37,12 +42,30 @@ export const tokenCreators = ({ core, tokens }: { core: Core; tokens: Tokens }):
       seconds: lifetime,
       ...bound,
     })
-    return {
-      kind: 'TokenRequest',
-      apiVersion: 'authentication.k8s.io/v1',
-      metadata: { name: target.name, namespace, creationTimestamp: timestamp(claims.iat * 1000) },
-      spec: { audiences, expirationSeconds: lifetime, boundObjectRef: spec.boundObjectRef ?? null },
-      status: { token, expirationTimestamp: timestamp(claims.exp * 1000) },
+    return answer(token, claims.iat * 1000)
+
+    function answer(issued: string, at: number): object {
+      return {
+        kind: 'TokenRequest',
+        apiVersion: 'authentication.k8s.io/v1',
+        metadata: { name: target.name, namespace, creationTimestamp: timestamp(at) },
+        spec: { audiences, expirationSeconds: lifetime, boundObjectRef: spec.boundObjectRef ?? null },
+        status: { token: issued, expirationTimestamp: timestamp(at + lifetime * 1000) },
+      }
+    }
+
+    /** A node gets tokens of its pods alone, for the audiences that these ask for. */
+    async function bindOf(ref: unknown): Promise<{ pod?: BoundObject; secret?: BoundObject; node?: BoundObject }> {
+      if (node === undefined) return isObject(ref) ? await bind(ref) : {}
+      const deny = (why: string) => new StatusError('Forbidden', `serviceaccounts ${JSON.stringify(target.name)} is forbidden: ${why}`)
+      if (!isObject(ref) || ref.kind !== 'Pod' || typeof ref.name !== 'string') throw deny('node requested token not bound to a pod')
+      if (typeof ref.uid !== 'string' || ref.uid === '') throw deny('node requested token with a pod binding without a uid')
+      const pod = (await core.get({ resource: core.resources.of(Pod), namespace, name: ref.name })).object as PodType
+      if (pod.spec.nodeName !== node) throw deny('node requested token bound to a pod scheduled on a different node')
+      const due = new Set(audiencesOf(pod))
+      const undue = audiences.find((audience) => !due.has(audience))
+      if (undue !== undefined) throw deny(`audience ${JSON.stringify(undue)} not found in pod spec volume`)
+      return await bind(ref)
     }
 
     async function bind(ref: Record<string, unknown>): Promise<{ pod?: BoundObject; secret?: BoundObject; node?: BoundObject }> {
@@ -66,11 +89,14 @@ export const tokenCreators = ({ core, tokens }: { core: Core; tokens: Tokens }):
           `cannot bind token for serviceaccount ${JSON.stringify(target.name)} to pod running with different serviceaccount name.`,
         )
       }
-      const asking = nodeOf(user)
-      if (asking !== undefined && object.spec.nodeName !== asking) {
-        throw new StatusError('Forbidden', `node ${JSON.stringify(asking)} can only ask for tokens of pods that are bound to it`)
-      }
       return { pod: itself }
     }
   },
 })
+
+const audiencesOf = ({ spec }: PodType): string[] =>
+  (spec.volumes ?? []).flatMap(({ projected }) =>
+    (projected?.sources ?? []).flatMap(({ serviceAccountToken }) =>
+      serviceAccountToken ? [serviceAccountToken.audience || apiAudience] : [],
+    ),
+  )
