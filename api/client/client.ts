@@ -30,10 +30,15 @@ export type ListOptions = {
   resourceVersionMatch?: 'Exact' | 'NotOlderThan'
   limit?: number
   continue?: string
+  /** Objects come as PartialObjectMetadata: nothing but their metadata is read, sent or kept. */
+  metadataOnly?: boolean
   signal?: AbortSignal
 }
 
-export type WatchOptions = Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector' | 'resourceVersion' | 'signal'> & {
+export type WatchOptions = Pick<
+  ListOptions,
+  'namespace' | 'labelSelector' | 'fieldSelector' | 'resourceVersion' | 'metadataOnly' | 'signal'
+> & {
   timeoutSeconds?: number
   allowWatchBookmarks?: boolean
   sendInitialEvents?: boolean

@@ -161,6 +161,18 @@ export function clientConformance(name: string, open: () => Promise<Subject> | S
       assert.deepEqual(heard, ['live'])
     })
 
+    on('lists and watches metadata alone', async (client) => {
+      const made = await client.create(ConfigMap, map('bare', { app: 'bare' }, { a: '1' }))
+      const bare = { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: made.metadata }
+      const { items, metadata } = await client.list(ConfigMap, { namespace, labelSelector: 'app=bare', metadataOnly: true })
+      assert.deepEqual(items, [bare])
+      await client.delete(ConfigMap, made.metadata)
+      const from = { namespace, resourceVersion: metadata.resourceVersion, metadataOnly: true }
+      const [gone] = await take(client.watch(ConfigMap, from), 1)
+      assert.deepEqual([gone?.type, gone?.object.kind, gone?.object.metadata.uid], ['DELETED', bare.kind, made.metadata.uid])
+      assert.ok(!('data' in (gone?.object ?? { data: {} })))
+    })
+
     on('rejects with the reason of an abort', async (client) => {
       const reason = new Error('enough')
       await assert.rejects(client.get(ConfigMap, { namespace, name: 'any' }, { signal: AbortSignal.abort(reason) }), reason)

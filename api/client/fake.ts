@@ -195,7 +195,7 @@ export function fakeClient({
       const items = [...tableOf(kind)].filter(([key, object]) => key > from! && matches(object)).sort(([a], [b]) => (a < b ? -1 : 1))
       const page = options.limit ? items.slice(0, options.limit) : items
       const more = items.length > page.length && { continue: `${page.at(-1)?.[0]}@${at}`, remainingItemCount: items.length - page.length }
-      return { items: page.map(([, object]) => object as T), metadata: { resourceVersion: at!, ...more } }
+      return { items: page.map(([, object]) => shown(object, options) as T), metadata: { resourceVersion: at!, ...more } }
     },
     async *watch<T extends KubeObject>(kind: Kind<T>, options: WatchOptions = {}): AsyncGenerator<WatchEvent<T>> {
       if (options.signal?.aborted) return
@@ -203,7 +203,7 @@ export function fakeClient({
       const matches = select(options)
       let position = options.resourceVersion ? Number(options.resourceVersion) : revision
       if (!options.resourceVersion) {
-        for (const object of tableOf(kind).values()) if (matches(object)) yield { type: 'ADDED', object: object as T }
+        for (const object of tableOf(kind).values()) if (matches(object)) yield { type: 'ADDED', object: shown(object, options) as T }
       }
       if (position < compacted) throw new StatusError('Expired', `too old resource version: ${position} (${compacted})`)
       let wake = () => {}
@@ -218,7 +218,7 @@ export function fakeClient({
           if (next) {
             position = next.revision
             const event = next.table === tableId(kind) ? eventOf(next, matches) : undefined
-            if (event) yield event as WatchEvent<T>
+            if (event) yield { ...event, object: shown(event.object, options) } as WatchEvent<T>
             continue
           }
           if (cut) throw new StatusError('ServiceUnavailable', 'the connection was lost')
@@ -282,6 +282,9 @@ export function fakeClient({
 
   return client
 }
+
+const shown = (object: KubeObject, { metadataOnly }: Pick<ListOptions, 'metadataOnly'>): KubeObject =>
+  metadataOnly ? freeze({ kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata }) : object
 
 function patched(kind: Kind, current: KubeObject, type: PatchType, patch: unknown): unknown {
   if (type === 'json') return jsonPatch(current, patch)

@@ -35,6 +35,12 @@ export type HttpsClient = Client & {
 /** A call that takes longer has lost its server, whatever the connection says. Watches have no limit. */
 const answerWithin = 60_000
 
+/** What to accept where only metadata is wanted. */
+const partial = {
+  list: 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io',
+  watch: 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io',
+}
+
 const patchTypes: Record<PatchType, string> = {
   json: 'application/json-patch+json',
   merge: 'application/merge-patch+json',
@@ -54,14 +60,20 @@ export function httpsClient(options: HttpsClientOptions): HttpsClient {
     }
   }
 
-  async function call<T>(method: string, path: string, body?: unknown, extra: { signal?: AbortSignal; type?: string } = {}): Promise<T> {
+  type Extra = { signal?: AbortSignal; type?: string; metadataOnly?: boolean }
+
+  async function call<T>(method: string, path: string, body?: unknown, extra: Extra = {}): Promise<T> {
     const what = `${method} ${path}`
     const response = await send({
       method,
       path,
       within: answerWithin,
       signal: extra.signal,
-      ...(body !== undefined && { body: JSON.stringify(body), headers: { 'content-type': extra.type ?? 'application/json' } }),
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      headers: {
+        ...(body !== undefined && { 'content-type': extra.type ?? 'application/json' }),
+        ...(extra.metadataOnly && { accept: partial.list }),
+      },
     })
     const text = await readAll(response, what, extra.signal)
     if (response.code >= 400) throw failureFrom(response.code, text, what)
@@ -80,7 +92,7 @@ export function httpsClient(options: HttpsClientOptions): HttpsClient {
     const what = `watch ${path}`
     let response: Response | undefined
     try {
-      response = await send({ method: 'GET', path, signal })
+      response = await send({ method: 'GET', path, signal, ...(options.metadataOnly && { headers: { accept: partial.watch } }) })
       if (response.code >= 400) throw failureFrom(response.code, await readAll(response, what, signal), what)
       for await (const batch of lines(response.stream)) {
         for (const line of batch) {

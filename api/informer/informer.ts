@@ -18,6 +18,8 @@ export type Select = { namespace?: string; labelSelector?: string; fieldSelector
 export type InformerOptions<T> = {
   /** Cuts down what is kept of an object, for kinds of which there are many. Metadata's name, namespace, uid and version stay; idempotent. */
   trim?: (object: T) => T
+  /** Nothing but the metadata of the objects is asked for, and heard. */
+  metadataOnly?: boolean
 }
 
 export type InformerDeps = { client: Client; log: Log; clock: Clock; random: () => number }
@@ -36,6 +38,7 @@ export class Informer<T extends KubeObject> {
   readonly synced: Promise<void>
   readonly #select: Select
   readonly #trim: (object: T) => T
+  readonly #metadataOnly: { metadataOnly?: boolean }
   readonly #deps: InformerDeps
   readonly #cache = new Cache<T>()
   readonly #handlers = new Set<Handler<T>>()
@@ -47,10 +50,11 @@ export class Informer<T extends KubeObject> {
   #position: string | undefined
   #running: Promise<void> | undefined
 
-  constructor(kind: Kind<T>, select: Select, deps: InformerDeps, { trim = (object) => object }: InformerOptions<T> = {}) {
+  constructor(kind: Kind<T>, select: Select, deps: InformerDeps, { trim = (object) => object, metadataOnly = false }: InformerOptions<T> = {}) {
     this.kind = kind
     this.#select = select
     this.#trim = trim
+    this.#metadataOnly = metadataOnly ? { metadataOnly } : {}
     this.#deps = deps
     const { promise, resolve } = Promise.withResolvers<void>()
     this.synced = promise
@@ -134,7 +138,8 @@ export class Informer<T extends KubeObject> {
     let token: string | undefined
     let version: string
     do {
-      const page = await this.#deps.client.list(this.kind, { ...this.#select, limit: pageSize, ...(token && { continue: token }), signal })
+      const asked = { ...this.#select, ...this.#metadataOnly, limit: pageSize, ...(token && { continue: token }), signal }
+      const page = await this.#deps.client.list(this.kind, asked)
       for (const item of page.items) objects.push(this.#trim(item))
       token = page.metadata.continue
       version = page.metadata.resourceVersion
@@ -157,6 +162,7 @@ export class Informer<T extends KubeObject> {
   async #follow(signal: AbortSignal): Promise<void> {
     const events = this.#deps.client.watch(this.kind, {
       ...this.#select,
+      ...this.#metadataOnly,
       resourceVersion: this.#position as string,
       allowWatchBookmarks: true,
       signal,

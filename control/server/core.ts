@@ -52,12 +52,21 @@ export class Core {
   }
 
   async list(query: ListQuery): Promise<Listed> {
-    return await shownList(query.resource, await this.#reader.list({ ...query, resource: kept(query.resource) }))
+    return await shownList(query.resource, await this.listKept(query))
   }
 
   async watch(query: WatchQuery): Promise<AsyncGenerator<Sent[]>> {
-    const feed = await openFeed(this.#deps, { ...query, resource: kept(query.resource) })
+    const feed = await this.watchKept(query)
     return isShownAsKept(query.resource) ? feed : shownFeed(query.resource, feed)
+  }
+
+  /** As the store has it, whatever version was asked for: for who looks at metadata only. */
+  listKept(query: ListQuery): Promise<Listed> {
+    return this.#reader.list({ ...query, resource: kept(query.resource) })
+  }
+
+  watchKept(query: WatchQuery): Promise<AsyncGenerator<Sent[]>> {
+    return openFeed(this.#deps, { ...query, resource: kept(query.resource) })
   }
 
   async create(resource: Resource, namespace: string | undefined, object: KubeObject, options: WriteOptions): Promise<Item> {

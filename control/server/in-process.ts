@@ -20,7 +20,7 @@ import { decode } from '#api/schema/decode.ts'
 import type { User } from '#control/auth/user.ts'
 import type { WriteOptions as CoreWriteOptions, Target } from './call.ts'
 import type { Core } from './core.ts'
-import { bookmarkOf } from './http/table.ts'
+import { bookmarkOf, partial } from './http/table.ts'
 import { clone } from './item.ts'
 import type { Resource } from './resource.ts'
 import type { Creators } from './routes/creators.ts'
@@ -59,11 +59,12 @@ export function inProcessClient({ core, user, creators }: InProcessDeps): Client
         throw error
       }
     },
-    async list<T extends KubeObject>(kind: Kind<T>, { signal, ...options }: ListOptions = {}): Promise<List<T>> {
+    async list<T extends KubeObject>(kind: Kind<T>, { signal, metadataOnly, ...options }: ListOptions = {}): Promise<List<T>> {
       signal?.throwIfAborted()
-      const listed = await core.list({ resource: resourceOf(kind), ...options })
+      const query = { resource: resourceOf(kind), ...options }
+      const listed = metadataOnly ? await core.listKept(query) : await core.list(query)
       return {
-        items: listed.items.map((item) => item.object as T),
+        items: listed.items.map((item) => (metadataOnly ? partial(item, 'v1') : item.object) as T),
         metadata: {
           resourceVersion: String(listed.revision),
           ...(listed.continue && { continue: listed.continue }),
@@ -119,22 +120,23 @@ function decoded(resource: Resource, object: object): KubeObject {
 
 async function* watch<T extends KubeObject>(core: Core, kind: Kind<T>, options: WatchOptions): AsyncGenerator<WatchEvent<T>> {
   const stop = new AbortController()
-  const { signal, ...query } = options
+  const { signal, metadataOnly, ...asked } = options
   if (signal?.aborted) return
   const resource = core.resources.of(kind)
-  const feed = await core.watch({
+  const query = {
     resource,
-    ...query,
-    ...(query.sendInitialEvents !== undefined && { resourceVersionMatch: 'NotOlderThan' }),
+    ...asked,
+    ...(asked.sendInitialEvents !== undefined && { resourceVersionMatch: 'NotOlderThan' }),
     signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
-  })
+  }
+  const feed = metadataOnly ? await core.watchKept(query) : await core.watch(query)
   try {
     for await (const batch of feed) {
       for (const sent of batch) {
         if (signal?.aborted) return
         yield sent.type === 'BOOKMARK'
           ? { type: 'BOOKMARK', object: bookmarkOf(resource.spec, sent.revision, sent.initial) as T }
-          : { type: sent.type, object: sent.item.object as T }
+          : { type: sent.type, object: (metadataOnly ? partial(sent.item, 'v1') : sent.item.object) as T }
       }
     }
   } finally {

@@ -5,8 +5,11 @@ import type { KubeObject } from '#api/kinds/kind.ts'
 import type { Entry } from '../store/store.ts'
 
 const text = new TextDecoder()
-/** Objects by their bytes: a writer has both in hand, so that the watch cache need not decode again. */
-const decoded = new WeakMap<Uint8Array, KubeObject>()
+/**
+ * Objects by their bytes: a writer has both in hand, so that the watch cache need not decode again. Held
+ * weakly: whoever works with the objects of a kind (informers do) keeps them, of all others the bytes do.
+ */
+const decoded = new WeakMap<Uint8Array, WeakRef<KubeObject>>()
 
 export class Item {
   readonly key: string
@@ -22,12 +25,16 @@ export class Item {
   }
 
   get object(): KubeObject {
-    let object = decoded.get(this.bytes)
-    if (!object) {
-      object = deepFreeze(JSON.parse(text.decode(this.bytes)) as KubeObject)
-      decoded.set(this.bytes, object)
-    }
+    const known = decoded.get(this.bytes)?.deref()
+    if (known) return known
+    const object = deepFreeze(JSON.parse(text.decode(this.bytes)) as KubeObject)
+    decoded.set(this.bytes, new WeakRef(object))
     return object
+  }
+
+  /** Of the object, for who needs no more: read from the bytes each time, and not kept. */
+  get metadata(): KubeObject['metadata'] {
+    return (decoded.get(this.bytes)?.deref() ?? (JSON.parse(text.decode(this.bytes)) as KubeObject)).metadata
   }
 
   /** A copy that may be changed. */
@@ -41,7 +48,7 @@ export function encode(object: KubeObject, revision: number): Uint8Array {
   const { kind, apiVersion, metadata, ...rest } = object
   const stamped = { kind, apiVersion, metadata: { ...metadata, resourceVersion: String(revision) }, ...rest }
   const bytes = Buffer.from(JSON.stringify(stamped))
-  decoded.set(bytes, deepFreeze(stamped))
+  decoded.set(bytes, new WeakRef(deepFreeze(stamped)))
   return bytes
 }
 

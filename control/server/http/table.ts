@@ -34,7 +34,7 @@ const columnDefinitions = (spec: KindSpec) =>
     priority: wide ? 1 : 0,
   }))
 
-export const partial = ({ metadata }: KubeObject, version: string): KubeObject => ({
+export const partial = ({ metadata }: Pick<KubeObject, 'metadata'>, version: string): KubeObject => ({
   kind: 'PartialObjectMetadata',
   apiVersion: `meta.k8s.io/${version}`,
   metadata,
