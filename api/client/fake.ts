@@ -139,11 +139,12 @@ export function fakeClient({
     if ((uid && uid !== metadata.uid) || (resourceVersion && resourceVersion !== metadata.resourceVersion))
       throw fail('Conflict', kind, ref.name, 'the precondition does not hold')
     const finalizers = new Set(metadata.finalizers)
+    if (options.propagationPolicy) for (const name of ['foregroundDeletion', 'orphan']) finalizers.delete(name)
     if (options.propagationPolicy === 'Foreground') finalizers.add('foregroundDeletion')
     if (options.propagationPolicy === 'Orphan') finalizers.add('orphan')
     const spec = (current as { spec?: { terminationGracePeriodSeconds?: number } }).spec
     const grace = kind.kind === 'Pod' && running(current) ? (options.gracePeriodSeconds ?? spec?.terminationGracePeriodSeconds ?? 30) : 0
-    const next = { ...current, metadata: { ...metadata, ...(finalizers.size && { finalizers: [...finalizers] }) } }
+    const next = { ...current, metadata: { ...metadata, ...((metadata.finalizers ?? finalizers.size) && { finalizers: [...finalizers] }) } }
     if (grace === 0 && !hasFinalizers(kind, next)) return void commit(kind, keyOf(metadata), undefined)
     if (metadata.deletionTimestamp && grace >= (metadata.deletionGracePeriodSeconds ?? 0) && same(next, current)) return
     const marked = { ...next.metadata, deletionTimestamp: timestamp(clock.now() + grace * 1000), deletionGracePeriodSeconds: grace }

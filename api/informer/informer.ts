@@ -3,6 +3,7 @@
 // history: a watch resumes from the last version heard, and where that is no longer possible a new list
 // is compared with the copy. What was changed several times meanwhile is heard as one change.
 
+import { breather } from '../breather.ts'
 import type { Client, Ref } from '../client/client.ts'
 import { type Clock, sleep } from '../clock.ts'
 import { isStatus, StatusError } from '../errors.ts'
@@ -29,6 +30,8 @@ const firstPause = 50
 const longestPause = 5_000
 /** A watch that lived this long was a good one. */
 const goodWatch = 5_000
+/** Events of a watch between looks at how long their turn takes. */
+const burst = 64
 /** Objects a page of a list. */
 const pageSize = 500
 
@@ -50,7 +53,12 @@ export class Informer<T extends KubeObject> {
   #position: string | undefined
   #running: Promise<void> | undefined
 
-  constructor(kind: Kind<T>, select: Select, deps: InformerDeps, { trim = (object) => object, metadataOnly = false }: InformerOptions<T> = {}) {
+  constructor(
+    kind: Kind<T>,
+    select: Select,
+    deps: InformerDeps,
+    { trim = (object) => object, metadataOnly = false }: InformerOptions<T> = {},
+  ) {
     this.kind = kind
     this.#select = select
     this.#trim = trim
@@ -150,7 +158,10 @@ export class Informer<T extends KubeObject> {
       const key = keyOf(object.metadata)
       if (!listed.has(key) && !((this.#early.get(key) ?? 0) > Number(version))) this.#remove(object)
     }
+    const breathe = breather()
     for (const object of objects) {
+      await breathe()
+      if (signal.aborted) return
       const early = this.#early.get(keyOf(object.metadata))
       if (early === undefined || early <= Number(object.metadata.resourceVersion)) this.#put(object)
     }
@@ -167,7 +178,12 @@ export class Informer<T extends KubeObject> {
       allowWatchBookmarks: true,
       signal,
     })
+    const breathe = breather()
+    let heard = 0
     for await (const { type, object } of events) {
+      // A burst comes without a pause of its own.
+      heard += 1
+      if (heard % burst === 0) await breathe()
       const version = object.metadata.resourceVersion
       if (type === 'DELETED') this.#remove(this.#trim(object))
       else if (type !== 'BOOKMARK') this.#put(this.#trim(object))

@@ -8,6 +8,11 @@ import { Informer, type Select } from './informer.ts'
 
 export type Informers = {
   of<T extends KubeObject>(kind: Kind<T>, select?: Select): Informer<T>
+  /**
+   * Of all objects of this kind, for who needs only where they are, whose they are and whether they are
+   * about to go: the informer that runs for others, or else one that keeps no more than that.
+   */
+  metadataOf(kind: Kind): Informer<KubeObject>
   /** The informer of all objects of this kind, if someone asked for it. */
   running<T extends KubeObject>(kind: Kind<T>): Informer<T> | undefined
   /** Ends the informers of a kind that is served no more, or about to be asked for otherwise. */
@@ -19,6 +24,7 @@ export type InformersDeps = { client: Client; log: Log; clock?: Clock; random?: 
 
 export function informers({ client, log, clock = systemClock, random = Math.random }: InformersDeps): Informers {
   const shared = new Map<string, Informer<KubeObject>>()
+  const bare = new Map<string, Informer<KubeObject>>()
   const idOf = (kind: Kind, { namespace, labelSelector, fieldSelector }: Select = {}) =>
     JSON.stringify([apiVersionOf(kind), kind.kind, namespace, labelSelector, fieldSelector])
 
@@ -32,14 +38,45 @@ export function informers({ client, log, clock = systemClock, random = Math.rand
       made.start()
       return made
     },
+    metadataOf(kind: Kind) {
+      const id = idOf(kind)
+      const found = shared.get(id) ?? bare.get(id)
+      if (found) return found
+      const made = new Informer(kind, {}, { client, log, clock, random }, { metadataOnly: true, trim: references })
+      bare.set(id, made)
+      made.start()
+      return made
+    },
     running: <T extends KubeObject>(kind: Kind<T>) => shared.get(idOf(kind)) as unknown as Informer<T> | undefined,
     async forget(kind: Kind) {
-      const ended = [...shared].filter(([, { kind: own }]) => own.kind === kind.kind && apiVersionOf(own) === apiVersionOf(kind))
-      for (const [id] of ended) shared.delete(id)
-      await Promise.all(ended.map(([, informer]) => informer.close()))
+      const ended: Informer<KubeObject>[] = []
+      for (const each of [shared, bare]) {
+        for (const [id, informer] of each) {
+          const own = informer.kind
+          if (own.kind !== kind.kind || apiVersionOf(own) !== apiVersionOf(kind)) continue
+          each.delete(id)
+          ended.push(informer)
+        }
+      }
+      await Promise.all(ended.map((informer) => informer.close()))
     },
     async close() {
-      await Promise.all([...shared.values()].map((informer) => informer.close()))
+      await Promise.all([...shared.values(), ...bare.values()].map((informer) => informer.close()))
     },
   }
+}
+
+function references({ kind, apiVersion, metadata }: KubeObject): KubeObject {
+  const { name, namespace, uid, resourceVersion, creationTimestamp, ownerReferences, finalizers, deletionTimestamp } = metadata
+  const kept = {
+    name,
+    ...(namespace && { namespace }),
+    uid,
+    resourceVersion,
+    creationTimestamp,
+    ...(ownerReferences && { ownerReferences }),
+    ...(finalizers && { finalizers }),
+    ...(deletionTimestamp && { deletionTimestamp }),
+  }
+  return { kind, apiVersion, metadata: kept }
 }

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { parseCidrs } from '#api/cidr.ts'
 import { Pod as PodKind } from '#api/kinds/index.ts'
 import type { Node, Pod } from '#api/types/core-v1.gen.ts'
-import type { Thing } from './collector/graph.ts'
+import { Graph, type Thing } from './collector/graph.ts'
 import { judge, type OwnerState } from './collector/plan.ts'
 import { firstFree, podRanges } from './node/cidr.ts'
 import { toleratedMs } from './node/eviction.ts'
@@ -71,7 +71,10 @@ test('what becomes of an object, by its owners and dependents', () => {
     ['gone', 'gone'],
   ])
   const verdict = (of: Thing, dependents: Thing[] = []) => {
-    const made = judge(of, states, dependents)
+    const graph = new Graph()
+    for (const { kind, deleting, owners, ...metadata } of [of, ...dependents.map((each, i) => ({ ...each, uid: `dependent-${i}` }))])
+      graph.set(kind, { metadata: { ...metadata, ownerReferences: owners, ...(deleting && { deletionTimestamp: 'now' }) } as never })
+    const made = judge(of, states, graph)
     if (made.do === 'delete') return `delete ${made.policy}`
     if (made.do === 'disown') return `disown ${made.owners.map(({ uid }) => uid).join(' ')}`
     return made.do === 'release' ? `release ${made.finalizer}` : made.do

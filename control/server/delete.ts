@@ -71,7 +71,7 @@ export class Deleter {
       return { gone: true, item }
     }
     const shorter = before.grace !== undefined && grace < before.grace
-    if (deleting && !shorter && meta.finalizers.length === before.finalizers.length) return { gone: false, item }
+    if (deleting && !shorter && sameNames(meta.finalizers, before.finalizers)) return { gone: false, item }
     if (!deleting || shorter) {
       meta.deletionTimestamp = timestamp(this.#deps.clock.now() + grace * 1000)
       meta.deletionGracePeriodSeconds = grace
@@ -117,6 +117,8 @@ function finalizersFor(current: string[], policy: DeleteOptions['propagationPoli
   if (policy === 'Foreground') return [...others, foreground]
   return policy === 'Orphan' ? [...others, orphan] : others
 }
+
+const sameNames = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((name) => b.includes(name))
 
 const withRevision = (item: Item, object: Stored): Item =>
   new Item({ key: item.key, value: encode(object, item.revision), createRevision: item.createRevision, modRevision: item.revision })

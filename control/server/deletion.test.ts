@@ -78,6 +78,18 @@ describe('deletion', () => {
     }
   })
 
+  it('leaves the last word, too, where it is another', async () => {
+    await server.ask('POST', maps, configMap('owner'))
+    const finalizersAfter = async (propagationPolicy?: string) =>
+      (await server.ask('DELETE', `${maps}/owner`, propagationPolicy ? { propagationPolicy } : {})).body.metadata.finalizers
+    assert.deepEqual(await finalizersAfter('Foreground'), ['foregroundDeletion'])
+    assert.deepEqual(await finalizersAfter('Orphan'), ['orphan'])
+    assert.deepEqual(await finalizersAfter(), ['orphan'])
+    assert.deepEqual(await finalizersAfter('Foreground'), ['foregroundDeletion'])
+    await server.ask('DELETE', `${maps}/owner`, { propagationPolicy: 'Background' })
+    assert.equal((await server.ask('GET', `${maps}/owner`)).code, 404)
+  })
+
   it('of a namespace waits until it is empty, and lets nothing new in', async () => {
     const path = '/api/v1/namespaces/going'
     const { body: made } = await server.ask('POST', '/api/v1/namespaces', { metadata: { name: 'going' } })

@@ -1,15 +1,17 @@
 // The garbage collector: what has only owners that are gone, goes. It keeps the graph of all objects of
-// every kind served, custom ones included, and takes an owner for gone only on the server's own word.
+// every kind served, custom ones included, from their metadata alone, and takes an owner for gone only on
+// the server's own word.
 
 import type { ServedKind } from '#api/client/client.ts'
 import { sleep } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
+import type { Informer } from '#api/informer/informer.ts'
 import { CustomResourceDefinition } from '#api/kinds/index.ts'
 import { apiVersionOf, type Kind, type KubeObject } from '#api/kinds/kind.ts'
 import { WorkQueue } from '#api/queue/queue.ts'
 import type { OwnerReference } from '#api/types/meta-v1.gen.ts'
 import type { Deps } from '../deps.ts'
-import { awaitsDependents, foreground, Graph, orphan, type Thing } from './graph.ts'
+import { awaitsDependents, foreground, Graph, letGo, orphan, type Thing } from './graph.ts'
 import { judge, type OwnerState } from './plan.ts'
 
 /** Milliseconds between looks at which kinds are served. */
@@ -19,19 +21,23 @@ const workers = 8
 const ignored = new Set(['/events', 'events.k8s.io/events', 'coordination.k8s.io/leases'])
 
 /** Resolves once the signal has aborted and nothing is under way. */
-export async function collectGarbage({ client, informers, clock, log }: Deps, signal: AbortSignal): Promise<void> {
+export async function collectGarbage({ client, informers, clock, log, recorderFor }: Deps, signal: AbortSignal): Promise<void> {
   const graph = new Graph()
   const queue = new WorkQueue({ clock, backoff: { first: 5, longest: 30_000 } })
-  const kinds = new Map<string, ServedKind>()
+  const kinds = new Map<string, Followed>()
+  const events = recorderFor('garbage-collector-controller')
   let changed = Promise.withResolvers<void>()
   /** Uids that the server said do not exist; a uid never comes back. */
   const gone = new Set<string>()
+  /** References across namespaces that were told of, as `dependent owner`. */
+  const told = new Set<string>()
   signal.addEventListener('abort', () => queue.close(), { once: true })
 
   const heard = (kind: Kind, object: KubeObject) => {
     if (isDefinition(kind)) changed.resolve()
-    const thing = graph.set(kind, object)
+    const { thing, before } = graph.set(kind, object)
     if (thing.owners.length || thing.deleting) queue.add(thing.uid)
+    for (const { uid } of letGo(thing, before)) queue.add(uid)
     // Whoever waits for us may have us to look at again, and who waits for its owner too.
     if (thing.deleting) for (const { uid } of thing.owners) queue.add(uid)
     if (awaitsDependents(thing)) for (const dependent of graph.dependentsOf(thing.uid)) queue.add(dependent.uid)
@@ -39,14 +45,10 @@ export async function collectGarbage({ client, informers, clock, log }: Deps, si
   const lost = (kind: Kind, { metadata }: KubeObject) => {
     if (isDefinition(kind)) changed.resolve()
     const dependents = graph.dependentsOf(metadata.uid)
-    graph.delete(metadata.uid)
-    if (dependents.length) remember(metadata.uid)
+    const last = graph.delete(metadata.uid)
+    if (dependents.length) remember(gone, metadata.uid)
     for (const { uid } of dependents) queue.add(uid)
-    for (const { uid } of metadata.ownerReferences ?? []) queue.add(uid)
-  }
-  const remember = (uid: string) => {
-    gone.add(uid)
-    if (gone.size > 1000) gone.delete(gone.values().next().value as string)
+    for (const { uid } of [...(metadata.ownerReferences ?? []), ...(last?.owners ?? [])]) queue.add(uid)
   }
 
   async function discover(): Promise<void> {
@@ -56,29 +58,33 @@ export async function collectGarbage({ client, informers, clock, log }: Deps, si
     for (const kind of served) {
       const id = idOf(kind)
       if (kinds.has(id)) continue
-      kinds.set(id, kind)
-      informers.of(kind).on({
+      const informer = informers.metadataOf(kind)
+      kinds.set(id, { kind, informer })
+      informer.on({
         add: (object) => heard(kind, object),
         update: (object) => heard(kind, object),
         delete: (object) => lost(kind, object),
       })
     }
     const now = new Set(served.map(idOf))
-    for (const [id, kind] of kinds) if (!now.has(id)) await drop(id, kind)
+    for (const [id, followed] of kinds) if (!now.has(id)) await drop(id, followed)
   }
 
   /** No longer served, or in another version now. That says nothing about its objects. */
-  async function drop(id: string, kind: ServedKind): Promise<void> {
+  async function drop(id: string, { kind, informer }: Followed): Promise<void> {
     kinds.delete(id)
-    for (const { metadata } of informers.of(kind).list()) if (graph.get(metadata.uid)?.kind === kind) graph.delete(metadata.uid)
+    for (const { metadata } of informer.list()) if (graph.get(metadata.uid)?.kind === kind) graph.delete(metadata.uid)
     await informers.forget(kind)
   }
 
   async function ownerState(thing: Thing, ref: OwnerReference): Promise<OwnerState> {
     const known = graph.get(ref.uid)
     if (known) {
-      // Of another namespace, it cannot be meant.
-      if (known.kind.namespaced && known.namespace !== thing.namespace) return 'gone'
+      if (known.kind.namespaced && known.namespace !== thing.namespace) {
+        tell(thing, ref)
+        // Of another namespace, it cannot be meant; and what belongs to none cannot have an owner that does.
+        return thing.namespace ? 'gone' : 'solid'
+      }
       return awaitsDependents(known) ? 'waiting' : 'solid'
     }
     if (gone.has(ref.uid)) return 'gone'
@@ -92,15 +98,25 @@ export async function collectGarbage({ client, informers, clock, log }: Deps, si
     )
     if (live?.metadata.uid === ref.uid)
       return live.metadata.deletionTimestamp && live.metadata.finalizers?.includes(foreground) ? 'waiting' : 'solid'
-    remember(ref.uid)
+    remember(gone, ref.uid)
     return 'gone'
+  }
+
+  function tell(thing: Thing, { apiVersion, kind, name, uid }: OwnerReference): void {
+    const reference = `${thing.uid} ${uid}`
+    if (told.has(reference)) return
+    remember(told, reference)
+    const namespace = thing.namespace ?? ''
+    const involved = { apiVersion: apiVersionOf(thing.kind), kind: thing.kind.kind, name: thing.name, namespace, uid: thing.uid }
+    const owner = `[${apiVersion}/${kind}, namespace: ${namespace}, name: ${name}, uid: ${uid}]`
+    events.event(involved, 'Warning', 'OwnerRefInvalidNamespace', `ownerRef ${owner} does not exist in namespace "${namespace}"`)
   }
 
   const kindOf = ({ apiVersion, kind }: OwnerReference): ServedKind | undefined => {
     const exact = kinds.get(`${apiVersion} ${kind}`)
-    if (exact) return exact
+    if (exact) return exact.kind
     const group = apiVersion.includes('/') ? apiVersion.split('/')[0] : ''
-    return kinds.values().find((served) => served.group === group && served.kind === kind)
+    return kinds.values().find((served) => served.kind.group === group && served.kind.kind === kind)?.kind
   }
 
   async function tend(uid: string): Promise<void> {
@@ -108,7 +124,7 @@ export async function collectGarbage({ client, informers, clock, log }: Deps, si
     if (!thing) return
     const owners = new Map<string, OwnerState>()
     if (!thing.deleting) for (const ref of thing.owners) owners.set(ref.uid, await ownerState(thing, ref))
-    const verdict = judge(thing, owners, graph.dependentsOf(uid))
+    const verdict = judge(thing, owners, graph)
     switch (verdict.do) {
       case 'delete':
         log.debug({ kind: thing.kind.kind, name: thing.name, namespace: thing.namespace }, 'its owners are gone')
@@ -169,6 +185,14 @@ export async function collectGarbage({ client, informers, clock, log }: Deps, si
     rest.abort()
   }
   await Promise.all(working)
+}
+
+type Followed = { kind: ServedKind; informer: Pick<Informer<KubeObject>, 'list'> }
+
+/** The last thousand. */
+function remember(set: Set<string>, text: string): void {
+  set.add(text)
+  if (set.size > 1000) set.delete(set.values().next().value as string)
 }
 
 const idOf = (kind: Kind): string => `${apiVersionOf(kind)} ${kind.kind}`
