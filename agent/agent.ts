@@ -24,7 +24,7 @@ import type { ProxyMode } from './rules.ts'
 import { openCgroups } from './runtime/cgroups.ts'
 import { openRuntime } from './runtime/containers.ts'
 import { openAgentServer, type Tls } from './server/server.ts'
-import { assignedTo, openWorkload } from './workload.ts'
+import { assignedTo, openWorkload, type WorkloadOptions } from './workload.ts'
 
 export type AgentOptions = {
   client: Client
@@ -45,6 +45,7 @@ export type AgentOptions = {
   networkMode: Backend
   proxyMode: ProxyMode
   flowtable: boolean
+  isolation: WorkloadOptions['isolation']
   cni?: CniOptions
   /** The agent's own endpoint, for the API server alone: its port and what it shows of itself. */
   port: number

@@ -7,4 +7,6 @@ export const places = (dataDir: string) => ({
   containers: join(dataDir, 'containers'),
   pods: join(dataDir, 'pods'),
   logs: join(dataDir, 'logs'),
+  /** Profiles that pods name; an administrator's to fill. */
+  seccomp: join(dataDir, 'seccomp'),
 })

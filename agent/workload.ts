@@ -28,6 +28,7 @@ import type { NodeAddresses } from './node/addresses.ts'
 import type { Facts } from './node/facts.ts'
 import { allocatableOf } from './node/status.ts'
 import { places } from './places.ts'
+import { hasAppArmor, type Isolation } from './pods/isolation.ts'
 import { openPods } from './pods/pods.ts'
 import { followPolicies } from './policies.ts'
 import type { Networks, ProxyFamily } from './proxy/layout.ts'
@@ -57,6 +58,7 @@ export type WorkloadOptions = {
   proxyMode: ProxyMode
   /** Connections of pods that nobody is to judge may go past the rules, where the kernel can. */
   flowtable: boolean
+  isolation: Omit<Isolation, 'apparmor' | 'seccompDir'>
   /** Plugins of others make the pods' network, in place of ours. */
   cni?: CniOptions
   facts: Facts
@@ -186,6 +188,7 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
       },
       dns: { clusterDNS: options.clusterDNS, clusterDomain: options.clusterDomain, host: await hostResolvConf() },
       services: () => [...services.list()],
+      isolation: { ...options.isolation, apparmor: await hasAppArmor(), seccompDir: places(options.dataDir).seccomp },
       podsDir: places(options.dataDir).pods,
       logsDir: places(options.dataDir).logs,
     })

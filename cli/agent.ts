@@ -8,6 +8,7 @@ import { cleanupAgent } from '#agent/cleanup.ts'
 import { joinCluster, type NodeCredentials } from '#agent/join/join.ts'
 import type { Backend } from '#agent/network/nodes.ts'
 import { fixedAddresses, followAddresses } from '#agent/node/addresses.ts'
+import { checkUnsafeSysctls } from '#agent/pods/isolation.ts'
 import { type ProxyMode, proxyModes } from '#agent/rules.ts'
 import type { Cidr } from '#api/cidr.ts'
 import { httpsClient } from '#api/client/https.ts'
@@ -29,6 +30,9 @@ export type AgentOptions = {
   networkMode: string
   proxyMode: string
   flowtable: boolean
+  seccompDefault: boolean
+  podMaxPids: number
+  allowedUnsafeSysctls: string
   cniConfDir?: string
   cniBinDir: string
   agentPort: number
@@ -54,6 +58,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   if (!isBackend(options.networkMode)) throw new Error(`--network-mode must be one of ${backends.join(', ')}, not ${options.networkMode}`)
   const { proxyMode } = options
   if (!isProxyMode(proxyMode)) throw new Error(`--proxy-mode must be one of ${proxyModes.join(', ')}, not ${proxyMode}`)
+  const unsafeSysctls = options.allowedUnsafeSysctls.split(',').filter(Boolean)
+  checkUnsafeSysctls(unsafeSysctls)
   const nodeName = options.nodeName ?? hostname().toLowerCase()
   const { pods, services, dns } = networkOf(options)
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
@@ -87,6 +93,11 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     networkMode: options.networkMode,
     proxyMode,
     flowtable: options.flowtable,
+    isolation: {
+      seccompDefault: options.seccompDefault,
+      unsafeSysctls,
+      ...(options.podMaxPids > 0 && { pidsLimit: options.podMaxPids }),
+    },
     ...(options.cniConfDir && { cni: { confDir: options.cniConfDir, binDirs: options.cniBinDir.split(',').filter(Boolean) } }),
     port: options.agentPort,
     serving: { ca: credentials.ca, ...credentials.serving },

@@ -61,6 +61,11 @@ const serverUrl = (text: string): string => {
   if (!URL.canParse(text) || new URL(text).protocol !== 'https:') throw new InvalidArgumentError('a server looks like https://host:6443')
   return text
 }
+const pidsLimit = (text: string): number => {
+  const value = Number(text)
+  if (value !== -1 && !(Number.isSafeInteger(value) && value > 0)) throw new InvalidArgumentError('a whole number above 0, or -1')
+  return value
+}
 const serverDir = ['--data-dir <dir>', "the server's folder", '/var/lib/coracle/server'] as const
 const agentDir = ['--data-dir <dir>', "the agent's folder", '/var/lib/coracle/agent'] as const
 const logLevel = ['--log-level <level>', 'debug, info, warn or error', 'info'] as const
@@ -103,6 +108,9 @@ ranges(program.command('agent').description('run the node agent: containers, net
     'network configurations of CNI, e.g. /etc/cni/net.d: their plugins make the pod network, in place of our own',
   )
   .option('--cni-bin-dir <folders>', 'where CNI plugins are, separated by commas', '/opt/cni/bin,/usr/lib/cni')
+  .option('--no-seccomp-default', 'no system call filter for containers that do not ask for one')
+  .option('--pod-max-pids <count>', 'processes and threads that one pod may have; -1: any number', pidsLimit, 4096)
+  .option('--allowed-unsafe-sysctls <names>', 'sysctls that pods may set beside the safe ones: names, or prefixes that end in *', '')
   .option('--agent-port <port>', "port of the agent's own endpoint", port, 10_250)
   .option('--registries <file>', 'mirrors, credentials and authorities of image registries')
   .option('--cleanup', 'stop all containers, remove everything that the agent made on this host, and exit')

@@ -11,6 +11,7 @@ import type { Runtime } from '../runtime/runtime.ts'
 import type { Objects } from '../volumes/objects.ts'
 import type { Volumes } from '../volumes/volumes.ts'
 import type { DnsSettings } from './files.ts'
+import type { Isolation } from './isolation.ts'
 
 /** The node that the pods run on, as they need to know it. */
 export type Host = {
@@ -41,6 +42,7 @@ export type PodDeps = {
   log: Log
   host: Host
   dns: DnsSettings
+  isolation: Isolation
   /** Every service of the cluster, as environment variables show them. */
   services: () => Service[]
   podsDir: string

@@ -225,6 +225,7 @@ export function world(folder: string): World {
     host: { name: 'pi', ips: ['10.0.0.1'], memoryBytes: 2 ** 30, allocatable: { cpu: '4', memory: '1Gi' }, bootID: 'boot-1' },
     dns: { clusterDNS: ['10.43.0.10'], clusterDomain: 'cluster.local', host: 'nameserver 192.168.0.1\n' },
     services: () => [],
+    isolation: { seccompDefault: true, seccompDir: `${folder}/seccomp`, apparmor: false, unsafeSysctls: [] },
     podsDir: `${folder}/pods`,
     logsDir: `${folder}/logs`,
   }

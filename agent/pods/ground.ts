@@ -132,7 +132,11 @@ export class Ground {
   }
 
   async #makeSandbox(): Promise<Sandbox> {
-    const [sandbox] = await Promise.all([this.#join(), this.#deps.cgroups.create(cgroupOf(this.#pod), podResources(this.#pod))])
+    // The kubelet's words. Nothing is made: it would be the host's own root that runs in it.
+    if (this.#pod.spec.hostUsers === false) throw new Error("can't set `spec.hostUsers: false`, runtime does not support user namespaces")
+    const pids = this.#deps.isolation.pidsLimit
+    const limits = { ...podResources(this.#pod), ...(pids !== undefined && { pids }) }
+    const [sandbox] = await Promise.all([this.#join(), this.#deps.cgroups.create(cgroupOf(this.#pod), limits)])
     return sandbox
   }
 

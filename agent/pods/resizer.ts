@@ -16,7 +16,7 @@ export type ResizerOptions = {
   pod: () => Pod
   slots: readonly Slot[]
   ground: Ground
-  deps: Pick<PodDeps, 'cgroups' | 'runtime' | 'clock' | 'host'>
+  deps: Pick<PodDeps, 'cgroups' | 'runtime' | 'clock' | 'host' | 'isolation'>
   /** What the node's other pods have been allotted. */
   taken: () => Amounts
   run: (work: Promise<unknown>) => void
@@ -82,7 +82,9 @@ export class Resizer {
     try {
       await actuate(pod(), slots, {
         pod: async (resources) => {
-          for (const cgroup of ground.cgroups) await deps.cgroups.limit(cgroup, resources)
+          const { pidsLimit: pids } = deps.isolation
+          // What is not given becomes unlimited.
+          for (const cgroup of ground.cgroups) await deps.cgroups.limit(cgroup, { ...resources, ...(pids !== undefined && { pids }) })
         },
         container: (id, resources) => deps.runtime.resize(id, resources),
       })

@@ -5,6 +5,7 @@ import type { Image } from '../images/images.ts'
 import type { ContainerSpec, Mount } from '../runtime/runtime.ts'
 import { ConfigError } from './config-error.ts'
 import { expand } from './expand.ts'
+import type { Isolation } from './isolation.ts'
 import { cgroupOf, oomScoreAdj, resourcesOf } from './qos.ts'
 import { securityOf } from './security.ts'
 import type { Labels } from './slot.ts'
@@ -19,6 +20,7 @@ export type SpecParts = {
   mounts: Mount[]
   logPath: string
   nodeMemoryBytes: number
+  isolation: Isolation
   labels: Labels
 }
 
@@ -41,7 +43,7 @@ export function containerSpec(pod: Pod, container: Container, parts: SpecParts):
     mounts: parts.mounts,
     cgroup: `${cgroupOf(pod)}/${id}`,
     resources: resourcesOf(container),
-    ...securityOf(pod, container, image.config),
+    ...securityOf(pod, container, { image: image.config, isolation: parts.isolation }),
     oomScoreAdj: oomScoreAdj(pod, container, parts.nodeMemoryBytes),
     tty: container.tty ?? false,
     stdin: container.stdin ?? false,

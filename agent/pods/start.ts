@@ -66,6 +66,7 @@ export async function startContainer(start: Start): Promise<{ process: Process; 
     mounts: [...fileMounts(container, own), ...volumes],
     logPath,
     nodeMemoryBytes: deps.host.memoryBytes,
+    isolation: deps.isolation,
     labels: {
       image: container.image ?? '',
       imageID: imageID(image),

@@ -13,6 +13,7 @@ import type { Container, Pod as PodType } from '#api/types/core-v1.gen.ts'
 import type { ContainerState } from '../runtime/runtime.ts'
 import type { PodDeps } from './deps.ts'
 import { Ground } from './ground.ts'
+import { refusal } from './isolation.ts'
 import { type Action, type Plan, plan } from './plan.ts'
 import { referencesOf } from './references.ts'
 import { type Amounts, requestsOf } from './resize.ts'
@@ -97,6 +98,12 @@ export class PodWorker {
     this.#resizer = new Resizer({ ...this.#around, taken })
     this.#gone = gone
     for (const { spec } of found) this.#ground.cgroups.add(dirname(spec.cgroup))
+    // A pod that has containers here was let in before; what it was promised then still holds.
+    const refused = !this.#history && !gone && found.length === 0 ? refusal(pod, deps.isolation) : undefined
+    if (refused) {
+      this.#failed = { reason: refused.reason, message: `Pod was rejected: ${refused.message}` }
+      deps.events.event(pod, 'Warning', refused.reason, refused.message)
+    }
     if (!this.#history && !gone) this.#hold()
     // Only when all that was found is looked after again can the pod's state be told.
     this.#poked = found.length > 0

@@ -18,6 +18,7 @@ import { identityOf, runsWith, signalProcess } from './process.ts'
 import { type ContainerRecord, filesOf, writeRecord } from './record.ts'
 import { deleteContainer, isWaiting, startCreated } from './runc.ts'
 import { type ContainerState, RuntimeError } from './runtime.ts'
+import { readFilter } from './seccomp/profile.ts'
 import { resolveUser } from './user.ts'
 
 export type Environment = {
@@ -87,14 +88,15 @@ export class Container {
     const files = filesOf(this.dir)
     await mkdir(this.dir, { mode: 0o711 })
     await writeRecord(this.dir, this.#record)
-    const [devices] = await Promise.all([
+    const [devices, filter] = await Promise.all([
       spec.privileged ? hostDevices() : [],
+      spec.seccomp?.type === 'Localhost' ? readFilter(spec.seccomp.path) : undefined,
       mountLayers(mounts, this.dir, spec.layers),
       mkdir(dirname(spec.logPath), { recursive: true, mode: 0o755 }),
     ])
     const found = await resolveUser(files.rootfs, spec.user)
     const user = { ...found, groups: [...new Set([...found.groups, ...(spec.groups ?? [])])] }
-    const config = ociConfig(spec, { user, host, devices, cgroupsPath: cgroups.path(spec.cgroup) })
+    const config = ociConfig(spec, { user, host, devices, filter, cgroupsPath: cgroups.path(spec.cgroup) })
     await writeFile(files.config, JSON.stringify(config), { mode: 0o600 })
     const pid = await createUnderConmon(programs, this.dir, exits.path, spec)
     await this.#write({ pid, identity: identityOf(pid, host.bootId) })

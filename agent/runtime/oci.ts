@@ -5,6 +5,7 @@ import { capabilitiesOf } from './capabilities.ts'
 import type { Host, HostDevice } from './host.ts'
 import { defaultMounts, mountOf, type OciMount } from './mounts.ts'
 import type { ContainerSpec, Resources } from './runtime.ts'
+import { defaultFilter, type SeccompFilter } from './seccomp/profile.ts'
 import type { User } from './user.ts'
 
 type DeviceRule = { allow: boolean; type?: 'a' | 'c' | 'b'; major?: number; minor?: number; access: string }
@@ -18,6 +19,7 @@ export type Process = {
   cwd: string
   capabilities: Record<'bounding' | 'effective' | 'permitted', string[]>
   noNewPrivileges: boolean
+  apparmorProfile?: string
   oomScoreAdj: number
 }
 
@@ -35,6 +37,7 @@ export type OciConfig = {
     sysctl?: Record<string, string>
     maskedPaths?: string[]
     readonlyPaths?: string[]
+    seccomp?: SeccompFilter
   }
 }
 
@@ -63,12 +66,16 @@ type Given = {
   cgroupsPath: string
   /** Those of the host, for a privileged container. */
   devices: HostDevice[]
+  /** Read from where `spec.seccomp` says, if that is a file. */
+  filter?: SeccompFilter
 }
 
-export function ociConfig(spec: ContainerSpec, { user, host, cgroupsPath, devices }: Given): OciConfig {
+export function ociConfig(spec: ContainerSpec, { user, host, cgroupsPath, devices, filter }: Given): OciConfig {
+  const process = processOf(spec, user, host)
+  const seccomp = spec.seccomp?.type === 'RuntimeDefault' ? defaultFilter(process.capabilities.bounding) : filter
   return {
     ociVersion: '1.0.2',
-    process: processOf(spec, user, host),
+    process,
     root: { path: 'rootfs', readonly: spec.readOnlyRoot },
     mounts: [...defaultMounts(spec, host), ...spec.mounts.map(mountOf)],
     annotations: spec.labels,
@@ -84,6 +91,7 @@ export function ociConfig(spec: ContainerSpec, { user, host, cgroupsPath, device
       ...(spec.privileged && { devices }),
       ...(spec.sysctls && { sysctl: spec.sysctls }),
       ...(!spec.privileged && { maskedPaths, readonlyPaths }),
+      ...(seccomp && { seccomp }),
     },
   }
 }
@@ -99,6 +107,7 @@ function processOf(spec: ContainerSpec, user: User, host: Host): Process {
     cwd: spec.cwd || '/',
     capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
     noNewPrivileges: spec.noNewPrivileges,
+    ...(spec.apparmor && { apparmorProfile: spec.apparmor }),
     oomScoreAdj: Math.min(Math.max(spec.oomScoreAdj, host.lowestOomScoreAdj), 1000),
   }
 }

@@ -3,6 +3,7 @@
 // nothing is restarted. Every call names the container by id; all are idempotent.
 
 import type { Readable, Writable } from 'node:stream'
+import type { SeccompChoice } from './seccomp/profile.ts'
 
 export type Mount = { source: string; target: string; readOnly?: boolean; type?: 'bind' | 'tmpfs' | 'proc'; options?: string[] }
 
@@ -34,6 +35,10 @@ export type ContainerSpec = {
   privileged: boolean
   capabilities: { add: string[]; drop: string[] }
   noNewPrivileges: boolean
+  /** Absent: any system call. */
+  seccomp?: SeccompChoice
+  /** Name of a profile that the kernel has; absent: what the runtime leaves to a process. */
+  apparmor?: string
   oomScoreAdj: number
   tty: boolean
   stdin: boolean
