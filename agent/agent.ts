@@ -14,6 +14,7 @@ import type { Log } from '#api/log.ts'
 import type { CniOptions } from './cni/network.ts'
 import { type ImageStore, openImages } from './images/store.ts'
 import type { Backend } from './network/nodes.ts'
+import { refuseOtherAgent } from './network/owner.ts'
 import type { NodeAddresses } from './node/addresses.ts'
 import { collectFacts } from './node/facts.ts'
 import { openNode } from './node/node.ts'
@@ -79,6 +80,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const stack = new AsyncDisposableStack()
   const closing = new AbortController()
   try {
+    await refuseOtherAgent(dataDir)
     const program = await findProgram(options.runtime)
     const [facts, images, cgroups] = await Promise.all([
       collectFacts({ dataDir, runtime: program }),

@@ -24,7 +24,11 @@ export async function cleanupAgent({ dataDir, cgroupParent, runtime, log }: Clea
 
   await step(() => stopContainers(containers, cgroupParent, runtime, log))
   await step(() => cleanupCni({ dataDir }))
-  await Promise.all([step(() => cleanupNetwork({ dataDir })), step(() => removeRules({ dataDir, log }))])
+  await step(async () => {
+    const { ours } = await cleanupNetwork({ dataDir })
+    if (!ours) log.warn({ dataDir }, 'the links and rules of this network are those of another agent, and stay')
+    else await removeRules({ dataDir, log })
+  })
   await step(async () => {
     for (const target of await mountsUnder(dataDir)) await mounts.unmount(target, { detach: true })
     const left = await mountsUnder(dataDir)

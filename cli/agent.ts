@@ -1,8 +1,9 @@
 // `coracle agent`: the node agent, after it has joined the cluster.
 
+import { createHash } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { startAgent } from '#agent/agent.ts'
 import { cleanupAgent } from '#agent/cleanup.ts'
 import { joinCluster, type NodeCredentials } from '#agent/join/join.ts'
@@ -25,7 +26,7 @@ export type AgentOptions = {
   tokenFile?: string
   nodeName?: string
   nodeIp?: string[]
-  cgroupParent: string
+  cgroupParent?: string
   runtime: string
   networkMode: string
   proxyMode: string
@@ -45,13 +46,14 @@ export type AgentOptions = {
   logLevel: string
 }
 
+const defaultDir = '/var/lib/coracle/agent'
 const backends: readonly string[] = ['auto', 'vxlan', 'host-gw', 'routed']
 /** How long to wait before the server is asked again to let this node in. */
 const joinAgainMs = { first: 50, most: 5_000 }
 
 export async function runAgent(options: AgentOptions): Promise<void> {
   const log = openLog('agent', options.logLevel)
-  const { dataDir, cgroupParent, runtime } = options
+  const { dataDir, runtime, cgroupParent = cgroupOf(dataDir) } = options
   if (options.cleanup) return await cleanupAgent({ dataDir, cgroupParent, runtime, log })
   const { server } = options
   if (!server) throw new Error('--server is missing: the address of the cluster to join, https://host:6443')
@@ -110,6 +112,12 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   await stopped
   await agent.close()
   client.close()
+}
+
+/** Agents of one host share its cgroups, wherever their networks are: what is not in the usual folder has another parent. */
+const cgroupOf = (dataDir: string): string => {
+  const folder = resolve(dataDir)
+  return folder === defaultDir ? '/coracle' : `/coracle-${createHash('sha256').update(folder).digest('hex').slice(0, 8)}`
 }
 
 /** Asks until the server answers; undefined if the process is to end before. A token of the wrong form ends it at once. */

@@ -98,7 +98,7 @@ ranges(program.command('agent').description('run the node agent: containers, net
     'address of this node, or one of each family; by default its first ones, followed when they change',
     addresses,
   )
-  .option('--cgroup-parent <path>', 'cgroup under which all containers are', '/coracle')
+  .option('--cgroup-parent <path>', "cgroup under which all containers are; by default /coracle, for another folder one of the agent's own")
   .option('--runtime <program>', 'runc or crun', 'runc')
   .option('--network-mode <mode>', 'auto, vxlan, host-gw or routed', 'auto')
   .option('--proxy-mode <mode>', 'auto, nftables or iptables: what programs services', 'auto')

@@ -4,21 +4,23 @@ import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { recorded } from './cluster/cluster.ts'
+import { atEnd } from './cluster/ending.ts'
 import { difference, footprint } from './cluster/footprint.ts'
 import { kubectlFor } from './cluster/kubectl.ts'
 import { attempt, run } from './cluster/shell.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const running = await recorded(join(root, '.coracle/cluster'))
-if (running) throw new Error("a cluster is up in this checkout, and the fresh one would take its addresses: 'make down' first")
+if (running?.nodes.length === 1) throw new Error("this machine is the node of the cluster of this checkout: 'make down' first")
 
 const clone = await mkdtemp(join(tmpdir(), 'coracle-clone-'))
 await run('git', 'clone', '-q', root, join(clone, 'coracle'))
 const dir = join(clone, 'coracle')
+const cluster = join(dir, '.coracle/cluster')
 const make = (...args: string[]) => attempt('make', ['-s', '-C', dir, ...args], { timeout: 300_000 })
-after(async () => {
+atEnd(async () => {
   await make('down')
   await rm(clone, { recursive: true })
 })
@@ -26,7 +28,7 @@ after(async () => {
 test('make up NODES=2 on a fresh clone, kubectl, make up again, make down: nothing is left', async () => {
   // The packages are the ones already fetched here, so that the test does not depend on a network.
   await run('cp', '-a', join(root, 'node_modules'), join(dir, 'node_modules'))
-  const before = await footprint()
+  const before = await footprint({ dir: cluster, alone: false })
   const up = await make('up', 'NODES=2')
   assert.equal(up.code, 0, up.stderr)
   assert.match(up.stdout, /2 node\(s\) Ready/)
@@ -44,23 +46,23 @@ test('make up NODES=2 on a fresh clone, kubectl, make up again, make down: nothi
   assert.match(other.stderr, /a cluster of 2 node\(s\) is there already/)
   const down = await make('down')
   assert.equal(down.code, 0, down.stderr)
-  assert.deepEqual(difference(before, await footprint()), [])
+  assert.deepEqual(difference(before, await footprint({ dir: cluster, alone: false })), [])
   assert.equal((await make('down')).code, 0, 'make down twice is harmless')
 })
 
 test('make up on one node shares the namespace of the machine, and leaves it as it was', async () => {
-  const before = await footprint()
+  const before = await footprint({ dir: cluster, alone: true })
   const up = await make('up')
   assert.equal(up.code, 0, up.stderr)
   const kubectl = kubectlFor(join(dir, '.coracle/kubeconfig'))
   await kubectl('run', 'one', '--image=busybox:1.35', '--', 'sleep', '1000')
   await kubectl('wait', '--for=condition=Ready', 'pod/one', '--timeout=30s')
   await make('down')
-  assert.deepEqual(difference(before, await footprint()), [])
+  assert.deepEqual(difference(before, await footprint({ dir: cluster, alone: true })), [])
 })
 
 test('make down after kill -9 of everything still cleans up', async () => {
-  const before = await footprint()
+  const before = await footprint({ dir: cluster, alone: false })
   const up = await make('up', 'NODES=2')
   assert.equal(up.code, 0, up.stderr)
   const kubectl = kubectlFor(join(dir, '.coracle/kubeconfig'))
@@ -71,5 +73,5 @@ test('make down after kill -9 of everything still cleans up', async () => {
   }
   const down = await make('down')
   assert.equal(down.code, 0, down.stderr)
-  assert.deepEqual(difference(before, await footprint()), [])
+  assert.deepEqual(difference(before, await footprint({ dir: cluster, alone: false })), [])
 })

@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { decode, encode } from 'dns-packet'
 import { killServer, startServer } from './cluster/cluster.ts'
+import { atEnd } from './cluster/ending.ts'
 import { eventually } from './cluster/eventually.ts'
 import { testCluster } from './cluster/fixture.ts'
 import { attempt } from './cluster/shell.ts'
@@ -25,7 +26,7 @@ stub.on('message', (message, from) => {
 })
 stub.bind(0, plan.server.address)
 await once(stub, 'listening')
-after(() => void stub.close())
+atEnd(() => void stub.close())
 
 /** As the node has it, which is this host, and so its pods. */
 const lookUp = async (name: string): Promise<string> => {

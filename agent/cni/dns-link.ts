@@ -3,11 +3,15 @@
 
 import { addAddress, addBridge, deleteAddress, openRtnetlink, setLink } from 'nft-js'
 import { bridgeName } from '../network/names.ts'
+import { aliasOf, refuseOther } from '../network/owner.ts'
 
-export const ensureDnsLink = async (addresses: readonly string[], netns?: string): Promise<void> => {
+type Place = { /** The agent's folder, by which the link is known as its own. */ dataDir: string; netns?: string }
+
+export const ensureDnsLink = async (addresses: readonly string[], { dataDir, netns }: Place): Promise<void> => {
   await using rt = await openRtnetlink({ netns })
+  await refuseOther(rt, dataDir)
   await rt.run([addBridge({ name: bridgeName })], { tolerate: ['EEXIST'] })
-  await rt.run([setLink(bridgeName, { up: true, ipv6LinkLocal: false })])
+  await rt.run([setLink(bridgeName, { alias: await aliasOf(dataDir), up: true, ipv6LinkLocal: false })])
   const link = (await rt.link(bridgeName))?.index ?? 0
   const current = (await rt.addresses(link)).filter(({ scope }) => scope === 0)
   await rt.run([

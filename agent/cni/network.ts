@@ -59,7 +59,7 @@ const openCniNetwork = async (options: CniOptions & Pods & Node): Promise<Omit<P
     const records = await Promise.all((await attachments.list()).map((uid) => attachments.get(uid)))
     const valid = records.flatMap((record) => (record?.attachment.network.name === ready.network.name ? [record.attachment] : []))
     await collectGarbage(ready, valid).catch((error: unknown) => log.warn({ err: error }, 'network plugins could not forget what is gone'))
-    await ensureDnsLink(options.dnsAddresses ?? [], options.netns)
+    await ensureDnsLink(options.dnsAddresses ?? [], options)
   } catch (error) {
     throw new Error(
       `container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: ${textOf(error)}`,

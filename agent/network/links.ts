@@ -64,8 +64,10 @@ export const ensureBridge = async (options: {
   cidrs: readonly Cidr[]
   mtu: number
   dnsAddresses?: readonly string[]
+  /** Whose it is (owner.ts). */
+  alias?: string
 }): Promise<number> => {
-  const { rt, netns, cidrs, mtu, dnsAddresses = [] } = options
+  const { rt, netns, cidrs, mtu, dnsAddresses = [], alias } = options
   const [gateway = ''] = cidrs.map(gatewayOf)
   // With an address of its own, the bridge does not change its MAC as ports come and go.
   const settings = { address: macOf(gateway), mtu }
@@ -73,12 +75,12 @@ export const ensureBridge = async (options: {
   if (link && link.kind !== 'bridge') throw new SysError('EEXIST', 'bridge', `${bridgeName} is a ${link.kind ?? 'device'}`)
   if (!link) {
     // Set after, not while it is made: only then does the MTU not follow the ports'.
-    await rt.run([addBridge({ name: bridgeName, address: settings.address })])
+    await rt.run([addBridge({ name: bridgeName, address: settings.address }), ...(alias ? [setLink(bridgeName, { alias })] : [])])
     await ownSysctls(bridgeName, cidrs, netns)
     await rt.run([setLink(bridgeName, { mtu, ipv6LinkLocal: false, up: true })])
     link = (await rt.link(bridgeName)) as Link
-  } else if (!link.up || link.mtu !== mtu || link.address !== settings.address) {
-    await rt.run([setLink(link.index, { ...settings, up: true })])
+  } else if (!link.up || link.mtu !== mtu || link.address !== settings.address || (alias && link.alias !== alias)) {
+    await rt.run([setLink(link.index, { ...settings, ...(alias && { alias }), up: true })])
   }
   const addresses = cidrs.map((cidr) => ({ address: gatewayOf(cidr), prefix: cidr.prefix }))
   for (const address of dnsAddresses) addresses.push({ address, prefix: wholePrefix(address) })

@@ -10,6 +10,7 @@ import { Departures } from './departures.ts'
 import { forwardingSysctls } from './forwarding.ts'
 import { gatewayOf } from './names.ts'
 import type { Backend } from './nodes.ts'
+import { aliasOf, refuseOther } from './owner.ts'
 import { AddressPools } from './pool.ts'
 import { Routing } from './routing.ts'
 import { sandboxKernel, sandboxPaths } from './sandbox.ts'
@@ -66,7 +67,8 @@ export const openPodNetwork = async (options: PodNetworkOptions): Promise<PodNet
   const { sandboxes: folder, sysctls: file } = places(dataDir)
   const rt = await openRtnetlink({ netns })
   try {
-    const underlay = new Underlay(options.nodeIPs, { rt, netns, log, cidrs, backend, dnsAddresses })
+    await refuseOther(rt, dataDir)
+    const underlay = new Underlay(options.nodeIPs, { rt, netns, log, cidrs, backend, dnsAddresses, alias: await aliasOf(dataDir) })
     const ground = await underlay.settle()
     await applySysctls({ file, netns }, await forwardingSysctls({ rt, netns, cidrs }))
 

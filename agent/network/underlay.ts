@@ -22,6 +22,8 @@ type Dependencies = {
   cidrs: readonly Cidr[]
   backend: Backend
   dnsAddresses?: readonly string[]
+  /** Of the bridge: whose it is (owner.ts). */
+  alias?: string
 }
 
 /** The least that a link with IPv6 must carry (RFC 8200, section 5). */
@@ -46,7 +48,7 @@ export class Underlay {
   }
 
   async settle(): Promise<Ground> {
-    const { rt, netns, cidrs, dnsAddresses } = this.#deps
+    const { rt, netns, cidrs, dnsAddresses, alias } = this.#deps
     for (const address of this.#nodeIPs) {
       const mtu = await underlayMtu(rt, address)
       if (mtu !== undefined) this.#mtus.set(address, mtu)
@@ -57,7 +59,7 @@ export class Underlay {
       : Math.min(...this.#nodeIPs.map((address) => this.#mtuAt(address)), Number.POSITIVE_INFINITY)
     if (mtu < leastMtu6 && cidrs.some(({ family }) => family === 'IPv6'))
       throw new SysError('EINVAL', 'pod network', `an MTU of ${mtu} bytes is too small for IPv6`)
-    const bridge = await ensureBridge({ rt, netns, cidrs, dnsAddresses, mtu })
+    const bridge = await ensureBridge({ rt, netns, cidrs, dnsAddresses, mtu, alias })
     return { bridge, tunnel, mtu }
   }
 

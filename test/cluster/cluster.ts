@@ -15,6 +15,7 @@ import { kill, pidOf, start, stop } from './daemon.ts'
 import { makeHosts, removeHosts, routeThrough } from './links.ts'
 import { type ClusterPlan, type NodePlan, planCluster, type Stack } from './plan.ts'
 import { attempt, run } from './shell.ts'
+import { allSlots, leaveSlot, takeSlot } from './slots.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const coracle = join(root, 'bin/coracle')
@@ -35,9 +36,7 @@ export async function up(options: UpOptions): Promise<ClusterPlan> {
   if (known && known.nodes.length !== options.nodes) {
     throw new Error(`a cluster of ${known.nodes.length} node(s) is there already: 'make down' first, or keep NODES=${known.nodes.length}`)
   }
-  const plan = known ?? planCluster({ ...options, hostAddress: hostAddress() })
-  await mkdir(plan.dir, { recursive: true })
-  await writeFile(join(plan.dir, 'cluster.json'), JSON.stringify(plan, null, 2))
+  const plan = known ?? (await placed(options))
   await makeHosts(plan)
   await Promise.all([startServer(plan), importImages(plan, options.images ?? [])])
   // The agents wait for the server by themselves; only its certificates must be there.
@@ -47,6 +46,28 @@ export async function up(options: UpOptions): Promise<ClusterPlan> {
   await Promise.all(plan.nodes.map((node) => startAgent(plan, node)))
   await ready(plan, options.readyWithinMs ?? 60_000)
   return plan
+}
+
+/** Where nobody else is: in the slot that was asked for, or in the next one that is free. */
+async function placed({ slot = 0, ...options }: UpOptions): Promise<ClusterPlan> {
+  const taken: string[] = []
+  if (options.nodes === 1) await refuseSecondNode()
+  await mkdir(options.dir, { recursive: true })
+  for (const candidate of [slot, ...allSlots.filter((other) => other !== slot && other !== 0)]) {
+    const plan = planCluster({ ...options, slot: candidate, hostAddress: hostAddress() })
+    await writeFile(join(plan.dir, 'cluster.json'), JSON.stringify(plan, null, 2))
+    const by = await takeSlot(plan)
+    if (by === undefined) return plan
+    taken.push(`${candidate} by ${by}`)
+  }
+  await rm(join(options.dir, 'cluster.json'))
+  throw new Error(`this machine has no addresses left for a cluster; taken are: ${taken.join('; ')}`)
+}
+
+/** A cluster of one node has it in the network of this machine itself, where there can be but one. */
+async function refuseSecondNode(): Promise<void> {
+  const { stdout } = await attempt('ip', ['-d', 'link', 'show', 'coracle0'])
+  if (stdout) throw new Error(`this machine is a node already: ${/alias (.*)/.exec(stdout)?.[1] ?? 'its network has a link coracle0'}`)
 }
 
 /** As `up`, but what failed to come up goes down again: for those whose own end may never come. */
@@ -68,7 +89,7 @@ export async function down(dir: string): Promise<void> {
   await Promise.all(plan.nodes.map((node) => step(stop(join(node.dir, 'agent.pid')))))
   await step(stop(join(plan.server.dir, 'server.pid')))
   await Promise.all(plan.nodes.map((node) => step(cleanup(plan, node))))
-  await Promise.all([step(removeHosts(plan)), step(removeCgroup(plan.cgroup))])
+  await Promise.all([step(removeHosts(plan)), step(removeCgroup(plan.cgroup)), step(leaveSlot(plan))])
   if (failures.length > 0) throw new AggregateError(failures, 'the cluster could not be removed whole')
   await rm(dir, { recursive: true, force: true })
 }

@@ -1,12 +1,12 @@
-// A cluster for one test file: its own slot of addresses, its own folder, gone afterwards, and the
-// machine compared with what it was before.
+// A cluster for one test file: its own addresses, its own folder, gone afterwards, and what the machine shows
+// of it compared with before.
 
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { after } from 'node:test'
 import { down, upOrNothing } from './cluster.ts'
+import { atEnd } from './ending.ts'
 import { difference, footprint } from './footprint.ts'
 import { type Kubectl, kubectlFor, kubectls } from './kubectl.ts'
 import type { ClusterPlan, Stack } from './plan.ts'
@@ -31,11 +31,12 @@ export async function testCluster({
   slot?: number
   stack?: Stack
 }): Promise<TestCluster> {
-  const before = await footprint()
   const dir = await mkdtemp(join(state, 'test-'))
-  after(async () => {
+  const alone = nodes === 1
+  const before = { ...(await footprint({ dir, alone })), folders: [] }
+  atEnd(async () => {
     await down(dir)
-    assert.deepEqual(difference(before, await footprint()), [], 'the cluster left something behind')
+    assert.deepEqual(difference(before, await footprint({ dir, alone })), [], 'the cluster left something behind')
   })
   const images = ['busybox', 'pause'].map((name) => join(state, `images/${name}.tar`))
   const plan = await upOrNothing({ dir, nodes, slot, stack, images })

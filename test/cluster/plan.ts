@@ -5,6 +5,7 @@
 // own, each with an address on a bridge; the server stays outside, at the bridge's first address. So
 // the machine itself plays the host from which people reach the cluster.
 
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 
 export type NodePlan = {
@@ -21,7 +22,9 @@ export type NodePlan = {
 export type Stack = 'IPv4' | 'IPv6' | 'IPv4,IPv6' | 'IPv6,IPv4'
 
 export type ClusterPlan = {
+  /** Of this cluster alone among all of the machine: what is named after it is nobody else's. */
   name: string
+  slot: number
   dir: string
   server: { address: string; port: number; url: string; dir: string }
   /** Absent where the single node shares the caller's namespace. */
@@ -36,17 +39,20 @@ export type ClusterPlan = {
   cgroup: string
 }
 
+/** As short as a link's name needs it, which may have 15 bytes. */
+export const nameOf = (dir: string): string => `cor-${createHash('sha256').update(dir).digest('hex').slice(0, 6)}`
+
 /** `port`: of the server, where it is not the slot's. */
 type Place = { slot?: number; port?: number; hostAddress: string; stack?: Stack }
 
 /**
- * `slot` 0 is what `make up` uses; a test cluster beside it takes another (1..9), which gives it other
- * addresses, ports and link names. `hostAddress` is the machine's own, for a single node, which has IPv4 alone.
+ * `slot` 0 is what `make up` uses where it is free; a cluster beside it takes another (1..9), which gives it
+ * other addresses and ports. Names are by the folder. `hostAddress` is the machine's own, for a single node, which has IPv4 alone.
  */
 export function planCluster(options: Place & { dir: string; nodes: number }): ClusterPlan {
   const { dir, nodes, slot = 0, port = 6443 + slot * 100, hostAddress, stack = 'IPv4' } = options
   if (!Number.isInteger(nodes) || nodes < 1 || nodes > 50) throw new RangeError(`NODES must be a whole number from 1 to 50, not ${nodes}`)
-  const name = slot === 0 ? 'coracle' : `coracle${slot}`
+  const name = nameOf(dir)
   const several = nodes > 1
   if (!several && stack !== 'IPv4') throw new RangeError('a cluster with IPv6 has several nodes')
   const of = (four: string, six: string): string[] => stack.split(',').map((family) => (family === 'IPv4' ? four : six))
@@ -57,6 +63,7 @@ export function planCluster(options: Place & { dir: string; nodes: number }): Cl
   const [address = ''] = hosts(1)
   return {
     name,
+    slot,
     dir,
     server: { address, port, url: `https://${address.includes(':') ? `[${address}]` : address}:${port}`, dir: join(dir, 'server') },
     bridge: several ? { link: `${name}-up`, addresses: hosts(1) } : undefined,

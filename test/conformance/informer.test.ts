@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CoreV1Api, KubeConfig, makeInformer } from '@kubernetes/client-node'
 import type { Client } from '#api/client/client.ts'
@@ -18,6 +18,7 @@ import { openPki } from '#control/pki/pki.ts'
 import { type Server, startServer } from '#control/server/server.ts'
 import { openLevelStore } from '#control/store/level.ts'
 import type { Store } from '#control/store/store.ts'
+import { atEnd } from '../cluster/ending.ts'
 import { eventually } from '../cluster/eventually.ts'
 
 const dir = await mkdtemp(join(tmpdir(), 'coracle-informer-'))
@@ -38,7 +39,7 @@ async function stop(): Promise<void> {
   await running?.store.close()
   running = undefined
 }
-after(async () => {
+atEnd(async () => {
   await stop()
   await rm(dir, { recursive: true })
 })

@@ -8,10 +8,10 @@ import { Agent, request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { after } from 'node:test'
 import { KubeConfig } from '@kubernetes/client-node'
 import { loadKubeconfig } from '#api/client/kubeconfig.ts'
 import { startControlPlane } from '../cluster/control-plane.ts'
+import { atEnd } from '../cluster/ending.ts'
 import { type Kubectl, kubectlFor, kubectls } from '../cluster/kubectl.ts'
 
 /** Whatever a test expects to find there. */
@@ -36,7 +36,7 @@ export type TestServer = {
 export async function testServer(): Promise<TestServer> {
   const dir = await mkdtemp(join(tmpdir(), 'coracle-conformance-'))
   const controlPlane = await startControlPlane({ dir, slot: 3 })
-  after(() => controlPlane[Symbol.asyncDispose]())
+  atEnd(() => controlPlane[Symbol.asyncDispose]())
   const { plan } = controlPlane
   const { ask, watch } = await asker(plan.kubeconfig)
   const config = new KubeConfig()
@@ -51,7 +51,7 @@ async function asker(kubeconfig: string): Promise<Pick<TestServer, 'ask' | 'watc
   const { server, credentials } = await loadKubeconfig(kubeconfig)
   const { ca, cert, key } = credentials
   const agent = new Agent({ keepAlive: true, ca, ...(cert && { cert }), ...(key && { key }) })
-  after(() => agent.destroy())
+  atEnd(() => agent.destroy())
   const ask: TestServer['ask'] = (method, path, body, headers = {}) =>
     new Promise((resolve, reject) => {
       const text = body === undefined || typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body)

@@ -1,8 +1,9 @@
 // Every kind, verb by verb, through @kubernetes/client-node's dynamic client.
 
 import assert from 'node:assert/strict'
-import { after, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { KubernetesObjectApi, PatchStrategy, Watch } from '@kubernetes/client-node'
+import { atEnd } from '../cluster/ending.ts'
 import { eventually } from '../cluster/eventually.ts'
 import { type Sample, samples } from './kinds.ts'
 import { type Json, testServer } from './server.ts'
@@ -30,7 +31,7 @@ async function resources(): Promise<Resource[]> {
 const served = await resources()
 const all = await samples(namespace)
 const watches: AbortController[] = []
-after(() => {
+atEnd(() => {
   for (const watch of watches) watch.abort()
 })
 
