@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "inet.h"
-#include "napi.h"
+#include "addon.h"
 
 namespace nft {
 namespace {
@@ -33,54 +33,57 @@ struct Slots {
   }
 };
 
-bool fits(napi_env env, const uint8_t* data, size_t slot) {
+bool fits(Napi::Env env, const uint8_t* data, size_t slot) {
   if (slot > bytes_at && slot % alignof(sockaddr_in6) == 0 && reinterpret_cast<uintptr_t>(data) % alignof(sockaddr_in6) == 0) return true;
   raise(env, Failure{EINVAL, "datagrams", "slots of " + std::to_string(slot) + " bytes"});
   return false;
 }
 
 // Binds to an address and port, 0 for any; returns the port.
-napi_value bind_inet(napi_env env, napi_callback_info info) {
-  Arguments arguments(env, info);
+Napi::Value bind_inet(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
   std::string host = arguments.text(1);
   uint32_t port = arguments.natural(2);
-  int fd = descriptor_of(env, arguments, 0);
-  if (fd < 0) return nullptr;
+  int fd = descriptor_of(arguments, 0);
+  if (fd < 0) return {};
   InetAddress address(host, port);
   std::string where = host + ":" + std::to_string(port);
   if (!address.size) return raise(env, Failure{EINVAL, "bind", where});
   if (bind(fd, address.get(), address.size) != 0) return raise(env, failed("bind", where));
   if (getsockname(fd, address.get(), &address.size) != 0) return raise(env, failed("getsockname", where));
-  return integer(env, address.port());
+  return Napi::Number::New(env, address.port());
 }
 
 // Fills slots with what has arrived; how many. A datagram that is longer than its slot is cut.
-napi_value receive_many(napi_env env, napi_callback_info info) {
-  Arguments arguments(env, info);
+Napi::Value receive_many(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
   auto [data, size] = arguments.bytes(1);
   size_t slot = arguments.natural(2);
-  int fd = descriptor_of(env, arguments, 0);
-  if (fd < 0 || !fits(env, data, slot)) return nullptr;
+  int fd = descriptor_of(arguments, 0);
+  if (fd < 0 || !fits(env, data, slot)) return {};
   Slots slots(data, size, slot);
   int count;
   do count = recvmmsg(fd, slots.messages.data(), slots.count, MSG_DONTWAIT, nullptr);
   while (count < 0 && errno == EINTR);
-  if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return integer(env, 0);
+  if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Napi::Number::New(env, 0);
   if (count < 0) return raise(env, failed("recvmmsg"));
   for (int i = 0; i < count; i++) {
     uint32_t length = slots.messages[i].msg_len;
     memcpy(data + i * slot, &length, sizeof length);
   }
-  return integer(env, count);
+  return Napi::Number::New(env, count);
 }
 
 // Sends the first slots. One that cannot be sent (no route, no room) is lost, as datagrams are.
-napi_value send_many(napi_env env, napi_callback_info info) {
-  Arguments arguments(env, info);
+Napi::Value send_many(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
   auto [data, size] = arguments.bytes(1);
   size_t slot = arguments.natural(2), count = arguments.natural(3);
-  int fd = descriptor_of(env, arguments, 0);
-  if (fd < 0 || !fits(env, data, slot)) return nullptr;
+  int fd = descriptor_of(arguments, 0);
+  if (fd < 0 || !fits(env, data, slot)) return {};
   Slots slots(data, size, slot);
   if (count > slots.count) return raise(env, Failure{EINVAL, "sendmmsg", std::to_string(count) + " datagrams"});
   for (size_t i = 0; i < count; i++) {
@@ -97,15 +100,15 @@ napi_value send_many(napi_env env, napi_callback_info info) {
     if (sent < 0 && errno == EINTR) continue;
     at += sent > 0 ? sent : 1;
   }
-  return undefined(env);
+  return env.Undefined();
 }
 
 }  // namespace
 
-void define_datagrams(napi_env env, napi_value exports) {
-  define(env, exports, "bindInet", bind_inet);
-  define(env, exports, "receiveMany", receive_many);
-  define(env, exports, "sendMany", send_many);
+void define_datagrams(Napi::Object exports) {
+  define(exports, "bindInet", bind_inet);
+  define(exports, "receiveMany", receive_many);
+  define(exports, "sendMany", send_many);
 }
 
 }  // namespace nft

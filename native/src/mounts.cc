@@ -5,7 +5,7 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
-#include "napi.h"
+#include "addon.h"
 
 namespace nft {
 namespace {
@@ -13,6 +13,7 @@ namespace {
 // Work in the mount namespace at a path, or, where that is empty, in the process's own.
 class MountNamespaceJob : public Job {
  public:
+  using Job::Job;
   std::string mnt;
   Failure run() override {
     if (mnt.empty()) return change();
@@ -29,6 +30,7 @@ class MountNamespaceJob : public Job {
 
 class MountJob : public MountNamespaceJob {
  public:
+  using MountNamespaceJob::MountNamespaceJob;
   std::string source, target, type, data;
   unsigned long flags = 0;
   Failure change() override {
@@ -39,22 +41,23 @@ class MountJob : public MountNamespaceJob {
 };
 
 // (source, target, type, flags, data, mnt)
-napi_value mount(napi_env env, napi_callback_info info) {
-  Arguments arguments(env, info);
-  auto job = std::make_unique<MountJob>();
+Napi::Value mount(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
+  auto job = std::make_unique<MountJob>(env);
   job->source = arguments.text(0);
   job->target = arguments.text(1);
   job->type = arguments.text_or_empty(2);
   job->flags = arguments.natural(3);
   job->data = arguments.text_or_empty(4);
   job->mnt = arguments.text_or_empty(5);
-  if (!arguments.ok()) return nullptr;
-  return promise_of(env, std::move(job));
+  if (!arguments.ok()) return {};
+  return promise_of(std::move(job));
 }
 
 class UnmountJob : public MountNamespaceJob {
  public:
-  UnmountJob(std::string target, int flags) : target_(std::move(target)), flags_(flags) {}
+  UnmountJob(Napi::Env env, std::string target, int flags) : MountNamespaceJob(env), target_(std::move(target)), flags_(flags) {}
   Failure change() override {
     // EINVAL: not a mount point.
     if (umount2(target_.c_str(), flags_ | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL && errno != ENOENT && errno != ENOTDIR)
@@ -68,43 +71,46 @@ class UnmountJob : public MountNamespaceJob {
 };
 
 // (target, detach, mnt)
-napi_value unmount(napi_env env, napi_callback_info info) {
-  Arguments arguments(env, info);
+Napi::Value unmount(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
   std::string target = arguments.text(0);
   int detach = arguments.integer(1);
-  auto job = std::make_unique<UnmountJob>(std::move(target), detach ? MNT_DETACH : 0);
+  auto job = std::make_unique<UnmountJob>(env, std::move(target), detach ? MNT_DETACH : 0);
   job->mnt = arguments.text_or_empty(2);
-  if (!arguments.ok()) return nullptr;
-  return promise_of(env, std::move(job));
+  if (!arguments.ok()) return {};
+  return promise_of(std::move(job));
 }
 
 // (path, name, value): on the path itself, never on what a symlink points at. In place: one quick call.
-napi_value set_xattr(napi_env env, napi_callback_info info) {
-  Arguments arguments(env, info);
+Napi::Value set_xattr(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
   std::string path = arguments.text(0), name = arguments.text(1);
   auto [data, length] = arguments.bytes(2);
-  if (!arguments.ok()) return nullptr;
+  if (!arguments.ok()) return {};
   if (lsetxattr(path.c_str(), name.c_str(), data, length, 0) != 0) return raise(env, failed("lsetxattr", name + " on " + path));
-  return undefined(env);
+  return env.Undefined();
 }
 
 // (path, mode with the type bits, major, minor)
-napi_value make_node(napi_env env, napi_callback_info info) {
-  Arguments arguments(env, info);
+Napi::Value make_node(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
   std::string path = arguments.text(0);
   uint32_t mode = arguments.natural(1), major = arguments.natural(2), minor = arguments.natural(3);
-  if (!arguments.ok()) return nullptr;
+  if (!arguments.ok()) return {};
   if (mknod(path.c_str(), mode, makedev(major, minor)) != 0) return raise(env, failed("mknod", path));
-  return undefined(env);
+  return env.Undefined();
 }
 
 }  // namespace
 
-void define_mounts(napi_env env, napi_value exports) {
-  define(env, exports, "mount", mount);
-  define(env, exports, "unmount", unmount);
-  define(env, exports, "setXattr", set_xattr);
-  define(env, exports, "makeNode", make_node);
+void define_mounts(Napi::Object exports) {
+  define(exports, "mount", mount);
+  define(exports, "unmount", unmount);
+  define(exports, "setXattr", set_xattr);
+  define(exports, "makeNode", make_node);
 }
 
 }  // namespace nft

@@ -13,7 +13,7 @@
 #include <cstring>
 #include <vector>
 
-#include "napi.h"
+#include "addon.h"
 
 namespace nft {
 namespace {
@@ -129,6 +129,7 @@ class MountNamespace {
 
 class CreateJob : public Job {
  public:
+  using Job::Job;
   std::string paths[3];
   std::string mnt;
   std::string hostname;
@@ -182,46 +183,48 @@ class CreateJob : public Job {
 };
 
 // (net, ipc, uts, mnt, hostname, [name, value, name, value, ...])
-napi_value create_namespaces(napi_env env, napi_callback_info info) {
-  Arguments arguments(env, info);
-  auto job = std::make_unique<CreateJob>();
+Napi::Value create_namespaces(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
+  auto job = std::make_unique<CreateJob>(env);
   for (size_t i = 0; i < 3; i++) job->paths[i] = arguments.text_or_empty(i);
   job->mnt = arguments.text_or_empty(3);
   job->hostname = arguments.text_or_empty(4);
   std::vector<std::string> sysctls = arguments.texts(5);
-  if (!arguments.ok()) return nullptr;
+  if (!arguments.ok()) return {};
   for (size_t i = 0; i + 1 < sysctls.size(); i += 2) job->sysctls.emplace_back(sysctls[i], sysctls[i + 1]);
-  return promise_of(env, std::move(job));
+  return promise_of(std::move(job));
 }
 
 class UnpinJob : public Job {
  public:
-  explicit UnpinJob(std::string path) : path_(std::move(path)) {}
+  UnpinJob(Napi::Env env, std::string path) : Job(env), path_(std::move(path)) {}
   Failure run() override { return unpin(path_); }
 
  private:
   std::string path_;
 };
 
-napi_value unpin_namespace(napi_env env, napi_callback_info info) {
-  Arguments arguments(env, info);
+Napi::Value unpin_namespace(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
   std::string path = arguments.text(0);
-  if (!arguments.ok()) return nullptr;
-  return promise_of(env, std::make_unique<UnpinJob>(std::move(path)));
+  if (!arguments.ok()) return {};
+  return promise_of(std::make_unique<UnpinJob>(env, std::move(path)));
 }
 
 // Whether a path is a pinned namespace: one statfs(2).
-napi_value pinned(napi_env env, napi_callback_info info) {
-  Arguments arguments(env, info);
+Napi::Value pinned(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
   std::string path = arguments.text(0);
-  if (!arguments.ok()) return nullptr;
-  napi_value result = nullptr;
-  napi_get_boolean(env, is_pinned(path), &result);
-  return result;
+  if (!arguments.ok()) return {};
+  return Napi::Boolean::New(env, is_pinned(path));
 }
 
 class SysctlJob : public Job {
  public:
+  using Job::Job;
   std::string netns, name, value;
   bool writing = false;
 
@@ -236,11 +239,9 @@ class SysctlJob : public Job {
         this);
   }
 
-  napi_value result(napi_env env) override {
-    if (writing) return undefined(env);
-    napi_value text = nullptr;
-    napi_create_string_utf8(env, value.data(), value.size(), &text);
-    return text;
+  Napi::Value result(Napi::Env env) override {
+    if (writing) return env.Undefined();
+    return Napi::String::New(env, value);
   }
 
  private:
@@ -257,26 +258,25 @@ class SysctlJob : public Job {
 };
 
 // (netns, name) => value; (netns, name, value) writes.
-napi_value sysctl(napi_env env, napi_callback_info info) {
-  Arguments arguments(env, info);
-  auto job = std::make_unique<SysctlJob>();
+Napi::Value sysctl(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
+  auto job = std::make_unique<SysctlJob>(env);
   job->netns = arguments.text_or_empty(0);
   job->name = arguments.text(1);
-  napi_valuetype type = napi_undefined;
-  if (arguments.value(2)) napi_typeof(env, arguments.value(2), &type);
-  job->writing = type == napi_string;
+  job->writing = arguments.value(2).IsString();
   if (job->writing) job->value = arguments.text(2);
-  if (!arguments.ok()) return nullptr;
-  return promise_of(env, std::move(job));
+  if (!arguments.ok()) return {};
+  return promise_of(std::move(job));
 }
 
 }  // namespace
 
-void define_namespaces(napi_env env, napi_value exports) {
-  define(env, exports, "createNamespaces", create_namespaces);
-  define(env, exports, "unpinNamespace", unpin_namespace);
-  define(env, exports, "isPinned", pinned);
-  define(env, exports, "sysctl", sysctl);
+void define_namespaces(Napi::Object exports) {
+  define(exports, "createNamespaces", create_namespaces);
+  define(exports, "unpinNamespace", unpin_namespace);
+  define(exports, "isPinned", pinned);
+  define(exports, "sysctl", sysctl);
 }
 
 }  // namespace nft

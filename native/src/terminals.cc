@@ -4,14 +4,15 @@
 #include <sys/ioctl.h>
 #include <termios.h>
 
-#include "napi.h"
+#include "addon.h"
 
 namespace nft {
 namespace {
 
 // { master, slave }: a descriptor that the caller closes, and the path of the other end. Raw: nothing is
 // echoed or translated until whoever runs in it says so.
-napi_value open_pty(napi_env env, napi_callback_info) {
+Napi::Value open_pty(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
   Fd master(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (!master) return raise(env, failed("posix_openpt"));
   if (unlockpt(master.get()) != 0) return raise(env, failed("unlockpt"));
@@ -21,33 +22,32 @@ napi_value open_pty(napi_env env, napi_callback_info) {
   if (tcgetattr(master.get(), &mode) != 0) return raise(env, failed("tcgetattr"));
   cfmakeraw(&mode);
   if (tcsetattr(master.get(), TCSANOW, &mode) != 0) return raise(env, failed("tcsetattr"));
-  napi_value result = nullptr, text = nullptr;
-  napi_create_object(env, &result);
-  napi_create_string_utf8(env, path, NAPI_AUTO_LENGTH, &text);
-  if (napi_set_named_property(env, result, "slave", text) != napi_ok) return nullptr;
-  if (napi_set_named_property(env, result, "master", integer(env, master.get())) != napi_ok) return nullptr;
+  auto result = Napi::Object::New(env);
+  result.Set("slave", path);
+  result.Set("master", master.get());
   master.release();
   return result;
 }
 
 // (fd, columns, rows)
-napi_value set_window_size(napi_env env, napi_callback_info info) {
-  Arguments arguments(env, info);
+Napi::Value set_window_size(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
   int fd = arguments.integer(0);
   uint32_t columns = arguments.natural(1), rows = arguments.natural(2);
-  if (!arguments.ok()) return nullptr;
+  if (!arguments.ok()) return {};
   winsize size = {};
   size.ws_col = static_cast<unsigned short>(columns > 0xffff ? 0xffff : columns);
   size.ws_row = static_cast<unsigned short>(rows > 0xffff ? 0xffff : rows);
   if (ioctl(fd, TIOCSWINSZ, &size) != 0) return raise(env, failed("ioctl", "TIOCSWINSZ"));
-  return undefined(env);
+  return env.Undefined();
 }
 
 }  // namespace
 
-void define_terminals(napi_env env, napi_value exports) {
-  define(env, exports, "openPty", open_pty);
-  define(env, exports, "setWindowSize", set_window_size);
+void define_terminals(Napi::Object exports) {
+  define(exports, "openPty", open_pty);
+  define(exports, "setWindowSize", set_window_size);
 }
 
 }  // namespace nft

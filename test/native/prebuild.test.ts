@@ -6,7 +6,7 @@ import { before, test } from 'node:test'
 
 const root = join(import.meta.dirname, '../..')
 const native = join(root, 'native')
-const prebuilt = (arch: string) => join(native, `prebuilds/linux-${arch}/nft.node`)
+const prebuilt = (arch: string) => join(native, `prebuilds/linux-${arch}/node.napi.node`)
 
 /** Of the platform that this machine is not. */
 const other =
