@@ -14,12 +14,12 @@ export const accessModesText = (modes: readonly string[] | undefined): string =>
 export function validateAccessModes(field: string, modes: readonly string[] | undefined, missing: string, faults: Faults): void {
   if (!modes?.length) return faults.required(field, missing)
   for (const mode of modes) faults.oneOf(field, mode, ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'])
-  if (modes.includes('ReadWriteOncePod') && modes.length > 1)
+  if (modes.includes('ReadWriteOncePod') && modes.some((mode) => mode !== 'ReadWriteOncePod' && short[mode]))
     faults.forbidden(field, 'may not use ReadWriteOncePod with other access modes')
 }
 
-export function validateVolumeMode(mode: string | undefined, faults: Faults): void {
-  if (mode !== undefined) faults.oneOf('spec.volumeMode', mode, ['Block', 'Filesystem'])
+export function validateVolumeMode(field: string, mode: string | undefined, faults: Faults): void {
+  if (mode !== undefined) faults.oneOf(field, mode, ['Block', 'Filesystem'])
 }
 
 /** The class of a volume or claim; the annotation is older than the field and still wins. */

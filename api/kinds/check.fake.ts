@@ -34,6 +34,7 @@ export function created<T extends KubeObject>(spec: KindSpec<T>, body: object): 
   const faults = new Faults()
   validateMeta(object.metadata, { name: spec.nameRule, namespaced: kind.namespaced }, faults)
   spec.validate?.(object, faults)
+  spec.validateCreate?.(object, faults)
   return { object, wrong: textOf(faults) }
 }
 

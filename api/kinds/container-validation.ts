@@ -1,70 +1,89 @@
-// Rules for the containers of a pod spec.
+// Rules for the containers of a pod spec: those of every list, and those that each list has of its own.
 
-import { compareQuantity, isQuantity } from '../quantity.ts'
-import type { Container, LifecycleHandler, PodSpec, Probe, ResourceRequirements } from '../types/core-v1.gen.ts'
+import type { Container, ContainerPort, ContainerRestartRule, EphemeralContainer, PodSpec } from '../types/core-v1.gen.ts'
+import { validateEnv } from './container-env.ts'
+import { type Volumes, validateMounts } from './container-mounts.ts'
+import { validateProbes } from './container-probes.ts'
+import { validateResources } from './container-resources.ts'
 import type { Faults } from './faults.ts'
-import { isDns1123Label, isEnvName, isPortName, isQualifiedName } from './names.ts'
+import { isDns1123Label, isPortName } from './names.ts'
+import { validateSecurity } from './security-context.ts'
 
 const pullPolicies = ['Always', 'IfNotPresent', 'Never']
 const protocols = ['SCTP', 'TCP', 'UDP']
-const standardResources = ['cpu', 'memory', 'ephemeral-storage']
+const restartPolicies = ['Always', 'Never', 'OnFailure']
+const most = { rules: 20, exitCodes: 255 }
 
-export function validateContainers(field: string, spec: PodSpec, volumes: Set<string>, faults: Faults): void {
+/** What the rules of a container look up in its pod. */
+type Around = {
+  spec: PodSpec
+  volumes: Volumes
+  claims: ReadonlySet<string>
+  hostUsers: boolean
+  /** It is a pod, and no template. */
+  isPod: boolean
+}
+
+export function validateContainers(at: string, spec: PodSpec, volumes: Volumes, isPod: boolean, faults: Faults): void {
+  const claims = new Set(spec.resourceClaims?.map(({ name }) => name).filter(Boolean))
+  const around: Around = { spec, volumes, claims, hostUsers: spec.hostUsers ?? true, isPod }
+  const { containers, initContainers = [], ephemeralContainers = [] } = spec
+  if (!containers?.length) faults.required(`${at}.containers`)
   const names = new Set<string>()
   const hostPorts = new Set<string>()
-  const lists = ['initContainers', 'containers', 'ephemeralContainers'] as const
-  for (const list of lists) {
-    for (const [i, container] of (spec[list] ?? []).entries()) {
-      const at = `${field}.${list}[${i}]`
-      if (!container.name) faults.required(`${at}.name`)
-      else if (names.has(container.name)) faults.duplicate(`${at}.name`, container.name)
-      else faults.each(`${at}.name`, container.name, isDns1123Label(container.name))
-      names.add(container.name)
-      validateContainer(at, container, volumes, faults)
-      if (list === 'containers') validateHostPorts(at, container, hostPorts, faults)
-      if (list === 'initContainers') validateInit(at, container, faults)
-    }
+  for (const [i, container] of (containers ?? []).entries()) {
+    const here = `${at}.containers[${i}]`
+    validateContainer(here, container, names, around, faults)
+    validateProbes(here, container, spec, faults)
+    validateRestart(here, container, restartPolicies, faults)
+    validateHostPorts(here, container.ports, hostPorts, faults)
+  }
+  for (const [i, container] of initContainers.entries()) {
+    const here = `${at}.initContainers[${i}]`
+    validateContainer(here, container, names, around, faults)
+    validateRestart(here, container, restartPolicies, faults)
+    // They run one by one: none takes another's port.
+    validateHostPorts(here, container.ports, new Set(), faults)
+    if (container.restartPolicy === 'Always') validateProbes(here, container, spec, faults)
+    else validateNoProbes(here, container, faults)
+  }
+  const targets = new Set(names)
+  for (const [i, container] of ephemeralContainers.entries()) {
+    const here = `${at}.ephemeralContainers[${i}]`
+    validateContainer(here, container, names, around, faults)
+    validateEphemeral(here, container, targets, faults)
   }
 }
 
-function validateContainer(at: string, container: Container, volumes: Set<string>, faults: Faults): void {
+function validateContainer(at: string, container: Container, names: Set<string>, around: Around, faults: Faults): void {
+  if (!container.name) faults.required(`${at}.name`)
+  else if (names.has(container.name)) faults.duplicate(`${at}.name`, container.name)
+  else faults.each(`${at}.name`, container.name, isDns1123Label(container.name))
+  names.add(container.name)
   if (!container.image) faults.required(`${at}.image`)
-  else if (container.image.trim() !== container.image)
+  else if (around.isPod && container.image.trim() !== container.image)
     faults.invalid(`${at}.image`, container.image, 'must not have leading or trailing whitespace')
+  if (!container.terminationMessagePolicy) faults.required(`${at}.terminationMessagePolicy`)
+  else faults.oneOf(`${at}.terminationMessagePolicy`, container.terminationMessagePolicy, ['File', 'FallbackToLogsOnError'])
+  if (container.ports) validatePorts(at, container.ports, faults)
+  validateEnv(at, container, around.volumes, faults)
+  validateMounts(at, container, around.volumes, faults)
   if (!container.imagePullPolicy) faults.required(`${at}.imagePullPolicy`)
   else faults.oneOf(`${at}.imagePullPolicy`, container.imagePullPolicy, pullPolicies)
-  if (!['File', 'FallbackToLogsOnError'].includes(container.terminationMessagePolicy ?? 'File')) {
-    faults.notSupported(`${at}.terminationMessagePolicy`, container.terminationMessagePolicy, ['FallbackToLogsOnError', 'File'])
-  }
-  validatePorts(at, container, faults)
-  validateEnv(at, container, faults)
-  validateMounts(at, container, volumes, faults)
-  validateResources(`${at}.resources`, container.resources, faults)
-  validateProbe(`${at}.livenessProbe`, container.livenessProbe, true, faults)
-  validateProbe(`${at}.readinessProbe`, container.readinessProbe, false, faults)
-  validateProbe(`${at}.startupProbe`, container.startupProbe, true, faults)
-  for (const hook of ['postStart', 'preStop'] as const) {
-    const handler = container.lifecycle?.[hook]
-    if (handler) validateHandler(`${at}.lifecycle.${hook}`, handler, faults)
-  }
+  validateResources(`${at}.resources`, container.resources, around.claims, faults)
+  if (container.resizePolicy) validateResizePolicy(`${at}.resizePolicy`, container, around.spec, faults)
+  validateSecurity(`${at}.securityContext`, container.securityContext, around.hostUsers, faults)
 }
 
-function validateInit(at: string, container: Container, faults: Faults): void {
-  if (container.restartPolicy === 'Always') return
-  if (container.restartPolicy) faults.notSupported(`${at}.restartPolicy`, container.restartPolicy, ['Always'])
-  for (const probe of ['livenessProbe', 'readinessProbe', 'startupProbe', 'lifecycle'] as const) {
-    if (container[probe]) faults.forbidden(`${at}.${probe}`, 'may not be set for init containers without restartPolicy=Always')
-  }
-}
-
-function validatePorts(at: string, container: Container, faults: Faults): void {
+function validatePorts(at: string, ports: readonly ContainerPort[], faults: Faults): void {
   const names = new Set<string>()
-  for (const [i, port] of (container.ports ?? []).entries()) {
+  for (const [i, port] of ports.entries()) {
     const here = `${at}.ports[${i}]`
     if (port.name) {
-      if (names.has(port.name)) faults.duplicate(`${here}.name`, port.name)
-      else faults.each(`${here}.name`, port.name, isPortName(port.name))
-      names.add(port.name)
+      const wrong = isPortName(port.name)
+      if (wrong.length > 0) faults.each(`${here}.name`, port.name, wrong)
+      else if (names.has(port.name)) faults.duplicate(`${here}.name`, port.name)
+      else names.add(port.name)
     }
     if (!port.containerPort) faults.required(`${here}.containerPort`)
     else faults.port(`${here}.containerPort`, port.containerPort)
@@ -74,8 +93,8 @@ function validatePorts(at: string, container: Container, faults: Faults): void {
   }
 }
 
-function validateHostPorts(at: string, container: Container, taken: Set<string>, faults: Faults): void {
-  for (const [i, port] of (container.ports ?? []).entries()) {
+function validateHostPorts(at: string, ports: readonly ContainerPort[] | undefined, taken: Set<string>, faults: Faults): void {
+  for (const [i, port] of (ports ?? []).entries()) {
     if (!port.hostPort) continue
     const key = `${port.protocol}/${port.hostIP ?? ''}/${port.hostPort}`
     if (taken.has(key)) faults.duplicate(`${at}.ports[${i}].hostPort`, key)
@@ -83,124 +102,67 @@ function validateHostPorts(at: string, container: Container, taken: Set<string>,
   }
 }
 
-function validateEnv(at: string, container: Container, faults: Faults): void {
-  for (const [i, variable] of (container.env ?? []).entries()) {
-    const here = `${at}.env[${i}]`
-    if (!variable.name) faults.required(`${here}.name`)
-    else faults.each(`${here}.name`, variable.name, isEnvName(variable.name))
-    if (!variable.valueFrom) continue
-    const sources = Object.keys(variable.valueFrom)
-    if (variable.value) faults.invalid(`${here}.valueFrom`, '', 'may not be specified when `value` is not empty')
-    if (sources.length === 0)
-      faults.invalid(`${here}.valueFrom`, '', 'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`')
-    if (sources.length > 1) faults.invalid(`${here}.valueFrom`, '', 'may not have more than one field specified at a time')
-    const { fieldRef, configMapKeyRef, secretKeyRef, resourceFieldRef } = variable.valueFrom
-    if (fieldRef) validateFieldRef(`${here}.valueFrom.fieldRef`, fieldRef.fieldPath, faults)
-    if (resourceFieldRef && !resourceFieldRef.resource) faults.required(`${here}.valueFrom.resourceFieldRef.resource`)
-    if (configMapKeyRef) validateKeyRef(`${here}.valueFrom.configMapKeyRef`, configMapKeyRef, faults)
-    if (secretKeyRef) validateKeyRef(`${here}.valueFrom.secretKeyRef`, secretKeyRef, faults)
-  }
-  for (const [i, source] of (container.envFrom ?? []).entries()) {
-    const here = `${at}.envFrom[${i}]`
-    if (!source.configMapRef && !source.secretRef) faults.invalid(here, '', 'must specify one of: `configMapRef` or `secretRef`')
-    if (source.configMapRef && source.secretRef) faults.invalid(here, '', 'may not have more than one field specified at a time')
-    if (source.configMapRef && !source.configMapRef.name) faults.required(`${here}.configMapRef.name`)
-    if (source.secretRef && !source.secretRef.name) faults.required(`${here}.secretRef.name`)
+function validateResizePolicy(at: string, { resizePolicy = [] }: Container, spec: PodSpec, faults: Faults): void {
+  const seen = new Set<string>()
+  for (const [i, { resourceName, restartPolicy }] of resizePolicy.entries()) {
+    if (seen.has(resourceName)) faults.duplicate(`${at}[${i}]`, resourceName)
+    seen.add(resourceName)
+    if (!resourceName) faults.required(at)
+    else faults.oneOf(at, resourceName, ['cpu', 'memory'])
+    if (!restartPolicy) faults.required(at)
+    else faults.oneOf(at, restartPolicy, ['NotRequired', 'RestartContainer'])
+    if (spec.restartPolicy === 'Never' && restartPolicy !== 'NotRequired')
+      faults.invalid(at, restartPolicy, "must be 'NotRequired' when `restartPolicy` is 'Never'")
   }
 }
 
-const fieldPaths = [
-  'metadata.name',
-  'metadata.namespace',
-  'metadata.uid',
-  'spec.nodeName',
-  'spec.serviceAccountName',
-  'status.hostIP',
-  'status.hostIPs',
-  'status.podIP',
-  'status.podIPs',
-]
+function validateRestart(at: string, { restartPolicy, restartPolicyRules: rules }: Container, policies: string[], faults: Faults): void {
+  if (restartPolicy !== undefined) faults.oneOf(`${at}.restartPolicy`, restartPolicy, policies)
+  if (!rules?.length) return
+  if (restartPolicy === undefined) faults.required(`${at}.restartPolicy`, 'must specify restartPolicy when restart rules are used')
+  if (rules.length > most.rules) faults.tooMany(`${at}.restartPolicyRules`, rules.length, most.rules)
+  for (const [i, rule] of rules.entries()) validateRestartRule(`${at}.restartPolicyRules[${i}]`, rule, faults)
+}
 
-function validateFieldRef(at: string, path: string | undefined, faults: Faults): void {
-  if (!path) faults.required(`${at}.fieldPath`)
-  else if (!/^metadata\.(labels|annotations)\['.+'\]$/.test(path) && !fieldPaths.includes(path)) {
-    faults.notSupported(`${at}.fieldPath`, path, fieldPaths)
+function validateRestartRule(at: string, { action, exitCodes }: ContainerRestartRule, faults: Faults): void {
+  faults.oneOf(`${at}.action`, action ?? '', ['Restart', 'RestartAllContainers'])
+  if (!exitCodes) return faults.required(`${at}.exitCodes`, 'must be specified')
+  const { operator, values = [] } = exitCodes
+  faults.oneOf(`${at}.exitCodes.operator`, operator ?? '', ['In', 'NotIn'])
+  if (values.length === 0) faults.required(`${at}.exitCodes.values`)
+  if (values.length > most.exitCodes) faults.tooMany(`${at}.exitCodes.values`, values.length, most.exitCodes)
+}
+
+/** An init container that ends is not asked how it is. */
+function validateNoProbes(at: string, container: Container, faults: Faults): void {
+  for (const field of ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] as const) {
+    if (container[field]) faults.forbidden(`${at}.${field}`, 'may not be set for init containers without restartPolicy=Always')
   }
 }
 
-function validateKeyRef(at: string, ref: { name?: string; key?: string }, faults: Faults): void {
-  if (!ref.name) faults.required(`${at}.name`)
-  if (!ref.key) faults.required(`${at}.key`)
-}
+const notEphemeral = [
+  'ports',
+  'resizePolicy',
+  'restartPolicy',
+  'restartPolicyRules',
+  'livenessProbe',
+  'readinessProbe',
+  'startupProbe',
+  'lifecycle',
+] as const
 
-function validateMounts(at: string, container: Container, volumes: Set<string>, faults: Faults): void {
-  const paths = new Set<string>()
-  for (const [i, mount] of (container.volumeMounts ?? []).entries()) {
-    const here = `${at}.volumeMounts[${i}]`
-    if (!mount.name) faults.required(`${here}.name`)
-    else if (!volumes.has(mount.name)) faults.notFound(`${here}.name`, mount.name)
-    if (!mount.mountPath) faults.required(`${here}.mountPath`)
-    else if (paths.has(mount.mountPath)) faults.invalid(`${here}.mountPath`, mount.mountPath, 'must be unique')
-    paths.add(mount.mountPath)
-    for (const part of ['subPath', 'subPathExpr'] as const) {
-      const path = mount[part]
-      if (path?.startsWith('/')) faults.invalid(`${here}.${part}`, path, 'must be a relative path')
-      if (path?.split('/').includes('..')) faults.invalid(`${here}.${part}`, path, "must not contain '..'")
-    }
-    if (mount.subPath && mount.subPathExpr)
-      faults.invalid(`${here}.subPathExpr`, mount.subPathExpr, 'subPathExpr and subPath are mutually exclusive')
+function validateEphemeral(at: string, container: EphemeralContainer, targets: ReadonlySet<string>, faults: Faults): void {
+  const why = 'cannot be set for an Ephemeral Container'
+  const target = container.targetContainerName
+  if (target && !targets.has(target)) faults.notFound(`${at}.targetContainerName`, target)
+  for (const field of notEphemeral) {
+    const value = container[field]
+    if (value !== undefined && !(Array.isArray(value) && value.length === 0)) faults.forbidden(`${at}.${field}`, why)
   }
-}
-
-export function validateResources(at: string, resources: ResourceRequirements | undefined, faults: Faults): void {
-  for (const list of ['limits', 'requests'] as const) {
-    for (const [name, amount] of Object.entries(resources?.[list] ?? {})) {
-      const here = `${at}.${list}[${name}]`
-      faults.each(here, name, isQualifiedName(name))
-      if (!name.includes('/') && !standardResources.includes(name) && !name.startsWith('hugepages-')) {
-        faults.invalid(here, name, 'must be a standard resource for containers')
-      }
-      if (!isQuantity(amount)) {
-        faults.invalid(here, amount, "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
-      } else if (compareQuantity(amount, '0') < 0) faults.invalid(here, amount, 'must be greater than or equal to 0')
-      const limit = resources?.limits?.[name]
-      if (list === 'requests' && limit !== undefined && isQuantity(limit) && isQuantity(amount) && compareQuantity(amount, limit) > 0) {
-        faults.invalid(`${at}.requests`, amount, `must be less than or equal to ${name} limit of ${limit}`)
-      }
-    }
+  const { limits, requests, claims } = container.resources ?? {}
+  if (limits || requests || claims?.length) faults.forbidden(`${at}.resources`, why)
+  for (const [i, { subPath, subPathExpr }] of (container.volumeMounts ?? []).entries()) {
+    if (subPath) faults.forbidden(`${at}.volumeMounts[${i}].subPath`, why)
+    if (subPathExpr) faults.forbidden(`${at}.volumeMounts[${i}].subPathExpr`, why)
   }
-}
-
-function validateProbe(at: string, probe: Probe | undefined, onlyOneSuccess: boolean, faults: Faults): void {
-  if (!probe) return
-  validateHandler(at, probe, faults)
-  for (const value of ['initialDelaySeconds', 'timeoutSeconds', 'periodSeconds', 'successThreshold', 'failureThreshold'] as const) {
-    faults.notNegative(`${at}.${value}`, probe[value])
-  }
-  if (onlyOneSuccess && probe.successThreshold !== undefined && probe.successThreshold !== 1) {
-    faults.invalid(`${at}.successThreshold`, probe.successThreshold, 'must be 1')
-  }
-  if (probe.terminationGracePeriodSeconds !== undefined && probe.terminationGracePeriodSeconds <= 0) {
-    faults.invalid(`${at}.terminationGracePeriodSeconds`, probe.terminationGracePeriodSeconds, 'must be greater than 0')
-  }
-}
-
-function validateHandler(at: string, handler: LifecycleHandler & Pick<Probe, 'grpc'>, faults: Faults): void {
-  const kinds = (['exec', 'httpGet', 'tcpSocket', 'grpc', 'sleep'] as const).filter((k) => handler[k])
-  if (kinds.length === 0) faults.required(at, 'must specify a handler type')
-  for (const extra of kinds.slice(1)) faults.forbidden(`${at}.${extra}`, 'may not specify more than 1 handler type')
-  if (handler.exec && !handler.exec.command?.length) faults.required(`${at}.exec.command`)
-  if (handler.httpGet) {
-    if (!handler.httpGet.path) faults.required(`${at}.httpGet.path`)
-    validatePortRef(`${at}.httpGet.port`, handler.httpGet.port, faults)
-    faults.oneOf(`${at}.httpGet.scheme`, handler.httpGet.scheme, ['HTTP', 'HTTPS'])
-  }
-  if (handler.tcpSocket) validatePortRef(`${at}.tcpSocket.port`, handler.tcpSocket.port, faults)
-  if (handler.grpc) faults.port(`${at}.grpc.port`, handler.grpc.port)
-}
-
-/** A port by number or by the name of a container port. */
-export function validatePortRef(field: string, port: number | string | undefined, faults: Faults): void {
-  if (typeof port === 'string') faults.each(field, port, isPortName(port))
-  else faults.port(field, port ?? 0)
 }

@@ -4,7 +4,8 @@ import { Deployment } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
 import { defaultPodSpec } from './pod-template.ts'
 import type { KindSpec } from './spec.ts'
-import { isZero, replicas, validateIntOrPercent, validateTemplate } from './workload.ts'
+import { validateReplicated } from './template-validation.ts'
+import { isZero, replicas, validateIntOrPercent } from './workload.ts'
 
 export const deployment: KindSpec<DeploymentType> = {
   kind: Deployment,
@@ -62,7 +63,7 @@ export const deployment: KindSpec<DeploymentType> = {
     const { spec } = d
     if (!spec) return faults.required('spec')
     faults.notNegative('spec.replicas', spec.replicas)
-    validateTemplate(spec.selector, spec.template, faults)
+    validateReplicated(spec, faults)
     const strategy = spec.strategy ?? {}
     faults.oneOf('spec.strategy.type', strategy.type, ['Recreate', 'RollingUpdate'])
     if (strategy.type === 'Recreate' && strategy.rollingUpdate) {

@@ -6,6 +6,10 @@ import type { CauseReason, FieldError } from '../errors.ts'
 export class Faults {
   readonly list: FieldError[] = []
 
+  keep(which: (fault: FieldError) => boolean): void {
+    this.list.splice(0, this.list.length, ...this.list.filter(which))
+  }
+
   required(field: string, detail = ''): void {
     this.#add(field, 'FieldValueRequired', 'Required value', detail)
   }
@@ -29,12 +33,12 @@ export class Faults {
     this.#add(field, 'FieldValueNotSupported', `Unsupported value: ${spell(value)}`, `supported values: ${list}`)
   }
 
-  notFound(field: string, value: unknown): void {
-    this.#add(field, 'FieldValueNotFound', `Not found: ${spell(value)}`, '')
+  notFound(field: string, value: unknown, detail = ''): void {
+    this.#add(field, 'FieldValueNotFound', `Not found: ${spell(value)}`, detail)
   }
 
-  duplicate(field: string, value: unknown): void {
-    this.#add(field, 'FieldValueDuplicate', `Duplicate value: ${spell(value)}`, '')
+  duplicate(field: string, value: unknown, detail = ''): void {
+    this.#add(field, 'FieldValueDuplicate', `Duplicate value: ${spell(value)}`, detail)
   }
 
   forbidden(field: string, detail: string): void {

@@ -1,11 +1,15 @@
-import { compareQuantity } from '../quantity.ts'
+import { compareQuantity, millis } from '../quantity.ts'
 import type { LimitRangeItem, LimitRange as LimitRangeType } from '../types/core-v1.gen.ts'
 import { nameColumn } from './columns.ts'
+import { validateContainerResource, validateResourceName } from './container-resources.ts'
 import { createdAtColumn } from './created-at.ts'
 import type { Faults } from './faults.ts'
 import { LimitRange } from './index.ts'
 import { isDns1123Subdomain, isQualifiedName } from './names.ts'
+import { isOvercommitted } from './resource-names.ts'
 import type { KindSpec } from './spec.ts'
+
+const types = ['Pod', 'Container', 'PersistentVolumeClaim']
 
 export const limitRange: KindSpec<LimitRangeType> = {
   kind: LimitRange,
@@ -20,7 +24,10 @@ export const limitRange: KindSpec<LimitRangeType> = {
     const seen = new Set<string>()
     for (const [i, limit] of (spec?.limits ?? []).entries()) {
       const at = `spec.limits[${i}]`
-      faults.each(`${at}.type`, limit.type, isQualifiedName(limit.type))
+      const wrong = isQualifiedName(limit.type)
+      if (wrong.length > 0) faults.each(`${at}.type`, limit.type, wrong)
+      else if (!limit.type.includes('/') && !types.includes(limit.type))
+        faults.invalid(`${at}.type`, limit.type, 'must be a standard limit type or fully qualified')
       if (seen.has(limit.type)) faults.duplicate(`${at}.type`, limit.type)
       seen.add(limit.type)
       validateLimit(at, limit, faults)
@@ -46,6 +53,11 @@ function validateLimit(at: string, limit: LimitRangeItem, faults: Faults): void 
   }
   if (limit.type === 'PersistentVolumeClaim' && limit.min?.storage === undefined && limit.max?.storage === undefined)
     faults.required(`${at}.limits`, 'either minimum or maximum storage value is required, but neither was provided')
+  const ofContainers = limit.type === 'Pod' || limit.type === 'Container'
+  for (const field of ['max', 'min', 'default', 'defaultRequest', 'maxLimitRequestRatio'] as const) {
+    for (const name of Object.keys(limit[field] ?? {}))
+      (ofContainers ? validateContainerResource : validateResourceName)(`${at}.${field}[${name}]`, name, faults)
+  }
   const lists = [limit.max, limit.min, limit.default, limit.defaultRequest, limit.maxLimitRequestRatio]
   for (const name of new Set(lists.flatMap((list) => Object.keys(list ?? {})))) validateResource(at, name, limit, faults)
 }
@@ -61,6 +73,16 @@ function validateResource(at: string, name: string, limit: LimitRangeItem, fault
   if (above(min, standard)) wrong('default', min, 'min', 'default', [min, standard])
   if (above(standard, max)) wrong('default', max, 'default', 'max', [standard, max])
   const ratio = limit.maxLimitRequestRatio?.[name]
-  if (ratio !== undefined && compareQuantity(ratio, '1') < 0)
-    faults.invalid(`${at}.maxLimitRequestRatio[${name}]`, ratio, `ratio ${ratio} is less than 1`)
+  if (ratio !== undefined) validateRatio(`${at}.maxLimitRequestRatio[${name}]`, ratio, min, max, faults)
+  if (!isOvercommitted(name) && standard !== undefined && request !== undefined && compareQuantity(standard, request) !== 0) {
+    const why = `default value ${standard} must equal to defaultRequest value ${request} in ${name}`
+    faults.invalid(`${at}.defaultRequest[${name}]`, request, why)
+  }
+}
+
+function validateRatio(field: string, ratio: string, min: string | undefined, max: string | undefined, faults: Faults): void {
+  if (compareQuantity(ratio, '1') < 0) faults.invalid(field, ratio, `ratio ${ratio} is less than 1`)
+  if (min === undefined || max === undefined || compareQuantity(min, '0') <= 0) return
+  const most = millis(max) / millis(min)
+  if (millis(ratio) / 1000 > most) faults.invalid(field, ratio, `ratio ${ratio} is greater than max/min = ${most.toFixed(6)}`)
 }

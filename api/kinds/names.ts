@@ -34,6 +34,19 @@ export const isDns1123Subdomain: Rule = (value) => [
       ]),
 ]
 
+const underscored = '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?'
+const searchForm = new RegExp(`^${underscored}(\\.${underscored})*$`)
+
+/** A domain to search, which may hold names such as `_tcp`. */
+export const isDns1123SubdomainWithUnderscore: Rule = (value) => [
+  ...longer(value, 253),
+  ...(searchForm.test(value)
+    ? []
+    : [
+        `a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '${underscored}(\\.${underscored})*')`,
+      ]),
+]
+
 export const isDns1035Label: Rule = (value) => [
   ...longer(value, 63),
   ...(dns1035Form.test(value)

@@ -1,12 +1,12 @@
 import { compareQuantity } from '../quantity.ts'
 import type { PersistentVolumeClaim as ClaimType } from '../types/core-v1.gen.ts'
-import { accessModesText, storageClassOf, validateAccessModes, validateVolumeMode } from './access-modes.ts'
+import { accessModesText, storageClassOf } from './access-modes.ts'
+import { validateClaimSpec } from './claim-validation.ts'
 import { ageColumn, nameColumn } from './columns.ts'
-import { type Faults, same } from './faults.ts'
+import { same } from './faults.ts'
 import { PersistentVolumeClaim } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
 import type { KindSpec } from './spec.ts'
-import { validateLabelSelector } from './workload.ts'
 
 /** For a claim of its own, and for those in the templates of a stateful set. */
 export function defaultClaim(claim: ClaimType): void {
@@ -47,22 +47,18 @@ export const persistentVolumeClaim: KindSpec<ClaimType> = {
   },
   validate({ spec }, faults) {
     if (!spec) return faults.required('spec')
-    validateAccessModes('spec.accessModes', spec.accessModes, 'at least 1 access mode is required', faults)
-    if (spec.selector) validateLabelSelector('spec.selector', spec.selector, faults)
-    const storage = spec.resources?.requests?.storage
-    if (storage === undefined) faults.required('spec.resources[storage]')
-    else if (compareQuantity(storage, '0') <= 0) faults.invalid('spec.resources[storage]', storage, 'must be greater than zero')
-    if (spec.storageClassName) faults.each('spec.storageClassName', spec.storageClassName, isDns1123Subdomain(spec.storageClassName))
-    validateVolumeMode(spec.volumeMode, faults)
-    validateSources(spec, faults)
-    if (spec.volumeAttributesClassName)
-      faults.each('spec.volumeAttributesClassName', spec.volumeAttributesClassName, isDns1123Subdomain(spec.volumeAttributesClassName))
+    validateClaimSpec('spec', spec, faults)
   },
   validateUpdate(next, previous, faults, subresource) {
     if (subresource === 'status') return
     const bound = previous.status?.phase === 'Bound'
     if (!same(fixedPart(next, previous, bound), fixedPart(previous, previous, bound)))
       faults.forbidden('spec', 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims')
+    const [named, renamed] = [previous.spec.volumeAttributesClassName, next.spec.volumeAttributesClassName]
+    if (named !== undefined && !renamed) {
+      const what = renamed === undefined ? 'nil' : 'an empty string'
+      faults.forbidden('spec.volumeAttributesClassName', `update from non-nil value to ${what} is forbidden`)
+    }
     const [before, after] = [previous.spec.resources?.requests?.storage, next.spec.resources?.requests?.storage]
     if (
       bound &&
@@ -86,25 +82,4 @@ function fixedPart({ spec }: ClaimType, previous: ClaimType, bound: boolean): un
       resources: { ...spec.resources, requests: { ...spec.resources?.requests, storage: '' } },
     }),
   }
-}
-
-function validateSources({ dataSource, dataSourceRef }: ClaimType['spec'], faults: Faults): void {
-  for (const [name, source] of Object.entries({ dataSource, dataSourceRef })) {
-    if (!source) continue
-    const at = `spec.${name}`
-    if (!source.name) faults.required(`${at}.name`)
-    if (!source.kind) faults.required(`${at}.kind`)
-    if (!source.apiGroup && source.kind !== 'PersistentVolumeClaim')
-      faults.invalid(at, source.kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup")
-  }
-  if (!dataSource || !dataSourceRef) return
-  if (dataSourceRef.namespace !== undefined)
-    faults.invalid('spec', 'dataSource', 'may not be specified when dataSourceRef.namespace is specified')
-  else if (
-    !same(
-      { ...dataSource, apiGroup: dataSource.apiGroup || undefined },
-      { ...dataSourceRef, apiGroup: dataSourceRef.apiGroup || undefined },
-    )
-  )
-    faults.invalid('spec', 'dataSource', 'must match dataSourceRef')
 }

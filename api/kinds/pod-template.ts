@@ -76,6 +76,9 @@ function defaultVolume(volume: Volume): void {
   if (volume.secret) volume.secret.defaultMode ??= readable
   if (volume.configMap) volume.configMap.defaultMode ??= readable
   if (volume.hostPath) volume.hostPath.type ??= ''
+  if (volume.image) volume.image.pullPolicy ||= volume.image.reference && isLatest(volume.image.reference) ? 'Always' : 'IfNotPresent'
+  const claim = volume.ephemeral?.volumeClaimTemplate?.spec
+  if (claim) claim.volumeMode ??= 'Filesystem'
   if (volume.downwardAPI) {
     volume.downwardAPI.defaultMode ??= readable
     for (const item of volume.downwardAPI.items ?? []) if (item.fieldRef) item.fieldRef.apiVersion ??= 'v1'

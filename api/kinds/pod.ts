@@ -1,14 +1,15 @@
 import type { Pod as PodType } from '../types/core-v1.gen.ts'
-import { type Faults, same } from './faults.ts'
+import type { Faults } from './faults.ts'
 import { Pod } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
+import { validatePodAnnotations, validateProfiles } from './pod-annotations.ts'
 import { podColumns } from './pod-columns.ts'
 import { qosClass } from './pod-qos.ts'
 import { resized, validateResize } from './pod-resize.ts'
 import { defaultPod } from './pod-template.ts'
+import { validateEphemeralUpdate, validatePodUpdate } from './pod-update.ts'
 import { validatePodSpec } from './pod-validation.ts'
 import type { KindSpec } from './spec.ts'
-import { validateTolerations } from './taints.ts'
 
 const options = (name: string) => ({ group: '', version: 'v1', kind: name })
 const proxied = ['create', 'delete', 'get', 'patch', 'update']
@@ -59,66 +60,38 @@ export const pod: KindSpec<PodType> = {
   },
   validate(p, faults) {
     if (!p.spec) return faults.required('spec')
-    validatePodSpec('spec', p.spec, faults)
-    validateTolerations('spec.tolerations', p.spec.tolerations, faults)
+    validatePodAnnotations('metadata.annotations', p.metadata.annotations, p.spec, faults)
+    validatePodSpec('spec', p.spec, p.metadata, faults)
+    if (!p.spec.serviceAccountName) validateNoTokens(p.spec, faults)
+  },
+  validateCreate({ metadata, spec }, faults) {
+    if (!spec) return
+    if (spec.ephemeralContainers?.length) faults.forbidden('spec.ephemeralContainers', 'cannot be set on create')
+    if (spec.nodeName && spec.schedulingGates?.length)
+      faults.forbidden('spec.nodeName', 'cannot be set until all schedulingGates have been cleared')
+    validateProfiles('spec', metadata.annotations, spec, faults)
   },
   validateUpdate(next, previous, faults, subresource) {
-    if (subresource === 'ephemeralcontainers') return keepEphemeral(next, previous, faults)
-    if (subresource === 'resize') return validateResize(next, previous, faults)
-    if (subresource !== '') return
-    if (!same(fixedPart(next), fixedPart(previous))) {
-      faults.forbidden(
-        'spec',
-        'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)',
-      )
-    }
-    if (
-      (previous.spec.tolerations ?? []).some(
-        (t) => !next.spec.tolerations?.some((n) => same({ ...n, tolerationSeconds: 0 }, { ...t, tolerationSeconds: 0 })),
-      )
-    ) {
-      faults.forbidden('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds')
-    }
-    const before = previous.spec.activeDeadlineSeconds
-    const after = next.spec.activeDeadlineSeconds
-    if (before !== undefined && (after === undefined || after > before)) {
-      faults.invalid('spec.activeDeadlineSeconds', after ?? null, `must be less than or equal to previous value`)
-    }
+    if (subresource === 'ephemeralcontainers') validateEphemeralUpdate(next, previous, faults)
+    else if (subresource === 'resize') validateResize(next, previous, faults)
+    else if (subresource === '') validatePodUpdate(next, previous, faults)
   },
   gracePeriod(p, asked) {
     // Nothing runs where no node has the pod, or where it has ended: there is nobody to wait for.
     if (!p.spec.nodeName || p.status?.phase === 'Succeeded' || p.status?.phase === 'Failed') return 0
-    return Math.max(asked ?? p.spec.terminationGracePeriodSeconds ?? 30, 0)
+    const seconds = asked ?? p.spec.terminationGracePeriodSeconds ?? 30
+    // What is negative in a spec means the shortest that is graceful.
+    return seconds < 0 ? 1 : seconds
   },
 }
 
-/** They are added, and never changed or taken away. */
-function keepEphemeral(next: PodType, previous: PodType, faults: Faults): void {
-  const now = next.spec.ephemeralContainers ?? []
-  for (const before of previous.spec.ephemeralContainers ?? []) {
-    const after = now.find(({ name }) => name === before.name)
-    const name = JSON.stringify(before.name)
-    if (!after) faults.forbidden('spec.ephemeralContainers', `existing ephemeral containers ${name} may not be removed`)
-    else if (!same(after, before)) faults.forbidden('spec.ephemeralContainers', `existing ephemeral containers ${name} may not be changed`)
-  }
-  const targets = new Set([...next.spec.containers, ...(next.spec.initContainers ?? [])].map(({ name }) => name))
-  for (const [i, { targetContainerName: target }] of now.entries()) {
-    if (target && !targets.has(target)) faults.notFound(`spec.ephemeralContainers[${i}].targetContainerName`, target)
-  }
-}
-
-/** All of a pod that an update may not change. */
-function fixedPart({ spec }: PodType): unknown {
-  const withoutImage = <T extends { image?: string }>(containers: T[] | undefined) => containers?.map((c) => ({ ...c, image: undefined }))
-  return {
-    ...spec,
-    containers: withoutImage(spec.containers),
-    initContainers: withoutImage(spec.initContainers),
-    activeDeadlineSeconds: undefined,
-    tolerations: undefined,
-    schedulingGates: undefined,
-    // Set once by the scheduler through the binding, and by nobody else.
-    nodeName: spec.nodeName,
-    terminationGracePeriodSeconds: (spec.terminationGracePeriodSeconds ?? 0) < 0 ? 1 : spec.terminationGracePeriodSeconds,
+/** There is nobody whom a token would name. */
+function validateNoTokens({ volumes = [] }: PodType['spec'], faults: Faults): void {
+  for (const [i, { projected }] of volumes.entries()) {
+    for (const [j, { serviceAccountToken }] of (projected?.sources ?? []).entries()) {
+      if (!serviceAccountToken) continue
+      const field = `spec.volumes[${i}].projected.sources[${j}].serviceAccountToken`
+      faults.forbidden(field, 'must not be specified when serviceAccountName is not set')
+    }
   }
 }

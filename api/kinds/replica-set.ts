@@ -4,7 +4,8 @@ import { ReplicaSet } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
 import { defaultPodSpec } from './pod-template.ts'
 import type { KindSpec } from './spec.ts'
-import { replicas, validateTemplate } from './workload.ts'
+import { validateReplicated } from './template-validation.ts'
+import { replicas } from './workload.ts'
 
 export const replicaSet: KindSpec<ReplicaSetType> = {
   kind: ReplicaSet,
@@ -49,7 +50,7 @@ export const replicaSet: KindSpec<ReplicaSetType> = {
     if (!r.spec) return faults.required('spec')
     faults.notNegative('spec.replicas', r.spec.replicas)
     faults.notNegative('spec.minReadySeconds', r.spec.minReadySeconds)
-    validateTemplate(r.spec.selector, r.spec.template, faults)
+    validateReplicated(r.spec, faults)
   },
   validateUpdate(next, previous, faults) {
     faults.immutable('spec.selector', next.spec.selector, previous.spec.selector)

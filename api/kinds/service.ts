@@ -1,6 +1,6 @@
 import type { Service as ServiceType } from '../types/core-v1.gen.ts'
 import { ageColumn, labelsText, nameColumn, none } from './columns.ts'
-import { validatePortRef } from './container-validation.ts'
+import { validatePortRef } from './container-probes.ts'
 import type { Faults } from './faults.ts'
 import { Service } from './index.ts'
 import { isDns1035Label, isDns1123Label, isDns1123Subdomain, isIP } from './names.ts'

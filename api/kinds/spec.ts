@@ -88,6 +88,8 @@ export type KindSpec<T extends KubeObject = KubeObject> = {
   /** Restores what an update may not change silently, in place. `subresource` is '' for the object itself. */
   prepareUpdate?(next: T, previous: T, subresource: string): void
   validate?(object: T, faults: Faults): void
+  /** What a new object may not say, though an update may leave it so; `validate` runs as well. */
+  validateCreate?(object: T, faults: Faults): void
   /** What an update may not do; `validate` runs as well. */
   validateUpdate?(next: T, previous: T, faults: Faults, subresource: string): void
   /** What takes its time to judge; asked only where the other rules found nothing. */

@@ -184,7 +184,10 @@ describe('limits and quotas', () => {
   it('quotas', () => {
     const hard = (hard: object) => created(resourceQuota, { spec: { hard } })
     assert.deepEqual(hard({ cpu: '1', 'requests.memory': '1Gi', 'count/deployments.apps': '3', 'requests.example.com/gpu': '1' }).wrong, [])
-    assert.deepEqual(hard({ gpus: '1' }).wrong, ['spec.hard[gpus]: Invalid value: "gpus": must be a standard resource for quotas'])
+    assert.deepEqual(hard({ gpus: '1' }).wrong, [
+      'spec.hard[gpus]: Invalid value: "gpus": must be a standard resource type or fully qualified',
+      'spec.hard[gpus]: Invalid value: "gpus": must be a standard resource for quota',
+    ])
     assert.deepEqual(hard({ pods: '500m' }).wrong, ['spec.hard[pods]: Invalid value: "500m": must be an integer'])
     const { object } = hard({ pods: '10' })
     const status = { hard: { pods: '10', 'limits.cpu': '4', 'requests.cpu': '2' }, used: { pods: '3', 'limits.cpu': '1' } }

@@ -5,8 +5,8 @@ import type { PodTemplateSpec, Volume } from '../types/core-v1.gen.ts'
 import type { LabelSelector } from '../types/meta-v1.gen.ts'
 import type { Faults } from './faults.ts'
 import { validateAnnotations, validateLabels } from './meta.ts'
+import { validatePodAnnotations, validateProfiles } from './pod-annotations.ts'
 import { validatePodSpec } from './pod-validation.ts'
-import { validateTolerations } from './taints.ts'
 import { validateLabelSelector } from './workload.ts'
 
 /** `volumes` are there in the pods without the template naming them: those of a stateful set's claims. */
@@ -15,9 +15,12 @@ export function validatePodTemplate(at: string, template: PodTemplateSpec | unde
   validateLabels(`${at}.labels`, template.metadata?.labels, faults)
   validateAnnotations(`${at}.annotations`, template.metadata?.annotations, faults)
   if (!template.spec) return faults.required(`${at}.spec.containers`)
+  validatePodAnnotations(`${at}.annotations`, template.metadata?.annotations, template.spec, faults)
   const spec = volumes.length > 0 ? { ...template.spec, volumes: [...(template.spec.volumes ?? []), ...volumes] } : template.spec
-  validatePodSpec(`${at}.spec`, spec, faults)
-  validateTolerations(`${at}.spec.tolerations`, template.spec.tolerations, faults)
+  validatePodSpec(`${at}.spec`, spec, undefined, faults)
+  validateProfiles(`${at}.spec`, template.metadata?.annotations, template.spec, faults)
+  if (template.spec.ephemeralContainers?.length)
+    faults.forbidden(`${at}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template')
 }
 
 /** For pods that are kept running: always restarted, without a deadline. */
@@ -45,4 +48,11 @@ export function validateTemplateSelector(
   const labels = template.metadata?.labels ?? {}
   if (!matchesLabels(labelSelector(selector), labels))
     faults.invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')
+}
+
+/** Of what keeps so many pods like its template. */
+export function validateReplicated(spec: { selector?: LabelSelector; template?: PodTemplateSpec }, faults: Faults): void {
+  validateTemplateSelector(spec, 'empty selector is invalid for deployment', faults)
+  validatePodTemplate('spec.template', spec.template, faults)
+  validateRunsForever(spec.template, 'ReplicaSet', faults)
 }

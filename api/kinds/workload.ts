@@ -1,16 +1,11 @@
 // What everything with replicas of a pod template has in common.
 
-import { selectorMatcher } from '../selector/label.ts'
-import type { PodTemplateSpec } from '../types/core-v1.gen.ts'
 import type { LabelSelector } from '../types/meta-v1.gen.ts'
 import { selectorText } from './columns.ts'
 import type { Faults } from './faults.ts'
 import type { KubeObject } from './kind.ts'
-import { validateAnnotations, validateLabels } from './meta.ts'
 import { isLabelValue, isQualifiedName } from './names.ts'
-import { validatePodSpec } from './pod-validation.ts'
 import type { Scale } from './spec.ts'
-import { validateTolerations } from './taints.ts'
 
 export function validateLabelSelector(field: string, selector: LabelSelector, faults: Faults): void {
   for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {
@@ -26,35 +21,8 @@ export function validateLabelSelector(field: string, selector: LabelSelector, fa
     } else if (expression.operator === 'Exists' || expression.operator === 'DoesNotExist') {
       if (count > 0) faults.forbidden(`${at}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
     } else faults.invalid(`${at}.operator`, expression.operator, 'not a valid selector operator')
+    for (const [j, value] of (expression.values ?? []).entries()) faults.each(`${at}.values[${j}]`, value, isLabelValue(value))
   }
-}
-
-/** A selector that is not empty, a template that it selects, and pods that always restart. */
-export function validateTemplate(selector: LabelSelector | undefined, template: PodTemplateSpec | undefined, faults: Faults): void {
-  const before = faults.list.length
-  if (!selector) faults.required('spec.selector')
-  else {
-    validateLabelSelector('spec.selector', selector, faults)
-    if (!selector.matchExpressions?.length && Object.keys(selector.matchLabels ?? {}).length === 0) {
-      faults.invalid('spec.selector', selector, 'empty selector is invalid for deployment')
-    }
-  }
-  if (!template) return faults.required('spec.template')
-  const labels = template.metadata?.labels ?? {}
-  const sound = faults.list.length === before
-  if (selector && sound && !selectorMatcher(selector)(labels)) {
-    faults.invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')
-  }
-  validateLabels('spec.template.metadata.labels', labels, faults)
-  validateAnnotations('spec.template.metadata.annotations', template.metadata?.annotations, faults)
-  if (!template.spec) return faults.required('spec.template.spec.containers')
-  validatePodSpec('spec.template.spec', template.spec, faults)
-  validateTolerations('spec.template.spec.tolerations', template.spec.tolerations, faults)
-  if (template.spec.restartPolicy && template.spec.restartPolicy !== 'Always') {
-    faults.notSupported('spec.template.spec.restartPolicy', template.spec.restartPolicy, ['Always'])
-  }
-  if (template.spec.activeDeadlineSeconds !== undefined)
-    faults.forbidden('spec.template.spec.activeDeadlineSeconds', 'activeDeadlineSeconds in ReplicaSet is not Supported')
 }
 
 type Replicated = KubeObject & { spec: { replicas?: number; selector?: LabelSelector }; status?: { replicas?: number } }

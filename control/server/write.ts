@@ -94,6 +94,7 @@ export class Writer {
       const faults = new Faults()
       validateMeta(meta, { name: spec.nameRule, namespaced: kind.namespaced }, faults)
       spec.validate?.(object, faults)
+      spec.validateCreate?.(object, faults)
       if (faults.list.length === 0) await spec.examine?.(object, undefined, faults)
       if (faults.list.length > 0) throw invalid(kind.group, kind.kind, meta.name || meta.generateName || '', faults.list)
       return async () => {
@@ -180,8 +181,9 @@ export class Writer {
           object.metadata.generation = (previous.metadata.generation ?? 0) + 1
         const faults = new Faults()
         validateMeta(object.metadata, { name: spec.nameRule, namespaced: kind.namespaced }, faults)
-        validateMetaUpdate(object.metadata, previous.metadata, faults)
         spec.validate?.(object, faults)
+        if (faults.list.length > 0) forgive(faults, resource, previous)
+        validateMetaUpdate(object.metadata, previous.metadata, faults)
         spec.validateUpdate?.(object, previous, faults, subresource)
         if (faults.list.length === 0) await spec.examine?.(object, previous, faults)
         if (faults.list.length > 0) throw invalid(kind.group, kind.kind, target.name, faults.list)
@@ -272,6 +274,18 @@ export class Writer {
       if (!written) for (const step of undo.toReversed()) step()
     }
   }
+}
+
+/**
+ * Takes back what was wrong with the object before: nobody could mend the labels of what an older version
+ * of the rules let in, nor write its status.
+ */
+function forgive(faults: Faults, { spec, kind }: Resource, previous: Stored): void {
+  const before = new Faults()
+  validateMeta(previous.metadata, { name: spec.nameRule, namespaced: kind.namespaced }, before)
+  spec.validate?.(previous, before)
+  const known = new Set(before.list.map(({ field, message }) => `${field}: ${message}`))
+  faults.keep(({ field, message }) => !known.has(`${field}: ${message}`))
 }
 
 export function generateName(base: string): string {
