@@ -1,14 +1,21 @@
-import type { Service as ServiceType } from '../types/core-v1.gen.ts'
+import type { ServiceSpec, Service as ServiceType } from '../types/core-v1.gen.ts'
 import { ageColumn, labelsText, nameColumn, none } from './columns.ts'
 import { validatePortRef } from './container-probes.ts'
 import type { Faults } from './faults.ts'
 import { Service } from './index.ts'
 import { isDns1035Label, isDns1123Label, isDns1123Subdomain, isIP } from './names.ts'
 import { keepFamilies, validateFamilies, validateFamiliesUpdate } from './service-families.ts'
+import {
+  dropTypeDependentFields,
+  isExternallyAccessible,
+  keepAllotted,
+  needsClusterIP,
+  needsHealthPort,
+  needsNodePorts,
+} from './service-type-change.ts'
 import type { KindSpec } from './spec.ts'
 
 const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort']
-const external = (s: ServiceType) => s.spec.type === 'LoadBalancer' || s.spec.type === 'NodePort'
 
 function externalIPs(s: ServiceType): string {
   const given = s.spec.externalIPs ?? []
@@ -68,7 +75,7 @@ export const service: KindSpec<ServiceType> = {
       spec.sessionAffinityConfig.clientIP ??= {}
       spec.sessionAffinityConfig.clientIP.timeoutSeconds ??= 10_800
     } else delete spec.sessionAffinityConfig
-    if (external(s)) spec.externalTrafficPolicy ??= 'Cluster'
+    if (isExternallyAccessible(spec)) spec.externalTrafficPolicy ??= 'Cluster'
     if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true
     if (spec.type !== 'ExternalName') spec.internalTrafficPolicy ??= 'Cluster'
   },
@@ -76,25 +83,17 @@ export const service: KindSpec<ServiceType> = {
     s.status = { loadBalancer: {} }
   },
   prepareUpdate(next, previous, subresource) {
-    if (subresource !== '' || next.spec.type === 'ExternalName' || previous.spec.type === 'ExternalName') return
-    // What the server allotted stays, unless the client says otherwise.
-    keepFamilies(next.spec, previous.spec)
-    const { spec } = next
-    if (!external(next)) {
-      for (const port of spec.ports ?? [])
-        if (port.nodePort && previous.spec.ports?.some((p) => p.nodePort === port.nodePort)) delete port.nodePort
-      if (previous.spec.externalTrafficPolicy === spec.externalTrafficPolicy) delete spec.externalTrafficPolicy
-      delete spec.allocateLoadBalancerNodePorts
-      return
-    }
-    for (const port of spec.ports ?? []) {
-      const before = previous.spec.ports?.find((p) => p.port === port.port && p.protocol === port.protocol)
-      port.nodePort ??= before?.nodePort
-    }
+    if (subresource !== '') return
+    dropTypeDependentFields(next, previous)
+    keepAllotted(next, previous)
+    if (needsClusterIP(next.spec) && needsClusterIP(previous.spec)) keepFamilies(next.spec, previous.spec)
   },
   validate,
   validateUpdate(next, previous, faults) {
-    if (next.spec.type === 'ExternalName' || previous.spec.type === 'ExternalName') return
+    const [now, before] = [next.spec.loadBalancerClass, previous.spec.loadBalancerClass]
+    if (next.spec.type === 'LoadBalancer' && previous.spec.type === 'LoadBalancer' && now !== before)
+      faults.invalid('spec.loadBalancerClass', now ?? null, 'may not change once set')
+    if (!needsClusterIP(next.spec) || !needsClusterIP(previous.spec)) return
     validateFamiliesUpdate(next.spec, previous.spec, faults)
   },
 }
@@ -114,16 +113,29 @@ function validate(s: ServiceType, faults: Faults): void {
     if (!name) faults.required('spec.externalName')
     else faults.each('spec.externalName', name, isDns1123Subdomain(name))
   } else if (!headless && !spec.ports?.length) faults.required('spec.ports')
-  if (headless && external(s)) faults.invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec.type} services`)
+  if (headless && needsNodePorts(spec)) faults.invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec.type} services`)
   validateFamilies(spec, faults)
   for (const [i, ip] of (spec.externalIPs ?? []).entries()) faults.each(`spec.externalIPs[${i}]`, ip, isIP(ip))
   if (spec.internalTrafficPolicy) faults.oneOf('spec.internalTrafficPolicy', spec.internalTrafficPolicy, ['Cluster', 'Local'])
   if (spec.externalTrafficPolicy) {
-    if (!external(s))
+    if (!isExternallyAccessible(spec))
       faults.invalid('spec.externalTrafficPolicy', spec.externalTrafficPolicy, 'may only be set for externally-accessible services')
     else faults.oneOf('spec.externalTrafficPolicy', spec.externalTrafficPolicy, ['Cluster', 'Local'])
   }
+  validateBalanced(spec, faults)
   validatePorts(s, faults)
+}
+
+/** What only a load balancer has a use for. */
+function validateBalanced(spec: ServiceSpec, faults: Faults): void {
+  const { healthCheckNodePort } = spec
+  if (healthCheckNodePort && !needsHealthPort(spec)) {
+    const when = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+    faults.invalid('spec.healthCheckNodePort', healthCheckNodePort, when)
+  }
+  if (spec.type === 'LoadBalancer') return
+  for (const field of ['allocateLoadBalancerNodePorts', 'loadBalancerClass'] as const)
+    if (spec[field] !== undefined) faults.forbidden(`spec.${field}`, "may only be used when `type` is 'LoadBalancer'")
 }
 
 function validatePorts(s: ServiceType, faults: Faults): void {
@@ -146,7 +158,7 @@ function validatePorts(s: ServiceType, faults: Faults): void {
     if (numbers.has(key)) faults.duplicate(at, { port: port.port, protocol: port.protocol })
     numbers.add(key)
     if (!port.nodePort) continue
-    if (!external(s)) faults.forbidden(`${at}.nodePort`, `may not be used when \`type\` is '${s.spec.type}'`)
+    if (!needsNodePorts(s.spec)) faults.forbidden(`${at}.nodePort`, `may not be used when \`type\` is '${s.spec.type}'`)
     const nodeKey = `${port.nodePort}/${port.protocol}`
     if (nodePorts.has(nodeKey)) faults.duplicate(`${at}.nodePort`, port.nodePort)
     nodePorts.add(nodeKey)

@@ -3,7 +3,8 @@
 
 import { addressAt, type Cidr, contains, type Family, familyOf, parseAddress } from '#api/cidr.ts'
 import { invalid } from '#api/errors.ts'
-import { Faults, same } from '#api/kinds/faults.ts'
+import { Faults } from '#api/kinds/faults.ts'
+import { needsHealthPort, needsNodePorts } from '#api/kinds/service-type-change.ts'
 import type { Service, ServiceSpec } from '#api/types/core-v1.gen.ts'
 import { type Admission, isKind, type Review } from './admission.ts'
 import { NumberPool } from './pool.ts'
@@ -57,7 +58,7 @@ export function serviceAddresses({ cidrs, random }: { cidrs: readonly Cidr[]; ra
 
   function allotAddresses({ spec }: Service, owner: string, review: Review, faults: Faults): void {
     const before = (review.previous as Service | undefined)?.spec
-    if (spec.type === 'ExternalName') return dropAddresses(spec, before)
+    if (spec.type === 'ExternalName') return
     const previous = before?.type === 'ExternalName' ? undefined : before
     if (!settleFamilies(spec, previous, offered, faults)) return
     const clusterIPs: string[] = []
@@ -93,7 +94,8 @@ export function serviceAddresses({ cidrs, random }: { cidrs: readonly Cidr[]; ra
     // TCP and UDP of one number are the same node port where they serve the same port (DNS and the like).
     const byPort = new Map((spec.ports ?? []).flatMap((p) => (p.nodePort ? [[p.port, p.nodePort] as const] : [])))
     for (const [i, port] of (spec.ports ?? []).entries()) {
-      if (!port.nodePort && !wanted) continue
+      // What may not be there at all is refused as such, by the kind's own rules.
+      if (port.nodePort ? !needsNodePorts(spec) : !wanted) continue
       if (port.nodePort && (port.nodePort < nodePorts.first || port.nodePort > nodePorts.last)) {
         faults.invalid(
           `spec.ports[${i}].nodePort`,
@@ -118,12 +120,7 @@ export function serviceAddresses({ cidrs, random }: { cidrs: readonly Cidr[]; ra
 
   /** Where load balancers ask a node whether it has endpoints: only where that matters. */
   function allotHealthPort({ spec }: Service, owner: string, review: Review, faults: Faults): void {
-    if (spec.type !== 'LoadBalancer' || spec.externalTrafficPolicy !== 'Local') {
-      delete spec.healthCheckNodePort
-      return
-    }
-    const before = (review.previous as Service | undefined)?.spec
-    spec.healthCheckNodePort ||= before?.healthCheckNodePort
+    if (!needsHealthPort(spec)) return
     const got = reserve(ports, spec.healthCheckNodePort || undefined, owner, review)
     if (got !== undefined) spec.healthCheckNodePort = got
     else faults.invalid('spec.healthCheckNodePort', spec.healthCheckNodePort ?? 0, 'provided port is already allocated')
@@ -153,11 +150,4 @@ export function serviceAddresses({ cidrs, random }: { cidrs: readonly Cidr[]; ra
         if (!now.some((kept) => kept.pool === pool && kept.number === number)) pool.release(number, owner)
     },
   }
-}
-
-/** A service that becomes a name for another gives back what it had; what it asks for anew is refused by the kind's rules. */
-function dropAddresses(spec: ServiceSpec, before: ServiceSpec | undefined): void {
-  if (!before || before.type === 'ExternalName') return
-  for (const field of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy'] as const)
-    if (same(spec[field], before[field])) delete spec[field]
 }
