@@ -146,6 +146,7 @@ function fieldOf(fact: FieldFacts): Field {
     get presence() {
       return pointer || fact.omitZero ? 'given' : presence(this.schema, fact.omitEmpty ?? false)
     },
+    pointer,
     required: fact.required ?? (!fact.omitEmpty && !fact.optional),
     ...(fact.default !== undefined && { default: defaultOf(fact.default) }),
     ...(patch && { patch }),

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { isStatus } from '../errors.ts'
+import { schemaOf } from './compile.ts'
+import type { JsonObject } from './decode.ts'
+import { encodeProtobuf } from './encode.ts'
 import { decodeProtobuf } from './protobuf.ts'
 
 const fixture = (file: string) => readFileSync(new URL(`fixtures/${file}`, import.meta.url))
@@ -17,6 +20,15 @@ const names = [
 for (const name of names) {
   test(`${name} in protobuf is its JSON`, () => {
     assert.deepEqual(decodeProtobuf(fixture(`${name}.pb`)), JSON.parse(fixture(`${name}.json`).toString()))
+  })
+
+  test(`${name} as JSON is its protobuf, byte for byte`, () => {
+    const object = JSON.parse(fixture(`${name}.json`).toString()) as JsonObject & { apiVersion: string; kind: string }
+    const [version = '', group = ''] = object.apiVersion.split('/').reverse()
+    const schema = schemaOf({ group, version, kind: object.kind })
+    assert(schema)
+    const encoded = Buffer.from(encodeProtobuf(schema, object))
+    assert.equal(encoded.toString('hex'), fixture(`${name}.pb`).toString('hex'))
   })
 }
 

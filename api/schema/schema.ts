@@ -89,6 +89,8 @@ export type Field = {
   readonly name: string
   readonly schema: Schema
   readonly presence: Presence
+  /** Go has a pointer here: protobuf writes nothing for what is not there, and a zero for what is no pointer. */
+  readonly pointer?: boolean
   /** Of OpenAPI's `required`. */
   readonly required: boolean
   readonly default?: unknown

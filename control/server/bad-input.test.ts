@@ -33,7 +33,9 @@ describe('bad input', () => {
     await refused('POST', maps, 'x', 415, 'UnsupportedMediaType', /accepted media types include/, { 'content-type': 'text/plain' })
     await refused('PATCH', `${maps}/a`, '{}', 415, 'UnsupportedMediaType', /json-patch/, { 'content-type': 'application/json' })
     await refused('GET', maps, undefined, 406, 'NotAcceptable', /only the following media types/, { accept: 'image/png' })
-    await refused('GET', maps, undefined, 406, 'NotAcceptable', /application\/json/, { accept: 'application/vnd.kubernetes.protobuf' })
+    await refused('GET', maps, undefined, 406, 'NotAcceptable', /application\/vnd.kubernetes.protobuf$/, {
+      accept: 'application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1',
+    })
   })
 
   it('that is broken, with the place where', async () => {

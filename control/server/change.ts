@@ -4,6 +4,8 @@ import type { StoreEvent } from '../store/store.ts'
 import { encode, Item } from './item.ts'
 
 export type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED'
+/** How a watch is told of a change, in the encoding of its client. The same function for all clients with that encoding. */
+export type Telling = (type: ChangeType, item: Item) => Uint8Array
 
 export class Change {
   readonly type: ChangeType
@@ -11,7 +13,7 @@ export class Change {
   /** The object after the change; for DELETED its last state, at the revision of the deletion. */
   readonly item: Item
   readonly previous: Item | undefined
-  readonly #lines = new Map<ChangeType, Uint8Array>()
+  readonly #told = new Map<Telling, Map<ChangeType, Uint8Array>>()
   #gone: Item | undefined
 
   constructor(type: ChangeType, revision: number, item: Item, previous: Item | undefined) {
@@ -36,14 +38,16 @@ export class Change {
     return this.#gone
   }
 
-  /** The line of a JSON watch, encoded once for all watchers. */
-  line(type: ChangeType): Uint8Array {
-    let line = this.#lines.get(type)
-    if (!line) {
-      line = watchLine(type, type === 'DELETED' ? this.left.bytes : this.item.bytes)
-      this.#lines.set(type, line)
+  /** What watchers are sent, encoded once for all of them. */
+  told(telling: Telling, type: ChangeType): Uint8Array {
+    let told = this.#told.get(telling)
+    if (!told) this.#told.set(telling, (told = new Map()))
+    let bytes = told.get(type)
+    if (!bytes) {
+      bytes = telling(type, type === 'DELETED' ? this.left : this.item)
+      told.set(type, bytes)
     }
-    return line
+    return bytes
   }
 }
 
@@ -51,6 +55,9 @@ const stampedAt = (item: Item, revision: number): Item =>
   new Item({ key: item.key, value: encode(item.object, revision), createRevision: item.createRevision, modRevision: revision })
 
 const tail = Buffer.from('}\n')
+
+/** The line of a JSON watch. */
+export const jsonLine: Telling = (type, item) => watchLine(type, item.bytes)
 
 export const watchLine = (type: string, object: Uint8Array): Uint8Array =>
   Buffer.concat([Buffer.from(`{"type":"${type}","object":`), object, tail])

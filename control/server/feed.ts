@@ -4,7 +4,7 @@ import type { Clock, Timer } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
 import { Compacted, type Store, type StoreEvent } from '../store/store.ts'
 import { revisionOf } from '../store/subscription.ts'
-import { Change, type ChangeType, watchLine } from './change.ts'
+import { Change, type ChangeType, type Telling } from './change.ts'
 import type { Item } from './item.ts'
 import { type ListQuery, parseRevision, prefixOf } from './read.ts'
 import { type Selection, selectionOf } from './selection.ts'
@@ -19,7 +19,9 @@ export type WatchQuery = Omit<ListQuery, 'limit' | 'continue'> & {
 }
 
 /** What a watch is sent. A bookmark has no item; `initial` marks the one that ends the initial list. */
-export type Sent = { type: ChangeType; item: Item; line(): Uint8Array } | { type: 'BOOKMARK'; revision: number; initial: boolean }
+export type Sent =
+  | { type: ChangeType; item: Item; told(telling: Telling): Uint8Array }
+  | { type: 'BOOKMARK'; revision: number; initial: boolean }
 
 const bookmarkEveryMs = 60_000
 /** One more, so long before a watch ends: its client resumes from there. */
@@ -115,7 +117,7 @@ async function* run(
     if (initial) {
       for (let at = 0; at < initial.items.length && !state.ended; at += initialBatch) {
         const batch = initial.items.slice(at, at + initialBatch).filter((item) => selection.all || selection.matches(item))
-        if (batch.length > 0) yield batch.map((item) => ({ type: 'ADDED', item, line: () => watchLine('ADDED', item.bytes) }))
+        if (batch.length > 0) yield batch.map((item) => ({ type: 'ADDED', item, told: (telling) => telling('ADDED', item) }))
       }
       if (query.sendInitialEvents && query.allowWatchBookmarks) yield [{ type: 'BOOKMARK', revision: initial.revision, initial: true }]
     }
@@ -152,7 +154,7 @@ function selected(changes: readonly Change[], selection: Selection): Sent[] {
 const sentAs = (change: Change, type: ChangeType): Sent => ({
   type,
   item: type === 'DELETED' ? change.left : change.item,
-  line: () => change.line(type),
+  told: (telling) => change.told(telling, type),
 })
 
 /** Strikes every `ms`; `struck` tells once for each strike. */

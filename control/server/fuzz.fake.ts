@@ -2,7 +2,7 @@
 // both bent out of shape, with paths, queries and headers to match. The same for the same seed.
 
 import { allVerbs } from '#api/kinds/spec.ts'
-import { encodeProtobuf } from '#api/schema/encode.fake.ts'
+import { encodeProtobuf } from '#api/schema/encode.ts'
 import { type Random, randomObject } from '#api/schema/random.fake.ts'
 import type { Resource } from './resource.ts'
 import type { Json } from './trial.fake.ts'

@@ -32,9 +32,14 @@ export class Item {
     return object
   }
 
+  /** The object for one reading: what nobody else had decoded is not kept. */
+  read(): KubeObject {
+    return decoded.get(this.bytes)?.deref() ?? (JSON.parse(text.decode(this.bytes)) as KubeObject)
+  }
+
   /** Of the object, for who needs no more: read from the bytes each time, and not kept. */
   get metadata(): KubeObject['metadata'] {
-    return (decoded.get(this.bytes)?.deref() ?? (JSON.parse(text.decode(this.bytes)) as KubeObject)).metadata
+    return this.read().metadata
   }
 
   /** A copy that may be changed. */

@@ -7,7 +7,6 @@ import { Faults, same } from '#api/kinds/faults.ts'
 import { apiVersionOf, type KubeObject } from '#api/kinds/kind.ts'
 import { decode } from '#api/schema/decode.ts'
 import type { Target } from './call.ts'
-import { watchLine } from './change.ts'
 import type { Sent } from './feed.ts'
 import { clone, encode, Item } from './item.ts'
 import type { Listed } from './read.ts'
@@ -68,7 +67,7 @@ export async function* shownFeed(resource: Resource, feed: AsyncGenerator<Sent[]
     yield batch.map((sent): Sent => {
       if (sent.type === 'BOOKMARK') return sent
       const item = next.next().value as Item
-      return item === sent.item ? sent : { type: sent.type, item, line: () => watchLine(sent.type, item.bytes) }
+      return item === sent.item ? sent : { type: sent.type, item, told: (telling) => telling(sent.type, item) }
     })
   }
 }

@@ -3,7 +3,7 @@
 import { StatusError } from '#api/errors.ts'
 
 export type View = {
-  format: 'json' | 'yaml'
+  format: 'json' | 'yaml' | 'protobuf'
   /** The shape: as it is, a table for people, or metadata only. */
   as: 'object' | 'Table' | 'PartialObjectMetadata'
   /** Of meta.k8s.io, for tables and partial objects. */
@@ -12,21 +12,50 @@ export type View = {
 
 const plain: View = { format: 'json', as: 'object', version: 'v1' }
 
+const formats = new Map<string, View['format']>([
+  ['application/json', 'json'],
+  ['application/yaml', 'yaml'],
+  ['application/vnd.kubernetes.protobuf', 'protobuf'],
+])
+
+export type Offer = {
+  /** A watch: YAML has no frames. */
+  watch?: boolean
+  /** There is no protobuf message for the object, but for its metadata. */
+  schemaless?: boolean
+  /** The object has no metadata or rows that could be shown without the rest. */
+  whole?: boolean
+}
+
 /** The first clause of an Accept header that can be served. Throws NotAcceptable. */
-export function viewOf(accept: string | undefined, options: { watch?: boolean } = {}): View {
+export function viewOf(accept: string | undefined, { watch = false, schemaless = false, whole = false }: Offer = {}): View {
   if (!accept) return plain
   for (const { type, parameters } of clausesOf(accept)) {
     if (type === '*/*' || type === 'application/*') return plain
-    const format = type === 'application/json' ? 'json' : type === 'application/yaml' && !options.watch ? 'yaml' : undefined
-    if (!format) continue
+    const format = formats.get(type)
+    if (!format || (format === 'yaml' && watch)) continue
     const as = parameters.get('as')
-    if (!as) return { ...plain, format }
+    if (!as) {
+      if (format === 'protobuf' && schemaless) continue
+      return { ...plain, format }
+    }
     const version = parameters.get('v') ?? ''
+    if (whole) continue
     if (parameters.get('g') !== 'meta.k8s.io' || !['v1', 'v1beta1'].includes(version)) continue
-    if (as === 'Table') return { format, as, version }
+    if (as === 'Table' && format !== 'protobuf') return { format, as, version }
     if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList') return { format, as: 'PartialObjectMetadata', version }
   }
-  throw new StatusError('NotAcceptable', 'only the following media types are accepted: application/json, application/yaml')
+  const offered = [...formats].filter(([, format]) => !(format === 'yaml' && watch) && !(format === 'protobuf' && schemaless))
+  throw new StatusError('NotAcceptable', `only the following media types are accepted: ${offered.map(([type]) => type).join(', ')}`)
+}
+
+/** Of a failure, which must be told somehow. */
+export function failureFormatOf(accept: string | undefined): 'json' | 'protobuf' {
+  try {
+    return viewOf(accept).format === 'protobuf' ? 'protobuf' : 'json'
+  } catch {
+    return 'json'
+  }
 }
 
 /** The version of apidiscovery.k8s.io that the client prefers; undefined: the legacy documents. */

@@ -2,13 +2,16 @@
 
 import { pipeline } from 'node:stream'
 import { constants, createGzip } from 'node:zlib'
-import { watchLine } from '../change.ts'
+import type { KubeObject } from '#api/kinds/kind.ts'
+import { encodeProtobuf } from '#api/schema/encode.ts'
+import { jsonLine, watchLine } from '../change.ts'
 import type { Sent } from '../feed.ts'
 import type { Item } from '../item.ts'
 import type { Narrow } from '../narrow.ts'
 import type { Listed } from '../read.ts'
 import type { Resource } from '../resource.ts'
 import type { View } from './accept.ts'
+import { frameOf, protobufList, protobufOf, protobufType, watchFrame } from './protobuf.ts'
 import { type Chunks, type HeaderValues, Reply } from './reply.ts'
 import { bookmarkOf, type IncludeObject, partial, partialList, tableOf } from './table.ts'
 
@@ -37,6 +40,7 @@ export async function answerItem(resource: Resource, item: Item, look: Look, cod
   }
   if (view.as === 'PartialObjectMetadata') return await answerJson(partial(item.object, view.version), look, code)
   if (view.format === 'yaml') return await answerJson(item.object, look, code)
+  if (view.format === 'protobuf') return sentAs(encodeProtobuf(resource.schema, item.object), look, code, protobufType)
   return sentAs(item.bytes, look, code)
 }
 
@@ -52,6 +56,10 @@ export async function answerList(resource: Resource, listed: Listed, look: Look)
   if (view.as === 'PartialObjectMetadata') return await answerJson(partialList(objects(), metadata, view.version), look)
   const frame = { kind: resource.spec.listKind ?? `${resource.kind.kind}List`, apiVersion: resource.apiVersion, metadata }
   if (view.format === 'yaml') return await answerJson({ ...frame, items: objects() }, look)
+  if (view.format === 'protobuf') {
+    const pieces = await protobufList(frame, resource.schema, objectsOf(listed.items))
+    return sentAs(streamed(pieces), look, 200, protobufType)
+  }
   return sentAs(listBytes(Buffer.from(`${JSON.stringify(frame).slice(0, -1)},"items":[`), listed.items, look.narrow), look)
 }
 
@@ -89,12 +97,19 @@ async function* streamed(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Arra
   }
 }
 
+/** Decoded one by one, as they are needed. */
+function* objectsOf(items: readonly Item[]): Generator<KubeObject> {
+  for (const item of items) yield item.read()
+}
+
 /** Any object that is not stored. */
-export async function answerJson(value: unknown, look: Pick<Look, 'view' | 'acceptEncoding' | 'warnings'>, code = 200): Promise<Reply> {
+export async function answerJson(value: object, look: Pick<Look, 'view' | 'acceptEncoding' | 'warnings'>, code = 200): Promise<Reply> {
   if (look.view.format === 'yaml') {
     const { stringify } = await import('yaml')
     return sentAs(Buffer.from(stringify(value)), look, code, 'application/yaml')
   }
+  const protobuf = look.view.format === 'protobuf' ? protobufOf(value) : undefined
+  if (protobuf) return sentAs(protobuf, look, code, protobufType)
   return sentAs(Buffer.from(`${JSON.stringify(value)}\n`), look, code)
 }
 
@@ -124,40 +139,51 @@ export function warningHeader(text: string): string {
  * The stream of a watch. Nothing is read ahead of the client: a slow one leaves its events with the
  * watcher. `statusOf` makes the ERROR event of a failure.
  */
-export const answerWatch = (resource: Resource, feed: AsyncIterable<Sent[]>, look: Look, statusOf: (error: unknown) => object): Reply =>
-  new Reply(watchBytes(feed, lineEncoder(resource, look), statusOf), {
-    headers: { 'content-type': 'application/json', 'cache-control': 'no-cache, private' },
-  })
+export const answerWatch = (resource: Resource, feed: AsyncIterable<Sent[]>, look: Look, statusOf: (error: unknown) => object): Reply => {
+  const type = look.view.format === 'protobuf' ? `${protobufType};stream=watch` : 'application/json'
+  return new Reply(
+    watchBytes(feed, tellerOf(resource, look), (error) => toldApart('ERROR', statusOf(error), look.view)),
+    {
+      headers: { 'content-type': type, 'cache-control': 'no-cache, private' },
+    },
+  )
+}
 
 async function* watchBytes(
   feed: AsyncIterable<Sent[]>,
-  lineOf: (sent: Sent) => Uint8Array,
-  statusOf: (error: unknown) => object,
+  tell: (sent: Sent) => Uint8Array,
+  failed: (error: unknown) => Uint8Array,
 ): AsyncGenerator<Uint8Array> {
   try {
-    for await (const batch of feed) yield batch.length === 1 ? lineOf(batch[0] as Sent) : Buffer.concat(batch.map(lineOf))
+    for await (const batch of feed) yield batch.length === 1 ? tell(batch[0] as Sent) : Buffer.concat(batch.map(tell))
   } catch (error) {
-    yield watchLine('ERROR', Buffer.from(JSON.stringify(statusOf(error))))
+    yield failed(error)
   }
 }
 
-function lineEncoder(resource: Resource, { view, include, now, narrow }: Look): (sent: Sent) => Uint8Array {
+/** An event about what is no stored object. */
+function toldApart(type: string, object: object, { format }: View): Uint8Array {
+  const protobuf = format === 'protobuf' ? protobufOf(object) : undefined
+  return protobuf ? watchFrame(type, protobuf) : watchLine(type, Buffer.from(JSON.stringify(object)))
+}
+
+function tellerOf(resource: Resource, { view, include, now, narrow }: Look): (sent: Sent) => Uint8Array {
   const { spec } = resource
+  const whole = view.format === 'protobuf' ? frameOf(resource) : jsonLine
   let headers = true
-  const json = (type: string, value: unknown) => watchLine(type, Buffer.from(JSON.stringify(value)))
   return (sent) => {
     if (view.as === 'Table') {
       const objects = sent.type === 'BOOKMARK' ? [] : [sent.item.object]
       const resourceVersion = sent.type === 'BOOKMARK' ? String(sent.revision) : sent.item.object.metadata.resourceVersion
       const table = tableOf(spec, objects, { view, include, now: now(), metadata: { resourceVersion }, headers })
       headers = false
-      return json(sent.type, table)
+      return toldApart(sent.type, table, view)
     }
     if (sent.type === 'BOOKMARK') {
       const object = bookmarkOf(spec, sent.revision, sent.initial)
-      return json('BOOKMARK', view.as === 'PartialObjectMetadata' ? { ...partial(object, view.version) } : object)
+      return toldApart('BOOKMARK', view.as === 'PartialObjectMetadata' ? partial(object, view.version) : object, view)
     }
     if (narrow) return watchLine(sent.type, narrow(sent.item))
-    return view.as === 'PartialObjectMetadata' ? json(sent.type, partial(sent.item.object, view.version)) : sent.line()
+    return view.as === 'PartialObjectMetadata' ? toldApart(sent.type, partial(sent.item.object, view.version), view) : sent.told(whole)
   }
 }

@@ -10,7 +10,7 @@ import type { User } from '#control/auth/user.ts'
 import type { Fairness, Place, Seat } from '#control/fairness/fairness.ts'
 import type { Core } from '../core.ts'
 import type { Resource } from '../resource.ts'
-import { discoveryVersionOf, viewOf } from './accept.ts'
+import { discoveryVersionOf, failureFormatOf, viewOf } from './accept.ts'
 import { answerJson, warningHeader } from './answer.ts'
 import type { Discovery } from './discovery.ts'
 import type { ResourceHandler } from './handler.ts'
@@ -81,10 +81,10 @@ export const createApp = (deps: AppDeps): App => ({
   },
 })
 
-function fail(deps: AppDeps, error: unknown, { method, url }: Incoming): Reply {
+function fail(deps: AppDeps, error: unknown, { method, url, headers }: Incoming): Reply {
   const { status, unexpected } = statusOf(error)
   if (unexpected) deps.log.error({ err: error, method, path: url.pathname }, 'a request failed unexpectedly')
-  return answerStatus(status)
+  return answerStatus(status, failureFormatOf(headers.get('accept') ?? undefined))
 }
 
 /** What a request has been given so far. */

@@ -16,6 +16,7 @@ import { answerItem, answerJson, answerList, answerWatch, type Look } from './an
 import { mediaType, objectIn, parseYaml, readBody, readBytes } from './body.ts'
 import type { Incoming } from './incoming.ts'
 import { deleteOptionsOf, writeOptionsOf } from './options.ts'
+import { hasProtobuf } from './protobuf.ts'
 import type { Reply } from './reply.ts'
 import { type Exchange, isTrue, noSuchPath, type ResourceRequest } from './request.ts'
 import { statusOf } from './status.ts'
@@ -41,10 +42,10 @@ export class ResourceHandler {
     switch (info.verb) {
       case 'get': {
         const item = await this.#core.get(targetOf(resource, info), exchange.url.searchParams.get('resourceVersion') ?? undefined)
-        return await answerItem(resource, item, this.look(exchange, []))
+        return await answerItem(resource, item, this.look(resource, exchange, []))
       }
       case 'list': {
-        const look = this.look(exchange, [])
+        const look = this.look(resource, exchange, [])
         return await answerList(resource, await this.#core.list(listQueryOf(resource, exchange)), look)
       }
       case 'watch':
@@ -64,11 +65,11 @@ export class ResourceHandler {
     }
   }
 
-  look(exchange: Exchange, warnings: readonly string[], options: { watch?: boolean } = {}): Look {
+  look(resource: Resource, exchange: Exchange, warnings: readonly string[], { watch = false } = {}): Look {
     const { request, url } = exchange
     const narrow = narrowing(exchange)
     return {
-      view: viewOf(narrow ? undefined : (request.headers.get('accept') ?? undefined), options),
+      view: narrow ? viewOf(undefined) : viewFor(resource, request, watch),
       narrow,
       include: includeOf(url),
       now: () => this.#clock.now(),
@@ -78,7 +79,7 @@ export class ResourceHandler {
   }
 
   async #watch(resource: Resource, exchange: Exchange): Promise<Reply> {
-    const look = this.look(exchange, [], { watch: true })
+    const look = this.look(resource, exchange, [], { watch: true })
     const { searchParams } = exchange.url
     const { info } = exchange
     const query = listQueryOf(resource, exchange)
@@ -96,7 +97,7 @@ export class ResourceHandler {
 
   async #create(resource: Resource, exchange: Exchange): Promise<Reply> {
     const options = writeOptionsOf(exchange)
-    const view = viewOf(exchange.request.headers.get('accept') ?? undefined)
+    const view = viewFor(resource, exchange.request)
     const object = await readObject(resource, exchange, options)
     const item = await this.#core.create(resource, exchange.info.namespace, object, options)
     return await this.#written(resource, exchange, item, options, view, 201)
@@ -104,7 +105,7 @@ export class ResourceHandler {
 
   async #update(resource: Resource, exchange: Exchange): Promise<Reply> {
     const options = writeOptionsOf(exchange)
-    const view = viewOf(exchange.request.headers.get('accept') ?? undefined)
+    const view = viewFor(resource, exchange.request)
     const object = await readObject(resource, exchange, options)
     const item = await this.#core.update(targetOf(resource, exchange.info), options, () => structuredClone(object))
     return await this.#written(resource, exchange, item, options, view)
@@ -112,7 +113,7 @@ export class ResourceHandler {
 
   async #patch(resource: Resource, exchange: Exchange): Promise<Reply> {
     const options = writeOptionsOf(exchange)
-    const view = viewOf(exchange.request.headers.get('accept') ?? undefined)
+    const view = viewFor(resource, exchange.request)
     const patch = await readPatch(exchange.request)
     if (patch.type === 'strategic' && resource.schema.loose) throw unknownPatch(['json', 'merge', 'apply'])
     const target = targetOf(resource, exchange.info)
@@ -137,13 +138,13 @@ export class ResourceHandler {
   }
 
   async #written(resource: Resource, exchange: Exchange, item: Item, options: WriteOptions, view: View, code = 200): Promise<Reply> {
-    const look = { ...this.look(exchange, options.warnings ?? []), view }
+    const look = { ...this.look(resource, exchange, options.warnings ?? []), view }
     return await answerItem(resource, item, look, code)
   }
 
   async #delete(resource: Resource, exchange: Exchange): Promise<Reply> {
     const options = await deleteOptionsOf(exchange)
-    const look = this.look(exchange, exchange.remarks.warnings)
+    const look = this.look(resource, exchange, exchange.remarks.warnings)
     const { gone, item } = await this.#core.delete(targetOf(resource, exchange.info), exchange.user, options)
     if (!gone) return await answerItem(resource, item, look)
     const { kind } = resource
@@ -166,7 +167,7 @@ export class ResourceHandler {
 
   async #deleteCollection(resource: Resource, exchange: Exchange): Promise<Reply> {
     const options = await deleteOptionsOf(exchange)
-    const look = this.look(exchange, exchange.remarks.warnings)
+    const look = this.look(resource, exchange, exchange.remarks.warnings)
     return await answerList(resource, await this.#core.deleteCollection(listQueryOf(resource, exchange), exchange.user, options), look)
   }
 }
@@ -179,6 +180,9 @@ function isServed(resource: Resource, { verb, name, namespace, subresource }: Re
   if ((verb === 'update' || verb === 'patch') && name === undefined) return false
   return !((verb === 'create' || verb === 'deletecollection') && resource.kind.namespaced && namespace === undefined)
 }
+
+const viewFor = (resource: Resource, { headers }: Incoming, watch = false): View =>
+  viewOf(headers.get('accept') ?? undefined, { watch, schemaless: !hasProtobuf(resource) })
 
 const notAllowed = () => new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
 

@@ -1,6 +1,7 @@
 // The one place where errors become answers: every failure is a Status.
 
 import { codes, isStatus, type Status, StatusError } from '#api/errors.ts'
+import { protobufOf, protobufType } from './protobuf.ts'
 import { type HeaderValues, Reply } from './reply.ts'
 
 /** Whether `error` is our own fault, and worth a line in the log. */
@@ -18,10 +19,11 @@ export function statusOf(error: unknown): { status: Status; unexpected: boolean 
   return { status: new StatusError('InternalError', `Internal error occurred: ${message}`).toStatus(), unexpected: true }
 }
 
-export function answerStatus(status: Status): Reply {
-  const headers: HeaderValues = { 'content-type': 'application/json', 'cache-control': 'no-cache, private' }
+export function answerStatus(status: Status, format: 'json' | 'protobuf' = 'json'): Reply {
+  const protobuf = format === 'protobuf' ? protobufOf(status) : undefined
+  const headers: HeaderValues = { 'content-type': protobuf ? protobufType : 'application/json', 'cache-control': 'no-cache, private' }
   if (status.code === codes.Unauthorized) headers['www-authenticate'] = 'Bearer'
   const retry = status.details?.retryAfterSeconds
   if (retry) headers['retry-after'] = String(retry)
-  return new Reply(`${JSON.stringify(status)}\n`, { status: status.code, headers })
+  return new Reply(protobuf ?? `${JSON.stringify(status)}\n`, { status: status.code, headers })
 }

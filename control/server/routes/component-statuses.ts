@@ -20,7 +20,7 @@ export const componentStatusRoute =
     if (!resource.verbs.includes(info.verb) || info.subresource !== '') {
       throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
     }
-    const look = handler.look(exchange, warnings)
+    const look = handler.look(resource, exchange, warnings)
     const items = checks.map(({ name, healthy }) => itemOf(name, healthy()))
     if (info.verb === 'list') return await answerList(resource, { items, revision: revision() }, look)
     const found = items.find((item) => item.key === info.name)

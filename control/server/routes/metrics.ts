@@ -29,7 +29,7 @@ export const metricsRoute =
       (info.name !== undefined && resource.kind.namespaced && !info.namespace)
     )
       throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
-    const look = handler.look(exchange, [])
+    const look = handler.look(resource, exchange, [])
     const text = (name: string) => url.searchParams.get(name) || undefined
     const selection = selectionOf(resource.spec, text('labelSelector'), text('fieldSelector'))
     const found = resource.kind.kind === NodeMetrics.kind ? await ofNodes(core, usage, exchange) : await ofPods(core, usage, exchange)
