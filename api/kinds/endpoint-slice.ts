@@ -1,7 +1,7 @@
 import type { EndpointSlice as EndpointSliceType } from '../types/discovery-v1.gen.ts'
 import { ageColumn, nameColumn } from './columns.ts'
 import { EndpointSlice } from './index.ts'
-import { isDns1123Label, isDns1123Subdomain, isIP } from './names.ts'
+import { isDns1123Label, isDns1123Subdomain } from './names.ts'
 import type { KindSpec } from './spec.ts'
 
 const shown = 3
@@ -46,7 +46,7 @@ export const endpointSlice: KindSpec<EndpointSliceType> = {
       const at = `endpoints[${i}].addresses`
       if (!endpoint.addresses?.length) faults.required(at, 'must contain at least 1 address')
       if ((endpoint.addresses?.length ?? 0) > most.addresses) faults.tooMany(at, endpoint.addresses.length, most.addresses)
-      if (s.addressType !== 'FQDN') for (const [j, a] of (endpoint.addresses ?? []).entries()) faults.each(`${at}[${j}]`, a, isIP(a))
+      if (s.addressType !== 'FQDN') for (const [j, a] of (endpoint.addresses ?? []).entries()) faults.address(`${at}[${j}]`, a)
     }
     const names = new Set<string>()
     for (const [i, port] of (s.ports ?? []).entries()) {

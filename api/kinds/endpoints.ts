@@ -1,7 +1,7 @@
 import type { Endpoints as EndpointsType } from '../types/core-v1.gen.ts'
 import { ageColumn, nameColumn, none } from './columns.ts'
 import { Endpoints } from './index.ts'
-import { isDns1123Subdomain, isIP } from './names.ts'
+import { isDns1123Subdomain } from './names.ts'
 import type { KindSpec } from './spec.ts'
 
 const shown = 3
@@ -30,7 +30,7 @@ export const endpoints: KindSpec<EndpointsType> = {
       if (!subset.addresses?.length && !subset.notReadyAddresses?.length)
         faults.required(at, 'must specify `addresses` or `notReadyAddresses`')
       for (const list of ['addresses', 'notReadyAddresses'] as const) {
-        for (const [j, a] of (subset[list] ?? []).entries()) faults.each(`${at}.${list}[${j}].ip`, a.ip, isIP(a.ip))
+        for (const [j, a] of (subset[list] ?? []).entries()) faults.address(`${at}.${list}[${j}].ip`, a.ip)
       }
       for (const [j, p] of (subset.ports ?? []).entries()) {
         if ((subset.ports?.length ?? 0) > 1 && !p.name) faults.required(`${at}.ports[${j}].name`)

@@ -2,6 +2,8 @@
 // (apimachinery util/validation/field), so that tools which read those messages keep working.
 
 import type { CauseReason, FieldError } from '../errors.ts'
+import { specialAddress } from '../special-address.ts'
+import { isIP } from './names.ts'
 
 export class Faults {
   readonly list: FieldError[] = []
@@ -51,6 +53,12 @@ export class Faults {
 
   tooMany(field: string, actual: number, most: number): void {
     this.#add(field, 'FieldValueTooMany', `Too many: ${actual}`, `must have at most ${most} items`)
+  }
+
+  /** An address that others are sent to: none that means another machine on each of them. */
+  address(field: string, value: string): void {
+    const special = specialAddress(value)
+    this.each(field, value, special === undefined ? isIP(value) : [special])
   }
 
   /** Each of `messages` as an invalid value. */

@@ -3,6 +3,7 @@ import { ageColumn, nameColumn, none } from './columns.ts'
 import type { Faults } from './faults.ts'
 import { isPathSegment, isWildcardDns1123Subdomain } from './forms.ts'
 import { Ingress } from './index.ts'
+import { validateLoadBalancer } from './load-balancer-status.ts'
 import { isDns1035Label, isDns1123Subdomain, isIP, isPortName } from './names.ts'
 import type { KindSpec } from './spec.ts'
 
@@ -43,7 +44,7 @@ export const ingress: KindSpec<IngressType> = {
   prepareCreate(i) {
     i.status = { loadBalancer: {} }
   },
-  validate({ metadata, spec }, faults) {
+  validate({ metadata, spec, status }, faults) {
     const { rules = [], defaultBackend, tls = [], ingressClassName } = spec ?? {}
     if (rules.length === 0 && !defaultBackend) faults.invalid('spec', rules, 'either `defaultBackend` or `rules` must be specified')
     if (defaultBackend) validateBackend('spec.defaultBackend', defaultBackend, faults)
@@ -62,6 +63,7 @@ export const ingress: KindSpec<IngressType> = {
       if (secretName) faults.each(`spec.tls[${i}].secretName`, secretName, isDns1123Subdomain(secretName))
     }
     if (ingressClassName !== undefined) faults.each('spec.ingressClassName', ingressClassName, isDns1123Subdomain(ingressClassName))
+    validateLoadBalancer(status, faults)
     const annotated = metadata.annotations?.[classAnnotation]
     if (annotated !== undefined && ingressClassName !== undefined && annotated !== ingressClassName)
       faults.invalid(`annotations.${classAnnotation}`, annotated, 'must match `ingressClassName` when both are specified')

@@ -3,7 +3,8 @@ import { ageColumn, labelsText, nameColumn, none } from './columns.ts'
 import { validatePortRef } from './container-probes.ts'
 import type { Faults } from './faults.ts'
 import { Service } from './index.ts'
-import { isDns1035Label, isDns1123Label, isDns1123Subdomain, isIP } from './names.ts'
+import { validateLoadBalancer } from './load-balancer-status.ts'
+import { isDns1035Label, isDns1123Label, isDns1123Subdomain } from './names.ts'
 import { keepFamilies, validateFamilies, validateFamiliesUpdate } from './service-families.ts'
 import {
   dropTypeDependentFields,
@@ -115,7 +116,8 @@ function validate(s: ServiceType, faults: Faults): void {
   } else if (!headless && !spec.ports?.length) faults.required('spec.ports')
   if (headless && needsNodePorts(spec)) faults.invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec.type} services`)
   validateFamilies(spec, faults)
-  for (const [i, ip] of (spec.externalIPs ?? []).entries()) faults.each(`spec.externalIPs[${i}]`, ip, isIP(ip))
+  for (const [i, ip] of (spec.externalIPs ?? []).entries()) faults.address(`spec.externalIPs[${i}]`, ip)
+  validateLoadBalancer(s.status, faults)
   if (spec.internalTrafficPolicy) faults.oneOf('spec.internalTrafficPolicy', spec.internalTrafficPolicy, ['Cluster', 'Local'])
   if (spec.externalTrafficPolicy) {
     if (!isExternallyAccessible(spec))

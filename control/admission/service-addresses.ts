@@ -30,8 +30,19 @@ const addressesOf = (cidr: Cidr, random: () => number): Addresses => {
 
 const numberOf = ({ first }: Cidr, address: string): number => Number((parseAddress(address)?.value ?? first) - first)
 
+/** Where the cluster itself is reached: nobody else may take that traffic. */
+export type OwnAddresses = { names: readonly string[]; server?: { address: string; port: number } }
+
 /** `cidrs`: one of each family that the cluster has, its own first. `random` gives a number in [0, 1). */
-export function serviceAddresses({ cidrs, random }: { cidrs: readonly Cidr[]; random: () => number }): ServiceAddresses {
+export function serviceAddresses({
+  cidrs,
+  random,
+  own,
+}: {
+  cidrs: readonly Cidr[]
+  random: () => number
+  own: () => OwnAddresses
+}): ServiceAddresses {
   const offered = cidrs.map(({ family }) => family)
   const byFamily = new Map(cidrs.map((cidr) => [cidr.family, addressesOf(cidr, random)]))
   const ports = new NumberPool({ ...nodePorts, preferFrom: nodePorts.first + 86, random })
@@ -126,6 +137,20 @@ export function serviceAddresses({ cidrs, random }: { cidrs: readonly Cidr[]; ra
     else faults.invalid('spec.healthCheckNodePort', spec.healthCheckNodePort ?? 0, 'provided port is already allocated')
   }
 
+  /** Whoever has these as addresses of theirs takes what others send to services, names or the server. */
+  function checkExternal({ spec }: Service, before: readonly string[], faults: Faults): void {
+    const { names, server } = own()
+    for (const [i, ip] of (spec.externalIPs ?? []).entries()) {
+      const field = `spec.externalIPs[${i}]`
+      // What was there before is no reason to refuse another change.
+      if (before.includes(ip)) continue
+      if (cidrs.some((cidr) => contains(cidr, ip))) faults.invalid(field, ip, 'may not be in the range of cluster IPs')
+      else if (names.includes(ip)) faults.invalid(field, ip, 'may not be the address of the cluster DNS')
+      else if (ip === server?.address && spec.ports?.some(({ port }) => port === server.port))
+        faults.invalid(field, ip, `may not be the address of the API server together with its port ${server.port}`)
+    }
+  }
+
   return {
     admission: {
       name: 'ServiceAddresses',
@@ -135,6 +160,7 @@ export function serviceAddresses({ cidrs, random }: { cidrs: readonly Cidr[]; ra
         if (!service.spec) return
         const owner = service.metadata.uid
         const faults = new Faults()
+        checkExternal(service, (review.previous as Service | undefined)?.spec.externalIPs ?? [], faults)
         allotAddresses(service, owner, review, faults)
         allotPorts(service, owner, review, faults)
         allotHealthPort(service, owner, review, faults)

@@ -2,11 +2,13 @@
 // cluster, whose certificate is checked against the authority that the configuration names.
 // Connections are kept for the next call.
 
+import { lookup } from 'node:dns'
 import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
-import { isIP } from 'node:net'
+import { isIP, type LookupFunction } from 'node:net'
 import { isStatus, StatusError } from '#api/errors.ts'
+import { specialAddress } from '#api/special-address.ts'
 import type { WebhookClientConfig } from '#api/types/apiextensions-v1.gen.ts'
 import { explain } from './webhook-fault.ts'
 
@@ -96,13 +98,15 @@ type Post = {
 
 async function answered(post: Post): Promise<Buffer> {
   for (;;) {
-    const { outgoing, answer } = send(post)
+    let outgoing: ClientRequest | undefined
     try {
-      return await answer
+      const sent = send(post)
+      outgoing = sent.outgoing
+      return await sent.answer
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException
       // A connection that was kept, and closed at the other end as we took it.
-      if (outgoing.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE') && !post.signal.aborted) continue
+      if (outgoing?.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE') && !post.signal.aborted) continue
       const why = post.signal.aborted ? 'context deadline exceeded' : explain(cause as Error, post.target)
       throw unreached(post.target.name, why, cause)
     }
@@ -111,10 +115,13 @@ async function answered(post: Post): Promise<Buffer> {
 
 function send({ target, caBundle, body, agent, signal, mostBytes: most }: Post) {
   const { servername, host, port, path } = target
+  // A name is looked at when it is known what it leads to, at each connection anew.
+  if (isIP(host) !== 0 && !mayReach(host)) throw notAllowed()
   const outgoing = request({
     host,
     port,
     path,
+    lookup: reachable,
     method: 'POST',
     // An address stands in no server name.
     servername: isIP(servername) ? '' : servername,
@@ -132,6 +139,24 @@ function send({ target, caBundle, body, agent, signal, mostBytes: most }: Post) 
   }
   return { outgoing, answer: answer() }
 }
+
+/**
+ * Who configures webhooks may choose any server, as in Kubernetes also one beside this one, on its loopback. Addresses
+ * of the link are those of clouds' metadata services, and nobody listens on multicast or unspecified ones.
+ */
+const mayReach = (address: string): boolean => specialAddress(address)?.includes('loopback') ?? true
+
+const notAllowed = () => Object.assign(new Error('address not allowed'), { code: 'EACCES' })
+
+const reachable: LookupFunction = (host, options, done) =>
+  lookup(host, { ...options, all: true }, (error, found) => {
+    if (error) return done(error, '')
+    const allowed = found.filter(({ address }) => mayReach(address))
+    const [first] = allowed
+    if (!first) return done(notAllowed(), '')
+    if (options.all) done(null, allowed)
+    else done(null, first.address, first.family)
+  })
 
 const shownBytes = 200
 

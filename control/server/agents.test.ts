@@ -17,6 +17,7 @@ import { silent } from '#api/log.ts'
 import { openPki, type Pki } from '#control/pki/pki.ts'
 import { memoryStore } from '../store/memory.ts'
 import type { Store } from '../store/store.ts'
+import { dialHere, here } from './dial.fake.ts'
 import { type Server, startServer } from './server.ts'
 
 const pods = '/api/v1/namespaces/default/pods'
@@ -40,6 +41,7 @@ describe('an agent', () => {
       pki,
       listen: { host: '127.0.0.1', port: 0 },
       advertise: { address: '127.0.0.1' },
+      dial: dialHere,
       clock: systemClock,
       log: silent,
     })
@@ -64,7 +66,7 @@ describe('an agent', () => {
     const { port } = agent.address() as AddressInfo
     const status = {
       ...node.status,
-      addresses: [{ type: 'InternalIP' as const, address: '127.0.0.1' }],
+      addresses: [{ type: 'InternalIP' as const, address: here }],
       daemonEndpoints: { kubeletEndpoint: { Port: port } },
     }
     await client.update(Node, { ...node, status }, { subresource: 'status' })
@@ -72,7 +74,7 @@ describe('an agent', () => {
       await client.create(Pod, { metadata: { namespace: 'default', name }, spec: { containers: [{ name: 'c', image: 'i' }] } })
     }
     await client.createSubresource(Pod, { namespace: 'default', name: 'bound' }, 'binding', { target: { name: 'n1' } })
-    await client.patch(Pod, { namespace: 'default', name: 'bound' }, 'merge', { status: { podIP: '127.0.0.1' } }, { subresource: 'status' })
+    await client.patch(Pod, { namespace: 'default', name: 'bound' }, 'merge', { status: { podIP: here } }, { subresource: 'status' })
   })
   after(async () => {
     await server?.close()

@@ -13,6 +13,7 @@ import { APIService, ConfigMap, Endpoints, Service } from '#api/kinds/index.ts'
 import { silent } from '#api/log.ts'
 import { run } from '#api/queue/run.ts'
 import { availability, localApiServices } from '../controllers/api-services.ts'
+import { here } from './dial.fake.ts'
 import { type Live, live } from './live.fake.ts'
 
 let own: Live
@@ -125,7 +126,7 @@ test('a service tells why it is not available, and is once it answers', async ()
   const ref = { namespace: 'default', name: 'lamps' }
   const made = await client.create(Endpoints, { metadata: ref })
   assert.ok(await ready('False', 'MissingEndpoints'))
-  const at = (port: number) => [{ addresses: [{ ip: '127.0.0.1' }], ports: [{ port }] }]
+  const at = (port: number) => [{ addresses: [{ ip: here }], ports: [{ port }] }]
   const wrong = await client.update(Endpoints, { ...made, subsets: at(1) })
   assert.match(
     (await ready('False', 'FailedDiscoveryCheck'))?.message ?? '',

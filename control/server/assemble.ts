@@ -4,12 +4,12 @@ import { randomInt } from 'node:crypto'
 import type { Cidr } from '#api/cidr.ts'
 import type { Clock } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
-import { LimitRange, Pod, PriorityClass, Service } from '#api/kinds/index.ts'
+import { Endpoints, LimitRange, Pod, PriorityClass, Service } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import { builtinKinds } from '#api/kinds/registry.ts'
 import type { Log } from '#api/log.ts'
 import type { ServedKind } from '#api/schema/openapi/paths.ts'
-import type { LimitRange as LimitRangeType, Service as ServiceType } from '#api/types/core-v1.gen.ts'
+import type { Endpoints as EndpointsType, LimitRange as LimitRangeType, Service as ServiceType } from '#api/types/core-v1.gen.ts'
 import type { PriorityClass as PriorityClassType } from '#api/types/scheduling-v1.gen.ts'
 import type { Admission, Review } from '#control/admission/admission.ts'
 import { certificateRequests } from '#control/admission/certificate-request.ts'
@@ -20,7 +20,7 @@ import { nodeRestriction } from '#control/admission/node-restriction.ts'
 import { podPriority, podTolerations } from '#control/admission/pod-defaults.ts'
 import { rbacEscalation } from '#control/admission/rbac-escalation.ts'
 import { serviceAccounts } from '#control/admission/service-account.ts'
-import { serviceAddresses } from '#control/admission/service-addresses.ts'
+import { type OwnAddresses, serviceAddresses } from '#control/admission/service-addresses.ts'
 import { type Authenticator, authenticator } from '#control/auth/authenticator.ts'
 import { type Authorizer, healthAuthorizer, mastersAuthorizer } from '#control/auth/authorizer.ts'
 import { join } from '#control/auth/join.ts'
@@ -54,6 +54,7 @@ import type { AgentTls } from './routes/agent.ts'
 import { componentStatusRoute } from './routes/component-statuses.ts'
 import { admitted, type Creators, creatorRoute } from './routes/creators.ts'
 import { serviceDestination } from './routes/destination.ts'
+import type { Dial } from './routes/dial.ts'
 import { logRoute } from './routes/log.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { podCreators } from './routes/pod-writes.ts'
@@ -74,6 +75,8 @@ export type AssemblyOptions = {
   /** One of each family that services can have, the cluster's own first. */
   serviceCidrs: readonly Cidr[]
   staticTokens?: { token: string; user: User }[]
+  /** Tests are sent elsewhere. */
+  dial?: Dial
   /** Seats for requests that are served at a time. */
   seats?: number
 }
@@ -92,12 +95,21 @@ export type Assembly = {
   close(): Promise<void>
 }
 
-export async function assemble({ store, pki, clock, log, serviceCidrs, staticTokens = [], seats }: AssemblyOptions): Promise<Assembly> {
+export async function assemble({
+  store,
+  pki,
+  clock,
+  log,
+  serviceCidrs,
+  staticTokens = [],
+  seats,
+  dial,
+}: AssemblyOptions): Promise<Assembly> {
   const resources = new Resources(builtinKinds)
   const cache = new WatchCache({ store, log, clock })
   await cache.start(resources.kept())
   const admission: Admission[] = []
-  const core = new Core({ store, cache, resources, admission, clock })
+  const core = new Core({ store, cache, resources, admission, clock, dial })
   const peek = (kind: Kind, ref: { namespace?: string; name: string }) => {
     const resource = resources.of(kind)
     return cache.of(resource).get(keyFor(resource, ref.namespace, ref.name))?.object
@@ -106,7 +118,7 @@ export async function assemble({ store, pki, clock, log, serviceCidrs, staticTok
     await cache.current()
     return peek(kind, ref) as T | undefined
   }
-  const addresses = serviceAddresses({ cidrs: serviceCidrs, random: Math.random })
+  const addresses = serviceAddresses({ cidrs: serviceCidrs, random: Math.random, own: () => ownAddresses(peek) })
   follow(cache, resources, (...seen) => addresses.observe(...seen))
   const suffix = () => generateName('')
   const classes = resources.of(PriorityClass)
@@ -245,6 +257,15 @@ const offersOf = (resources: Resources): ServedKind[] => [
     .map(({ kind, verbs, spec, published }) => ({ kind, verbs, subresources: subresourcesOf(spec), ...(published && { published }) })),
   ...reviewResources.map((kind) => ({ kind, verbs: ['create'] })),
 ]
+
+/** As they are published: the service of the names, and the endpoints of the server. */
+function ownAddresses(peek: (kind: Kind, ref: { namespace?: string; name: string }) => KubeObject | undefined): OwnAddresses {
+  const names = peek(Service, { namespace: 'kube-system', name: 'kube-dns' }) as ServiceType | undefined
+  const server: EndpointsType | undefined = peek(Endpoints, { namespace: 'default', name: 'kubernetes' })
+  const [subset] = server?.subsets ?? []
+  const [address, port] = [subset?.addresses?.[0]?.ip, subset?.ports?.[0]?.port]
+  return { names: names?.spec.clusterIPs ?? [], ...(address && port && { server: { address, port } }) }
+}
 
 /** Tells of every service: those that are there, then every change. */
 function follow(

@@ -7,6 +7,7 @@ import { isStatus } from '#api/errors.ts'
 import { same } from '#api/kinds/faults.ts'
 import { ConfigMap, EndpointSlice, Endpoints, Namespace, PriorityClass, Role, Service } from '#api/kinds/index.ts'
 import { systemPriorities } from '#api/kinds/priority-class.ts'
+import { specialAddress } from '#api/special-address.ts'
 import type { Service as ServiceType } from '#api/types/core-v1.gen.ts'
 import { ensureFlowControl } from '#control/fairness/ensure.ts'
 import { frontProxyName } from '#control/pki/pki.ts'
@@ -101,6 +102,8 @@ const familiesOf = (addresses: readonly string[]) => ({
 })
 
 async function publishAddress(client: Client, { address, port }: BootstrapOptions['advertise']): Promise<void> {
+  // A server without nodes: from a pod its address would lead nowhere.
+  if (specialAddress(address) !== undefined) return
   const ref = { namespace: 'default', name: 'kubernetes' }
   const subsets = [{ addresses: [{ ip: address }], ports: [{ name: 'https', port, protocol: 'TCP' as const }] }]
   const service = await client.find(Service, ref)

@@ -17,11 +17,19 @@ import { type Patch, patched } from './patch.ts'
 import { type Listed, type ListQuery, Reader } from './read.ts'
 import { optionsAs, reviewOf } from './request-review.ts'
 import { checkKind, type Resource, type Resources } from './resource.ts'
+import { type Dial, dialable } from './routes/dial.ts'
 import { checkKept, inward, isShownAsKept, kept, keptAt, outward, shown, shownFeed, shownList } from './versions.ts'
 import type { WatchCache } from './watch-cache.ts'
 import { type Stored, Writer } from './write.ts'
 
-export type CoreDeps = { store: Store; cache: WatchCache; resources: Resources; admission: readonly Admission[]; clock: Clock }
+export type CoreDeps = {
+  store: Store
+  cache: WatchCache
+  resources: Resources
+  admission: readonly Admission[]
+  clock: Clock
+  dial?: Dial | undefined
+}
 
 /** Deletions under way at once in a deletecollection: enough to share commits, few enough to leave room for others. */
 const deletionsAtOnce = 64
@@ -30,6 +38,8 @@ const mostAttempts = 5
 
 export class Core {
   readonly resources: Resources
+  /** Where to connect to for what an object says. */
+  readonly dial: Dial
   readonly #deps: CoreDeps
   readonly #reader: Reader
   readonly #writer: Writer
@@ -38,6 +48,7 @@ export class Core {
   constructor(deps: CoreDeps) {
     this.#deps = deps
     this.resources = deps.resources
+    this.dial = deps.dial ?? dialable
     this.#reader = new Reader(deps)
     this.#writer = new Writer(deps)
     this.#deleter = new Deleter(deps)

@@ -11,6 +11,7 @@ import { CustomResourceDefinition, Endpoints, Service } from '#api/kinds/index.t
 import { openPki, type Pki } from '#control/pki/pki.ts'
 import { memoryStore } from '../store/memory.ts'
 import { definition, definitions, establish, until } from './custom-resources.fake.ts'
+import { here } from './dial.fake.ts'
 import { eventsOf, type Json, type Trial, trial } from './trial.fake.ts'
 
 const merge = { headers: { 'content-type': 'application/merge-patch+json' } }
@@ -212,7 +213,7 @@ describe('conversion by webhook', () => {
     answer = converted
     const metadata = { name: 'convert', namespace: 'test' }
     await server.client.create(Service, { metadata, spec: { ports: [{ port: 443, targetPort: port }] } })
-    await server.client.create(Endpoints, { metadata, subsets: [{ addresses: [{ ip: '127.0.0.1' }], ports: [{ port }] }] })
+    await server.client.create(Endpoints, { metadata, subsets: [{ addresses: [{ ip: here }], ports: [{ port }] }] })
     const clientConfig = {
       service: { name: 'convert', namespace: 'test', path: '/convert' },
       caBundle: Buffer.from(pki.authority.cert).toString('base64'),

@@ -12,6 +12,8 @@ import { ServiceAccount } from '#api/kinds/index.ts'
 import { silent } from '#api/log.ts'
 import { openPki, type Pki } from '#control/pki/pki.ts'
 import { memoryStore } from '../store/memory.ts'
+import type { Store } from '../store/store.ts'
+import { dialHere } from './dial.fake.ts'
 import { type Server, startServer } from './server.ts'
 import type { Json } from './trial.fake.ts'
 
@@ -22,6 +24,7 @@ type Answer = { code: number; headers: IncomingHttpHeaders; text: string; body: 
 export type Live = AsyncDisposable & {
   server: Server
   pki: Pki
+  store: Store
   /** As the administrator unless told. */
   ask(method: string, path: string, options?: Ask): Promise<Answer>
   /** Upgrades to `echo`, sends `sent`, and resolves with what comes back first. */
@@ -37,6 +40,7 @@ export async function live({ clock = systemClock }: { clock?: Clock } = {}): Pro
     pki,
     listen: { host: '127.0.0.1', port: 0 },
     advertise: { address: '127.0.0.1' },
+    dial: dialHere,
     clock,
     log: silent,
   })
@@ -53,6 +57,7 @@ export async function live({ clock = systemClock }: { clock?: Clock } = {}): Pro
   return {
     server,
     pki,
+    store,
     async ask(method, path, { body, headers = {}, as } = {}) {
       const sent = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body)
       const type = sent === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(sent) }

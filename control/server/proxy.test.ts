@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { Endpoints, Node, Pod, Service } from '#api/kinds/index.ts'
+import { here } from './dial.fake.ts'
 import { type Live, live } from './live.fake.ts'
 
 let own: Live
@@ -57,7 +58,7 @@ before(async () => {
     metadata: { namespace: 'default', name: 'web' },
     spec: { containers: [{ name: 'c', image: 'x:1', ports: [{ containerPort: portOf(web) }] }] },
   })
-  await client.update(Pod, { ...made, status: { podIP: '127.0.0.1' } }, { subresource: 'status' })
+  await client.update(Pod, { ...made, status: { podIP: here } }, { subresource: 'status' })
   const ports = [
     { name: 'plain', port: 80 },
     { name: 'secure', port: 443 },
@@ -66,12 +67,12 @@ before(async () => {
   const subset = ports.map(({ name }) => ({ name, port: portOf(name === 'plain' ? web : secure) }))
   await client.create(Endpoints, {
     metadata: { namespace: 'default', name: 'web' },
-    subsets: [{ addresses: [{ ip: '127.0.0.1' }], ports: subset }],
+    subsets: [{ addresses: [{ ip: here }], ports: subset }],
   })
   const node = await client.create(Node, { metadata: { name: 'n1' } })
   await client.update(
     Node,
-    { ...node, status: { ...node.status, addresses: [{ type: 'InternalIP', address: '127.0.0.1' }] } },
+    { ...node, status: { ...node.status, addresses: [{ type: 'InternalIP', address: here }] } },
     { subresource: 'status' },
   )
 })

@@ -21,6 +21,7 @@ import type { App } from './http/app.ts'
 import type { NodeRequest, NodeResponse } from './http/incoming.ts'
 import { listener } from './http/listener.ts'
 import { inProcessClient } from './in-process.ts'
+import type { Dial } from './routes/dial.ts'
 import { handleUpgrade } from './routes/upgrade.ts'
 
 export type ServerOptions = {
@@ -35,6 +36,8 @@ export type ServerOptions = {
   /** Where pods ask for names; by default the tenth address of each range. */
   clusterDNS?: readonly string[]
   limits?: Partial<Limits>
+  /** Tests are sent elsewhere. */
+  dial?: Dial
   clock: Clock
   log: Log
 }
@@ -57,7 +60,7 @@ const defaultCidrs = parseCidrs('10.43.0.0/16') as Cidr[]
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { store, pki, clock, log, serviceCidrs = defaultCidrs } = options
   const stop = new AbortController()
-  const assembly = await assemble({ store, pki, clock, log, serviceCidrs })
+  const assembly = await assemble({ store, pki, clock, log, serviceCidrs, ...(options.dial && { dial: options.dial }) })
   const { app, core, creators } = assembly
   const client = (user = serverUser) => inProcessClient({ core, user, creators })
   const limits = { ...standardLimits, ...options.limits }

@@ -6,6 +6,7 @@ import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { APIService, Node, Pod } from '#api/kinds/index.ts'
+import { here } from './dial.fake.ts'
 import { found, type Kubectl, type KubectlServer, kubectlServer } from './kubectl.fake.ts'
 
 const megabyte = 1024 * 1024
@@ -42,7 +43,7 @@ describe('kubectl top', { skip: found.length === 0 && 'there is none on this mac
       const port = name === 'n1' ? (agent.address() as AddressInfo).port : 1
       const status = {
         ...node.status,
-        addresses: [{ type: 'InternalIP' as const, address: '127.0.0.1' }],
+        addresses: [{ type: 'InternalIP' as const, address: here }],
         daemonEndpoints: { kubeletEndpoint: { Port: port } },
         capacity: { cpu: '2', memory: '800Mi' },
         allocatable: { cpu: '2', memory: '800Mi' },

@@ -12,6 +12,7 @@ import { memoryStore } from '../store/memory.ts'
 import type { Store } from '../store/store.ts'
 import { type Assembly, assemble } from './assemble.ts'
 import { bootstrap } from './bootstrap.ts'
+import { dialHere } from './dial.fake.ts'
 import { type Fetch, fetchFrom } from './http/fetch.fake.ts'
 import { inProcessClient } from './in-process.ts'
 
@@ -66,6 +67,7 @@ export async function trial(options: { store?: Store; log?: Log; seats?: number;
     clock,
     log: options.log ?? silent,
     serviceCidrs,
+    dial: dialHere,
     ...(options.seats && { seats: options.seats }),
   })
   const client = inProcessClient({ core: assembly.core, user: serverUser, creators: assembly.creators })

@@ -6,6 +6,7 @@ import { Endpoints, Service } from '#api/kinds/index.ts'
 import { patching, type WebhookServer } from '#control/extensions/webhook.fake.ts'
 import { memoryStore } from '../store/memory.ts'
 import { definition, establish } from './custom-resources.fake.ts'
+import { here } from './dial.fake.ts'
 import { configMap, deployment, type Json, pod, type Trial, trial } from './trial.fake.ts'
 import { about, all, deployments, type Hooked, hooked, maps, pods, registration } from './webhooks.fake.ts'
 
@@ -341,7 +342,7 @@ describe('admission webhooks', () => {
     assert.equal(await refused(), `${prefix}service "hook" not found`)
     await server.client.create(Service, { metadata, spec: { ports: [{ port: 443, targetPort: hooks.port }] } })
     assert.equal(await refused(), `${prefix}no endpoints available for service "hook"`)
-    await server.client.create(Endpoints, { metadata, subsets: [{ addresses: [{ ip: '127.0.0.1' }], ports: [{ port: hooks.port }] }] })
+    await server.client.create(Endpoints, { metadata, subsets: [{ addresses: [{ ip: here }], ports: [{ port: hooks.port }] }] })
     const before = hooks.connections
     for (const name of ['one', 'two', 'three']) assert.equal((await server.ask('POST', maps, configMap(name))).code, 201)
     assert.deepEqual([hooks.asked.length, hooks.connections - before], [3, 1])

@@ -1,6 +1,8 @@
 // A pod as an endpoint of a service: where it answers, and whether traffic may go there.
 
+import { isIP } from 'node:net'
 import { type Family, familyOf } from '#api/cidr.ts'
+import { specialAddress } from '#api/special-address.ts'
 import type { Node, Pod, Service, ServicePort } from '#api/types/core-v1.gen.ts'
 import type { Endpoint, EndpointHints, EndpointPort } from '#api/types/discovery-v1.gen.ts'
 import { isReady, isTerminal } from '../pods.ts'
@@ -21,7 +23,10 @@ export function familiesOf({ spec }: Service): Family[] {
 
 export function addressOf(pod: Pod, family: Family): string | undefined {
   const addresses = pod.status?.podIPs?.map(({ ip }) => ip) ?? []
-  return [...addresses, pod.status?.podIP ?? ''].find((ip) => ip && familyOf(ip) === family)
+  // A node tells its pods' addresses: one that no endpoint may have is that pod's loss, not its service's.
+  return [...addresses, pod.status?.podIP ?? ''].find(
+    (ip) => ip && familyOf(ip) === family && isIP(ip) !== 0 && specialAddress(ip) === undefined,
+  )
 }
 
 /** The ports under which this pod serves; a named target that it does not have is left out. */

@@ -17,12 +17,12 @@ export type AgentAddress = {
 const standardPort = 10_250
 const answerWithinMs = 30_000
 
-/** Of the node with this name. Throws NotFound, and ServiceUnavailable for a node that gave no address. */
+/** Of the node with this name. Throws NotFound, ServiceUnavailable for a node that gave no address, BadRequest for one where nobody is sent. */
 export async function agentOf(core: Core, name: string): Promise<AgentAddress> {
   const node = (await core.get({ resource: core.resources.of(Node), namespace: undefined, name })).object as NodeType
   const host = node.status?.addresses?.find((a) => a.type === 'InternalIP')?.address
   if (!host) throw new StatusError('ServiceUnavailable', `node ${JSON.stringify(name)} has no address`)
-  return { host, port: node.status.daemonEndpoints?.kubeletEndpoint?.Port || standardPort, servername: name }
+  return { host: core.dial(host), port: node.status.daemonEndpoints?.kubeletEndpoint?.Port || standardPort, servername: name }
 }
 
 /** As the server behind a request that is passed on. */

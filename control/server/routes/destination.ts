@@ -30,7 +30,7 @@ export async function destinationOf(
     return { host: agent.host, port: portOf(port), ...secure }
   }
   const { object } = await core.get({ resource: core.resources.of(Pod), namespace, name })
-  return { ...podDestination(object as PodType, port), ...secure }
+  return { ...podDestination(core, object as PodType, port), ...secure }
 }
 
 function partsOf({ name = '', plural }: Pick<ResourceRequest, 'name' | 'plural'>) {
@@ -48,7 +48,7 @@ function portOf(text: string): number {
   throw new StatusError('BadRequest', `invalid port ${JSON.stringify(text)}`)
 }
 
-/** One of the addresses behind a service; `port`: its name or number, or '' for the first. Throws ServiceUnavailable. */
+/** One of the addresses behind a service; `port`: its name or number, or '' for the first. Throws ServiceUnavailable, and BadRequest for an address where nobody is sent. */
 export async function serviceDestination(
   core: Core,
   { namespace, name }: { namespace: string | undefined; name: string },
@@ -56,14 +56,15 @@ export async function serviceDestination(
 ): Promise<Destination> {
   const at = (of: typeof Service | typeof Endpoints) => core.get({ resource: core.resources.of(of), namespace, name })
   const service = (await at(Service)).object as ServiceType
-  return behind(service, (await at(Endpoints)).object, port)
+  const { host, port: number } = behind(service, (await at(Endpoints)).object, port)
+  return { host: core.dial(host), port: number }
 }
 
-function podDestination({ metadata, spec, status }: PodType, port: string): Destination {
+function podDestination(core: Core, { metadata, spec, status }: PodType, port: string): Destination {
   const host = status.podIP
   const first = spec.containers.flatMap((c) => c.ports ?? [])[0]?.containerPort ?? 80
   if (!host) throw new StatusError('ServiceUnavailable', `pod ${JSON.stringify(metadata.name)} has no address`)
-  return { host, port: port ? portOf(port) : first }
+  return { host: core.dial(host), port: port ? portOf(port) : first }
 }
 
 function behind({ metadata, spec }: ServiceType, endpoints: EndpointsType, port: string): Destination {
