@@ -5,7 +5,7 @@ import type {
 } from '../types/admissionregistration-v1.gen.ts'
 import { defaultMatch, validateMatch, validateParamRef } from './admission-rules.ts'
 import { ageColumn, nameColumn, selectorText } from './columns.ts'
-import type { Faults } from './faults.ts'
+import { type Faults, repeats } from './faults.ts'
 import { MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicyBinding } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
 import type { Column, KindSpec } from './spec.ts'
@@ -52,9 +52,10 @@ export const validatingAdmissionPolicyBinding: KindSpec<ValidatingType> = {
     const actions = binding.spec?.validationActions ?? []
     const field = 'spec.validationActions'
     if (actions.length === 0) faults.required(field, 'at least one validation action is required')
+    const repeated = repeats()
     for (const [i, action] of actions.entries()) {
       faults.oneOf(`${field}[${i}]`, action, ['Audit', 'Deny', 'Warn'])
-      if (actions.indexOf(action) < i) faults.duplicate(`${field}[${i}]`, action)
+      if (repeated(action)) faults.duplicate(`${field}[${i}]`, action)
     }
     if (actions.includes('Deny') && actions.includes('Warn'))
       faults.invalid(

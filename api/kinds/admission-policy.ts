@@ -8,7 +8,7 @@ import type {
 } from '../types/admissionregistration-v1.gen.ts'
 import { defaultMatch, validateConditions, validateMatch } from './admission-rules.ts'
 import { ageColumn, nameColumn } from './columns.ts'
-import type { Faults } from './faults.ts'
+import { type Faults, repeats } from './faults.ts'
 import { MutatingAdmissionPolicy, ValidatingAdmissionPolicy } from './index.ts'
 import { isDns1123Subdomain, isQualifiedName } from './names.ts'
 import type { KindSpec } from './spec.ts'
@@ -63,12 +63,13 @@ export const validatingAdmissionPolicy: KindSpec<ValidatingType> = {
       }
       if (reason !== undefined) faults.oneOf(`${at}.reason`, reason, reasons)
     }
+    const repeated = repeats()
     for (const [i, { key, valueExpression }] of auditAnnotations.entries()) {
       const at = `spec.auditAnnotations[${i}]`
       if (!key) faults.required(`${at}.key`)
       else faults.each(`${at}.key`, key, isQualifiedName(key))
       if (!valueExpression?.trim()) faults.required(`${at}.valueExpression`, 'valueExpression is not specified')
-      if (auditAnnotations.findIndex((a) => a.key === key) < i) faults.duplicate(`${at}.key`, key)
+      if (repeated(key)) faults.duplicate(`${at}.key`, key)
     }
   },
 }

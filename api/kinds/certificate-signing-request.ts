@@ -4,7 +4,7 @@ import type {
 } from '../types/certificates-v1.gen.ts'
 import { humanDuration } from './age.ts'
 import { ageColumn, nameColumn, none } from './columns.ts'
-import { type Faults, same } from './faults.ts'
+import { type Faults, repeats } from './faults.ts'
 import { isPathSegment } from './forms.ts'
 import { CertificateSigningRequest } from './index.ts'
 import { isDns1123Label, isDns1123Subdomain } from './names.ts'
@@ -93,9 +93,10 @@ export const certificateSigningRequest: KindSpec<RequestType> = {
     validateRequest(spec.request ?? '', faults)
     validateSigner(spec.signerName, faults)
     if (!spec.usages?.length) faults.required('spec.usages')
+    const repeated = repeats()
     for (const [i, usage] of (spec.usages ?? []).entries()) {
       if (!usages.includes(usage)) faults.notSupported(`spec.usages[${i}]`, usage, usages)
-      if (spec.usages && spec.usages.indexOf(usage) < i) faults.duplicate(`spec.usages[${i}]`, usage)
+      if (repeated(usage)) faults.duplicate(`spec.usages[${i}]`, usage)
     }
     if (spec.expirationSeconds !== undefined && spec.expirationSeconds < shortest)
       faults.invalid(
@@ -110,7 +111,8 @@ export const certificateSigningRequest: KindSpec<RequestType> = {
     const after = next?.conditions ?? []
     for (const type of [...decisions, 'Failed']) {
       const [old, now] = [before.filter((c) => c.type === type), after.filter((c) => c.type === type)]
-      if (now.length < old.length || old.some((c) => !now.some((n) => same(withoutWords(n), withoutWords(c)))))
+      const kept = new Set(now.map((c) => JSON.stringify(withoutWords(c))))
+      if (now.length < old.length || old.some((c) => !kept.has(JSON.stringify(withoutWords(c)))))
         faults.forbidden('status.conditions', `updates may not remove a condition of type ${JSON.stringify(type)}`)
       if (now.length > old.length && (subresource === 'approval') !== decisions.includes(type))
         faults.forbidden('status.conditions', `updates may not add a condition of type ${JSON.stringify(type)}`)

@@ -1,7 +1,7 @@
 import type { CSINodeDriver, CSINode as CSINodeType } from '../types/storage-v1.gen.ts'
 import { ageColumn, nameColumn } from './columns.ts'
 import { isDriverName } from './csi-driver.ts'
-import { type Faults, same } from './faults.ts'
+import { type Faults, repeats, same } from './faults.ts'
 import { CSINode } from './index.ts'
 import { isDns1123Subdomain, isQualifiedName } from './names.ts'
 import type { KindSpec } from './spec.ts'
@@ -35,9 +35,10 @@ function validateDriver(at: string, { name, nodeID, topologyKeys, allocatable }:
   if (!nodeID) faults.required(`${at}.nodeID`)
   else if (nodeID.length > longestNodeId) faults.invalid(`${at}.nodeID`, nodeID, `must be ${longestNodeId} characters or less`)
   faults.notNegative(`${at}.allocatable.count`, allocatable?.count)
+  const repeated = repeats()
   for (const [i, key] of (topologyKeys ?? []).entries()) {
     if (!key) faults.required(`${at}.topologyKeys[${i}]`)
     else faults.each(`${at}.topologyKeys[${i}]`, key, isQualifiedName(key))
-    if (topologyKeys.indexOf(key) < i) faults.duplicate(`${at}.topologyKeys[${i}]`, key)
+    if (repeated(key)) faults.duplicate(`${at}.topologyKeys[${i}]`, key)
   }
 }

@@ -8,7 +8,7 @@ import type {
   ExactDeviceRequest,
   OpaqueDeviceConfiguration,
 } from '../types/resource-v1.gen.ts'
-import type { Faults } from './faults.ts'
+import { type Faults, repeats } from './faults.ts'
 import { isDns1123Label, isDns1123Subdomain } from './names.ts'
 
 const most = { requests: 32, constraints: 32, configs: 32, selectors: 32, alternatives: 8, expressionBytes: 10 * 1024 }
@@ -37,9 +37,10 @@ export function validateDevices(at: string, { requests, constraints = [], config
       faults.wrong(here, 'exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set')
     if (exactly) validateRequest(`${here}.exactly`, exactly, faults)
     if (firstAvailable.length > most.alternatives) faults.tooMany(`${here}.firstAvailable`, firstAvailable.length, most.alternatives)
+    const repeatedSub = repeats()
     for (const [j, sub] of firstAvailable.entries()) {
       validateName(`${here}.firstAvailable[${j}].name`, sub.name, faults)
-      if (firstAvailable.findIndex((s) => s.name === sub.name) < j) faults.duplicate(`${here}.firstAvailable[${j}].name`, sub.name)
+      if (repeatedSub(sub.name)) faults.duplicate(`${here}.firstAvailable[${j}].name`, sub.name)
       validateRequest(`${here}.firstAvailable[${j}]`, sub, faults)
     }
   }
@@ -58,6 +59,7 @@ export function validateDevices(at: string, { requests, constraints = [], config
 }
 
 function validateReferences(at: string, names: readonly string[] = [], known: Set<string>, faults: Faults): void {
+  const repeated = repeats()
   for (const [i, name] of names.entries()) {
     if (!known.has(name))
       faults.invalid(
@@ -65,7 +67,7 @@ function validateReferences(at: string, names: readonly string[] = [], known: Se
         name,
         "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'",
       )
-    if (names.indexOf(name) < i) faults.duplicate(`${at}.requests[${i}]`, name)
+    if (repeated(name)) faults.duplicate(`${at}.requests[${i}]`, name)
   }
 }
 

@@ -5,8 +5,12 @@ import type { CauseReason, FieldError } from '../errors.ts'
 import { specialAddress } from '../special-address.ts'
 import { isIP } from './names.ts'
 
+/** In characters: a value that is wrong in a hundred thousand places need not be told of all of them. */
+const mostText = 512 * 1024
+
 export class Faults {
   readonly list: FieldError[] = []
+  #text = 0
 
   keep(which: (fault: FieldError) => boolean): void {
     this.list.splice(0, this.list.length, ...this.list.filter(which))
@@ -87,7 +91,10 @@ export class Faults {
   }
 
   #add(field: string, reason: CauseReason, text: string, detail: string): void {
-    this.list.push({ field, reason, message: detail ? `${text}: ${detail}` : text })
+    if (this.#text > mostText) return
+    const message = detail ? `${text}: ${detail}` : text
+    this.#text += field.length + message.length
+    this.list.push({ field, reason, message })
   }
 }
 
@@ -100,9 +107,16 @@ export function same(a: unknown, b: unknown): boolean {
   }
   const left = a as Record<string, unknown>
   const right = b as Record<string, unknown>
-  for (const key in left) if (!same(left[key], right[key])) return false
-  for (const key in right) if (right[key] !== undefined && left[key] === undefined) return false
+  // Own keys only: `constructor` is a key like any other.
+  for (const key in left) if (!same(left[key], Object.hasOwn(right, key) ? right[key] : undefined)) return false
+  for (const key in right) if (right[key] !== undefined && !Object.hasOwn(left, key)) return false
   return true
+}
+
+/** Tells of one value after the other whether it came before. */
+export function repeats(): (value: string | number) => boolean {
+  const seen = new Set<string | number>()
+  return (value) => seen.size === seen.add(value).size
 }
 
 const spell = (value: unknown): string =>

@@ -1,7 +1,7 @@
 // Rules for what a job does, in jobs and in the templates of cron jobs (pkg/apis/batch/validation).
 
 import type { JobSpec, PodFailurePolicyRule, SuccessPolicyRule } from '../types/batch-v1.gen.ts'
-import type { Faults } from './faults.ts'
+import { type Faults, repeats } from './faults.ts'
 import { validateDomainPath } from './forms.ts'
 import { isQualifiedName } from './names.ts'
 import { validatePodTemplate } from './template-validation.ts'
@@ -109,9 +109,10 @@ function validateExitCodes(
     faults.invalid(`${at}.containerName`, containerName, 'must be one of the container or initContainer names in the pod template')
   if (values.length === 0) faults.invalid(`${at}.values`, values, 'at least one value is required')
   if (values.length > most.exitCodes) faults.tooMany(`${at}.values`, values.length, most.exitCodes)
+  const repeated = repeats()
   for (const [i, value] of values.entries()) {
     if (operator === 'In' && value === 0) faults.invalid(`${at}.values[${i}]`, value, 'must not be 0 for the In operator')
-    if (values.indexOf(value) < i) faults.duplicate(`${at}.values[${i}]`, value)
+    if (repeated(value)) faults.duplicate(`${at}.values[${i}]`, value)
   }
   if (values.some((value, i) => i > 0 && (values[i - 1] ?? value) > value)) faults.invalid(`${at}.values`, values, 'must be ordered')
 }

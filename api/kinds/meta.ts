@@ -2,12 +2,12 @@
 
 import type { ObjectMeta } from '../types/meta-v1.gen.ts'
 import { type Faults, same } from './faults.ts'
-import { isDns1123Label, isLabelValue, isQualifiedName, type Rule } from './names.ts'
+import { isDns1123Label, isLabelValue, isQualifiedName, type Rule, withoutEnd } from './names.ts'
 
 const annotationBytes = 256 * 1024
 
 export function validateMeta(meta: ObjectMeta, rule: { name: Rule; namespaced: boolean }, faults: Faults): void {
-  if (meta.generateName) faults.each('metadata.generateName', meta.generateName, rule.name(meta.generateName.replace(/-+$/, '') || 'x'))
+  if (meta.generateName) faults.each('metadata.generateName', meta.generateName, rule.name(withoutEnd(meta.generateName, '-') || 'x'))
   if (!meta.name) faults.required('metadata.name', 'name or generateName is required')
   else faults.each('metadata.name', meta.name, rule.name(meta.name))
   if (rule.namespaced) {
@@ -59,7 +59,8 @@ export function validateMetaUpdate(next: ObjectMeta, previous: ObjectMeta, fault
     if (next[field] !== previous[field]) faults.invalid(`metadata.${field}`, next[field] ?? null, 'field is immutable')
   }
   if (previous.deletionTimestamp) {
-    const added = (next.finalizers ?? []).filter((f) => !previous.finalizers?.includes(f))
+    const before = new Set(previous.finalizers)
+    const added = (next.finalizers ?? []).filter((f) => !before.has(f))
     if (added.length > 0) {
       faults.forbidden(
         'metadata.finalizers',

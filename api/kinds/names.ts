@@ -86,6 +86,13 @@ export const isLabelValue: Rule = (value) => [
       ]),
 ]
 
+/** The text without as many of one character as it ends in. */
+export function withoutEnd(text: string, end: string): string {
+  let length = text.length
+  while (length > 0 && text[length - 1] === end) length -= 1
+  return text.slice(0, length)
+}
+
 /** The name of a container or service port (IANA service name). */
 export const isPortName: Rule = (value) => {
   const faults: string[] = []

@@ -1,6 +1,7 @@
 import type { ResourceSlice as SliceType } from '../types/resource-v1.gen.ts'
 import { ageColumn, nameColumn } from './columns.ts'
 import { validateDriver } from './device-request.ts'
+import { repeats } from './faults.ts'
 import { ResourceSlice } from './index.ts'
 import { isDns1123Label, isDns1123Subdomain } from './names.ts'
 import type { KindSpec } from './spec.ts'
@@ -36,9 +37,10 @@ export const resourceSlice: KindSpec<SliceType> = {
     if (places.length > 1) faults.invalid('spec', `{${places.map((p) => `\`${p}\``).join(', ')}}`, choice)
     const devices = spec.devices ?? []
     if (devices.length > mostDevices) faults.tooMany('spec.devices', devices.length, mostDevices)
+    const repeated = repeats()
     for (const [i, device] of devices.entries()) {
       faults.each(`spec.devices[${i}].name`, device.name, isDns1123Label(device.name))
-      if (devices.findIndex((d) => d.name === device.name) < i) faults.duplicate(`spec.devices[${i}].name`, device.name)
+      if (repeated(device.name)) faults.duplicate(`spec.devices[${i}].name`, device.name)
     }
   },
   validateUpdate(next, previous, faults) {

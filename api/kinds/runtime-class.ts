@@ -1,7 +1,7 @@
 import { compareQuantity } from '../quantity.ts'
 import type { RuntimeClass as RuntimeClassType } from '../types/node-v1.gen.ts'
 import { ageColumn, nameColumn } from './columns.ts'
-import { same } from './faults.ts'
+import { repeats } from './faults.ts'
 import { RuntimeClass } from './index.ts'
 import { validateLabels } from './meta.ts'
 import { isDns1123Label, isDns1123Subdomain, isQualifiedName } from './names.ts'
@@ -23,8 +23,9 @@ export const runtimeClass: KindSpec<RuntimeClassType> = {
     validateLabels('scheduling.nodeSelector', scheduling.nodeSelector, faults)
     const { tolerations = [] } = scheduling
     validateTolerations('scheduling.tolerations', tolerations, faults)
+    const repeated = repeats()
     for (const [i, toleration] of tolerations.entries()) {
-      if (tolerations.findIndex((t) => same(t, toleration)) < i) faults.duplicate(`scheduling.tolerations[${i}]`, toleration)
+      if (repeated(JSON.stringify(toleration))) faults.duplicate(`scheduling.tolerations[${i}]`, toleration)
     }
   },
   validateUpdate(next, previous, faults) {

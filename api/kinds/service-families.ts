@@ -3,7 +3,7 @@
 
 import { familyOf } from '../cidr.ts'
 import type { ServiceSpec } from '../types/core-v1.gen.ts'
-import { type Faults, same } from './faults.ts'
+import { type Faults, repeats, same } from './faults.ts'
 import { isIP } from './names.ts'
 
 const families = ['IPv4', 'IPv6']
@@ -40,9 +40,10 @@ export function validateFamilies(spec: ServiceSpec, faults: Faults): void {
     if (!clusterIP) faults.invalid('spec.clusterIPs', clusterIPs, 'must be empty when `clusterIP` is not specified')
     else if (clusterIPs[0] !== clusterIP) faults.invalid('spec.clusterIPs', clusterIPs, 'first value must match `clusterIP`')
   }
+  const repeated = repeats()
   for (const [i, family] of ipFamilies.entries()) {
     faults.oneOf(`spec.ipFamilies[${i}]`, family, families)
-    if (ipFamilies.indexOf(family) < i) faults.duplicate(`spec.ipFamilies[${i}]`, family)
+    if (repeated(family)) faults.duplicate(`spec.ipFamilies[${i}]`, family)
   }
   if (ipFamilyPolicy) faults.oneOf('spec.ipFamilyPolicy', ipFamilyPolicy, policies)
   validateAddresses(clusterIPs, isHeadless(spec) ? [] : ipFamilies, faults)

@@ -1,6 +1,6 @@
 import type { StorageClass as StorageClassType } from '../types/storage-v1.gen.ts'
 import { ageColumn, nameColumn } from './columns.ts'
-import { type Faults, same } from './faults.ts'
+import { type Faults, repeats, same } from './faults.ts'
 import { StorageClass } from './index.ts'
 import { isDns1123Subdomain, isQualifiedName } from './names.ts'
 import type { KindSpec } from './spec.ts'
@@ -65,7 +65,8 @@ function validateTopologies(topologies: StorageClassType['allowedTopologies'], f
       if (keys.has(key)) faults.duplicate(`${at}.key`, key)
       keys.add(key)
       if (!values?.length) faults.required(`${at}.values`)
-      for (const [k, value] of (values ?? []).entries()) if (values.indexOf(value) < k) faults.duplicate(`${at}.values[${k}]`, value)
+      const repeated = repeats()
+      for (const [k, value] of (values ?? []).entries()) if (repeated(value)) faults.duplicate(`${at}.values[${k}]`, value)
     }
   }
 }

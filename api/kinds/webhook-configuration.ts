@@ -7,7 +7,7 @@ import type {
 } from '../types/admissionregistration-v1.gen.ts'
 import { defaultRules, validateConditions, validateRules } from './admission-rules.ts'
 import { ageColumn, nameColumn } from './columns.ts'
-import type { Faults } from './faults.ts'
+import { type Faults, repeats } from './faults.ts'
 import { validateFullyQualifiedName } from './forms.ts'
 import { MutatingWebhookConfiguration, ValidatingWebhookConfiguration } from './index.ts'
 import { isDns1035Label, isDns1123Subdomain } from './names.ts'
@@ -66,8 +66,9 @@ function validateHook(at: string, hook: MutatingWebhook | ValidatingWebhook, fau
 
 function validateVersions(field: string, given: readonly string[] | undefined, faults: Faults): void {
   if (!given?.length) return faults.required(field, `must specify one of ${versions.join(', ')}`)
+  const repeated = repeats()
   for (const [i, version] of given.entries()) {
-    if (given.indexOf(version) < i) faults.invalid(`${field}[${i}]`, version, 'duplicate version')
+    if (repeated(version)) faults.invalid(`${field}[${i}]`, version, 'duplicate version')
     faults.each(`${field}[${i}]`, version, isDns1035Label(version))
   }
   if (!given.some((v) => versions.includes(v))) faults.invalid(field, given, `must include at least one of ${versions.join(', ')}`)

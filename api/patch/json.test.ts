@@ -60,6 +60,28 @@ test('copies cannot double an object without end', () => {
   assert.match(String(refusal(Array.from({ length: 5000 }, () => double))[1]), /accumulated size increase/)
 })
 
+test('keys that objects have by nature are keys like any other', () => {
+  const patched = jsonPatch(JSON.parse('{"__proto__":{"a":1}}') as Record<string, unknown>, [
+    { op: 'add', path: '/constructor', value: {} },
+    { op: 'add', path: '/constructor/prototype', value: JSON.parse('{"__proto__":1}') },
+    { op: 'replace', path: '/__proto__/a', value: 2 },
+    { op: 'test', path: '/__proto__/a', value: 2 },
+    { op: 'move', from: '/__proto__', path: '/constructor/__proto__' },
+  ])
+  assert.equal(JSON.stringify(patched), '{"constructor":{"prototype":{"__proto__":1},"__proto__":{"a":2}}}')
+  assert.equal(refusal([{ op: 'test', path: '', value: {} }])[0], 'Invalid')
+  assert.equal(refusal([{ op: 'remove', path: '/list/length' }])[0], 'Invalid')
+  assert.equal(refusal([{ op: 'move', from: '/metadata', path: '/metadata/labels/a' }])[0], 'Invalid')
+})
+
+test('a patch that would move the items of a long list over and over', () => {
+  const patch = [
+    { op: 'add', path: '/long', value: Array.from({ length: 100_000 }, () => 0) },
+    ...Array.from({ length: 9000 }, () => ({ op: 'add', path: '/long/0', value: 0 })),
+  ]
+  assert.equal(refusal(patch)[0], 'RequestEntityTooLarge')
+})
+
 test('merge patch', () => {
   assert.deepEqual(mergePatch({ a: { b: 1, c: 2 }, d: [1], e: 1 }, { a: { b: null, x: { y: null, z: 1 } }, d: [2], e: { f: 1 } }), {
     a: { c: 2, x: { z: 1 } },

@@ -13,31 +13,44 @@ export function mergeItems(original: unknown[], patch: unknown[], key: string, m
   })
   if (given.some((item) => item.$patch === 'replace')) return withoutDirectives(given) as unknown[]
   const result = [...original]
+  const places = new Map<unknown, number[]>()
+  const note = (item: unknown, at: number) => {
+    if (!isObject(item)) return
+    const known = places.get(item[key])
+    if (known) known.push(at)
+    else places.set(item[key], [at])
+  }
+  for (const [at, item] of result.entries()) note(item, at)
   for (const item of given) {
     const id = idOf(item, key)
+    const found = places.get(id) ?? []
     if (item.$patch === 'delete') {
-      for (let at = find(result, key, id); at >= 0; at = find(result, key, id)) result.splice(at, 1)
+      for (const at of found) result[at] = gone
+      places.delete(id)
       continue
     }
-    const at = find(result, key, id)
-    const found = result[at]
-    if (isObject(found)) result[at] = merge(found, item)
-    else result.push(withoutDirectives(item))
+    const [at] = found
+    if (at !== undefined) result[at] = merge(result[at] as JsonObject, item)
+    else note(item, result.push(withoutDirectives(item)) - 1)
   }
-  return result
+  return result.filter((item) => item !== gone)
 }
+
+/** In the place of an item that was deleted. */
+const gone = Symbol('gone')
 
 function idOf(item: JsonObject, key: string): unknown {
   if (item[key] === undefined) throw bad(`map: ${JSON.stringify(item)} does not contain declared merge key: ${key}`)
   return item[key]
 }
 
-const find = (list: unknown[], key: string, id: unknown): number => list.findIndex((item) => isObject(item) && item[key] === id)
-
 /** A set: every value once, new ones last. */
 export const mergeValues = (original: unknown[], patch: unknown[]): unknown[] => [...new Set([...original, ...patch])]
 
-export const removeValues = (list: unknown[], values: unknown[]): unknown[] => list.filter((value) => !values.includes(value))
+export function removeValues(list: unknown[], values: unknown[]): unknown[] {
+  const removed = new Set(values)
+  return list.filter((value) => !removed.has(value))
+}
 
 type Ordering = {
   list: unknown[]
@@ -64,12 +77,13 @@ export function order({ list, wanted, before, given, key }: Ordering): unknown[]
   const known = list.filter((item) => rank.has(id(item))).sort(by(rank))
   const others = list.filter((item) => !rank.has(id(item))).sort(by(place))
   const result: unknown[] = []
+  let next = 0
   for (const item of known) {
     const at = place.get(id(item)) ?? -1
-    while (others.length && (place.get(id(others[0])) ?? Infinity) < at) result.push(others.shift())
+    for (; next < others.length && (place.get(id(others[next])) ?? Infinity) < at; next += 1) result.push(others[next])
     result.push(item)
   }
-  return [...result, ...others]
+  return result.concat(others.slice(next))
 }
 
 function checkGiven(ranks: (number | undefined)[], given: unknown[], wanted: unknown[]): void {

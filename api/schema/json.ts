@@ -3,12 +3,15 @@
 
 import { StatusError } from '../errors.ts'
 
+/** More would help nobody, and each is as long as its place is deep. */
+const mostDuplicates = 100
+
 /** Deeper than any real object; well within what recursive code and JSON.stringify can take. */
 const maxDepth = 1000
 
 export type Parsed = {
   value: unknown
-  /** Paths such as `spec.ports[0].name`, in the order of the text; empty unless asked for. */
+  /** Paths such as `spec.ports[0].name`, in the order of the text, the first hundred; empty unless asked for. */
   duplicates: string[]
 }
 
@@ -90,7 +93,7 @@ function isKey(text: string, at: number): boolean {
 function seen(quoted: string, stack: Frame[], frame: Frame, duplicates: string[]): void {
   const key = JSON.parse(quoted) as string
   frame.key = key
-  if (frame.keys?.has(key)) duplicates.push(pathOf(stack))
+  if (frame.keys?.has(key) && duplicates.length < mostDuplicates) duplicates.push(pathOf(stack))
   frame.keys?.add(key)
 }
 

@@ -37,9 +37,9 @@ function holds({ key, operator, values }: Requirement, labels: Labels | undefine
   const value = labels && Object.hasOwn(labels, key) ? labels[key] : undefined
   switch (operator) {
     case 'in':
-      return value !== undefined && values.includes(value)
+      return value !== undefined && has(values, value)
     case 'notin':
-      return value === undefined || !values.includes(value)
+      return value === undefined || !has(values, value)
     case 'exists':
       return value !== undefined
     case '!':
@@ -50,6 +50,16 @@ function holds({ key, operator, values }: Requirement, labels: Labels | undefine
       return operator === 'gt' ? difference > 0n : difference < 0n
     }
   }
+}
+
+/** Sets of what selectors list at length: they are asked of many objects. */
+const sets = new WeakMap<readonly string[], ReadonlySet<string>>()
+
+function has(values: readonly string[], value: string): boolean {
+  if (values.length < 16) return values.includes(value)
+  const set = sets.get(values) ?? new Set(values)
+  sets.set(values, set)
+  return set.has(value)
 }
 
 /** Of a query's text. Throws BadRequest. */

@@ -172,8 +172,9 @@ export function serviceAddresses({
       const now = gone ? [] : numbersOf(service)
       const before = previous ? numbersOf(previous) : []
       for (const { pool, number } of now) pool.settle(number, owner)
-      for (const { pool, number } of before)
-        if (!now.some((kept) => kept.pool === pool && kept.number === number)) pool.release(number, owner)
+      const kept = Map.groupBy(now, ({ pool }) => pool)
+      const numbers = new Map([...kept].map(([pool, held]) => [pool, new Set(held.map(({ number }) => number))]))
+      for (const { pool, number } of before) if (!numbers.get(pool)?.has(number)) pool.release(number, owner)
     },
   }
 }

@@ -1,12 +1,45 @@
 // Whether some rules allow at least what others do: nobody may hand out rights that they do not have
 // (component-helpers auth/rbac/validation).
 
+import { StatusError } from '#api/errors.ts'
 import type { PolicyRule } from '#api/types/rbac-v1.gen.ts'
 import { nameMatches, pathMatches, resourceMatches } from './rbac.ts'
 
-/** The parts of `rules` that `owned` does not allow; one group, resource, name or URL, and verb each. */
+/** A rule of a few hundred bytes can have millions of parts. */
+const mostParts = 10_000
+
+/**
+ * The parts of `rules` that `owned` does not allow; one group, resource, name or URL, and verb each.
+ * Throws Invalid where they are too many to be looked at.
+ */
 export function uncovered(owned: readonly PolicyRule[], rules: readonly PolicyRule[]): PolicyRule[] {
-  return rules.flatMap((rule) => [...partsOf(rule)]).filter((part) => !owned.some((rule) => covers(rule, part)))
+  const rest = rules.filter((rule) => !owned.some((each) => coversWhole(each, rule)))
+  const parts = rest.reduce((sum, rule) => sum + countOf(rule), 0)
+  if (parts > mostParts) {
+    const why = `they hold ${parts} combinations of verbs, groups, resources and names that no single rule of yours allows, more than ${mostParts}`
+    throw new StatusError('Invalid', `the rules cannot be compared with your own: ${why}`)
+  }
+  return rest.flatMap((rule) => [...partsOf(rule)]).filter((part) => !owned.some((rule) => covers(rule, part)))
+}
+
+const countOf = ({ verbs, apiGroups = [], resources = [], resourceNames = [], nonResourceURLs = [] }: PolicyRule): number =>
+  verbs.length * (nonResourceURLs.length + apiGroups.length * resources.length * Math.max(resourceNames.length, 1))
+
+/** Whether one rule allows all of another, list by list. */
+function coversWhole(owned: PolicyRule, { verbs, apiGroups, resources, resourceNames, nonResourceURLs }: PolicyRule): boolean {
+  const named = owned.resourceNames?.length ? resourceNames?.length && holds(owned.resourceNames, resourceNames, '') : true
+  return Boolean(
+    named &&
+      holds(owned.verbs, verbs, '*') &&
+      holds(owned.apiGroups, apiGroups, '*') &&
+      holds(owned.resources, resources, '*') &&
+      holds(owned.nonResourceURLs, nonResourceURLs, '*'),
+  )
+}
+
+function holds(owned: readonly string[] = [], asked: readonly string[] = [], all: string): boolean {
+  const set = new Set(owned)
+  return (all !== '' && set.has(all)) || asked.every((each) => set.has(each))
 }
 
 function* partsOf({ verbs, apiGroups, resources, resourceNames, nonResourceURLs }: PolicyRule): Generator<PolicyRule> {
@@ -37,14 +70,8 @@ function covers(rule: PolicyRule, part: PolicyRule): boolean {
 
 /** One rule for what differs in its verbs only, in order of first mention. */
 export function compacted(parts: readonly PolicyRule[]): PolicyRule[] {
-  const byRest = new Map<string, PolicyRule>()
-  for (const part of parts) {
-    const key = JSON.stringify({ ...part, verbs: [] })
-    const known = byRest.get(key)
-    if (known) known.verbs.push(...part.verbs.filter((verb) => !known.verbs.includes(verb)))
-    else byRest.set(key, { ...part, verbs: [...part.verbs] })
-  }
-  return [...byRest.values()]
+  const byRest = Map.groupBy(parts, (part) => JSON.stringify({ ...part, verbs: [] }))
+  return [...byRest.values()].map((same) => ({ ...(same[0] as PolicyRule), verbs: [...new Set(same.flatMap(({ verbs }) => verbs))] }))
 }
 
 /** `{APIGroups:["apps"], Resources:["deployments"], Verbs:["get" "list"]}`, as kubectl shows it. */

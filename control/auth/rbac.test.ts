@@ -159,6 +159,10 @@ describe('the roles of every cluster', () => {
       const [label = ''] = Object.keys(selector)
       return found.filter((r) => r.metadata.labels[label]).flatMap((r) => (r.aggregationRule ? rulesFor(r.metadata.name) : r.rules))
     }
+    const names = Array.from({ length: 300 }, (_, i) => `n${i}`)
+    const wide = { verbs: names, apiGroups: names, resources: names, resourceNames: names }
+    assert.throws(() => uncovered([rule('get', 'core', 'secrets')], [wide]), /hold 8100000000 combinations/)
+    assert.deepEqual(uncovered([wide], [wide, { ...wide, verbs: ['n7'] }]), [])
     assert.deepEqual(uncovered(rulesFor('admin'), rulesFor('edit')), [])
     assert.deepEqual(uncovered(rulesFor('edit'), rulesFor('view')), [])
     assert.ok(uncovered(rulesFor('view'), rulesFor('edit')).length > 0)

@@ -7,7 +7,7 @@ import { decode, isObject, type JsonObject } from '../../schema/decode.ts'
 import type { Struct } from '../../schema/schema.ts'
 import { compare } from './compare.ts'
 import { fieldsOf, merge } from './config.ts'
-import { difference, type Fields, intersection, isEmpty, none, pathsOf, union } from './fields.ts'
+import { difference, type Fields, intersection, isEmpty, none, pathsOf, union, unionOf } from './fields.ts'
 import { identityOf, type Managed, type Managers, newManaged, readManagers, writeManagers } from './managers.ts'
 import { prune } from './prune.ts'
 import { emptyOf, metaOf, release, withManaged } from './track.ts'
@@ -47,7 +47,7 @@ export function applyPatch(request: Apply): JsonObject {
   const repeats = isDeepStrictEqual(last?.fields ?? none, fields)
   managers.set(identity, newManaged(self, fields, now))
   const merged = merge(schema, before, patch)
-  const all = [...managers.values()].reduce((sum, { fields }) => union(sum, fields), none)
+  const all = unionOf([...managers.values()].map(({ fields }) => fields))
   const after = decode(schema, last ? prune(schema, merged, last.fields, all) : merged).object
   const synced = live && manager === 'kubectl' ? syncLastApplied(after, patch) : after
   const changes = compare(schema, before, after)

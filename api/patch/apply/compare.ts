@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { JsonObject } from '../../schema/decode.ts'
 import type { List, Schema, Struct } from '../../schema/schema.ts'
 import { childSchema, fieldElement, isLeaf, itemsByElement } from './element.ts'
-import { type Fields, insert, isEmpty } from './fields.ts'
+import { type Fields, FieldsBuilder, isEmpty } from './fields.ts'
 
 export type Comparison = { readonly added: Fields; readonly removed: Fields; readonly modified: Fields }
 
@@ -27,25 +27,25 @@ export function compare(schema: Struct, before: JsonObject, after: JsonObject): 
   for (const name of keysOf(before, after)) {
     const field = childSchema(schema, name)
     if (name === 'apiVersion' || name === 'kind' || !field) continue
-    if (name !== 'metadata') walk.child(field, fieldElement(name), before[name], after[name])
+    if (name !== 'metadata') walk.child(field, fieldElement(name), own(before, name), own(after, name))
     else walk.metadata(field, (before.metadata ?? {}) as JsonObject, (after.metadata ?? {}) as JsonObject)
   }
-  return walk
+  return { added: walk.added.fields, removed: walk.removed.fields, modified: walk.modified.fields }
 }
 
 export const isSame = ({ added, removed, modified }: Comparison): boolean => isEmpty(added) && isEmpty(removed) && isEmpty(modified)
 
-class Walk implements Comparison {
-  readonly added: Fields = {}
-  readonly removed: Fields = {}
-  readonly modified: Fields = {}
+class Walk {
+  readonly added = new FieldsBuilder()
+  readonly removed = new FieldsBuilder()
+  readonly modified = new FieldsBuilder()
   readonly #path: string[] = []
 
   metadata(schema: Schema, before: JsonObject, after: JsonObject): void {
     this.#path.push('f:metadata')
     for (const name of keysOf(before, after)) {
       const field = childSchema(schema, name)
-      if (field && !unowned.has(name)) this.child(field, fieldElement(name), before[name], after[name])
+      if (field && !unowned.has(name)) this.child(field, fieldElement(name), own(before, name), own(after, name))
     }
     this.#path.pop()
   }
@@ -60,13 +60,13 @@ class Walk implements Comparison {
   #value(schema: Schema, before: unknown, after: unknown): void {
     // An empty map or list is a leaf: that keeps "empty" and "absent" apart.
     if (isLeaf(schema, before, after) || (isBare(before) && isBare(after))) {
-      if (before === undefined) insert(this.added, this.#path)
-      else if (after === undefined) insert(this.removed, this.#path)
-      else if (!isDeepStrictEqual(before, after)) insert(this.modified, this.#path)
+      if (before === undefined) this.added.add(this.#path)
+      else if (after === undefined) this.removed.add(this.#path)
+      else if (!isDeepStrictEqual(before, after)) this.modified.add(this.#path)
       return
     }
-    if (before === undefined) insert(this.added, this.#path)
-    else if (after === undefined) insert(this.removed, this.#path)
+    if (before === undefined) this.added.add(this.#path)
+    else if (after === undefined) this.removed.add(this.#path)
     if (schema.kind === 'list') this.#items(schema, (before ?? []) as unknown[], (after ?? []) as unknown[])
     else this.#members(schema, (before ?? {}) as JsonObject, (after ?? {}) as JsonObject)
   }
@@ -74,7 +74,7 @@ class Walk implements Comparison {
   #members(schema: Schema, before: JsonObject, after: JsonObject): void {
     for (const key of keysOf(before, after)) {
       const child = childSchema(schema, key)
-      if (child) this.child(child, fieldElement(key), before[key], after[key])
+      if (child) this.child(child, fieldElement(key), own(before, key), own(after, key))
     }
   }
 
@@ -91,13 +91,15 @@ class Walk implements Comparison {
   /** Items with the same key are one leaf. */
   #duplicates(element: string, before: unknown[] | undefined, after: unknown[] | undefined): void {
     const into = before ? (after ? this.modified : this.removed) : this.added
-    if (!isDeepStrictEqual(before, after)) insert(into, [...this.#path, element])
+    if (!isDeepStrictEqual(before, after)) into.add([...this.#path, element])
   }
 }
 
 function isBare(value: unknown): boolean {
   return value === undefined || value === null || (typeof value === 'object' && isEmpty(value as Fields))
 }
+
+const own = (object: JsonObject, key: string): unknown => (Object.hasOwn(object, key) ? object[key] : undefined)
 
 function keysOf(before: JsonObject, after: JsonObject): Iterable<string> {
   const keys = Object.keys(before)

@@ -4,7 +4,7 @@ import { StatusError } from '../../errors.ts'
 import { isObject, type JsonObject, put } from '../../schema/decode.ts'
 import type { List, Schema, Struct } from '../../schema/schema.ts'
 import { childSchema, fieldElement, isLeaf, itemElement } from './element.ts'
-import { difference, type Fields, insert } from './fields.ts'
+import { difference, type Fields, FieldsBuilder } from './fields.ts'
 
 /** Identity and what the system sets: named in every configuration, owned by nobody. */
 const unowned: Fields = {
@@ -34,7 +34,7 @@ export function fieldsOf(schema: Struct, config: JsonObject): Fields {
     const why = walk.faults.length === 1 ? first : `errors:\n  ${walk.faults.join('\n  ')}`
     throw new StatusError('BadRequest', `failed to create typed patch object (${what}): ${why}`)
   }
-  return difference(walk.fields, unowned)
+  return difference(walk.found.fields, unowned)
 }
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '')
@@ -45,7 +45,7 @@ function nameOf({ metadata }: JsonObject): string {
 }
 
 class Walk {
-  readonly fields: Fields = {}
+  readonly found = new FieldsBuilder()
   readonly faults: string[] = []
   readonly #path: string[] = []
   /** The path as Kubernetes spells it. */
@@ -53,7 +53,7 @@ class Walk {
 
   value(schema: Schema, value: unknown): void {
     if (isLeaf(schema, value) || typeof value !== 'object' || value === null) {
-      insert(this.fields, this.#path)
+      this.found.add(this.#path)
       return
     }
     if (Array.isArray(value) !== (schema.kind === 'list')) {
@@ -61,7 +61,7 @@ class Walk {
       return
     }
     const empty = Object.keys(value).length === 0
-    if (empty && this.#path.length) insert(this.fields, this.#path)
+    if (empty && this.#path.length) this.found.add(this.#path)
     else if (Array.isArray(value)) this.#items(schema as List, value)
     else this.#members(schema, value as JsonObject)
   }
@@ -88,7 +88,7 @@ class Walk {
       const spelled = element.startsWith('v:') ? `[=${element.slice(2)}]` : spellKeys(element)
       if (seen.has(element)) this.faults.push(`${this.#at}: duplicate entries for key ${spelled}`)
       seen.add(element)
-      insert(this.fields, [...this.#path, element])
+      this.found.add([...this.#path, element])
       if (schema.type === 'map') this.#child(schema.items, element, spelled, item)
     }
   }
@@ -124,13 +124,18 @@ export function merge(schema: Schema | undefined, live: unknown, config: unknown
 /** Items of both sides come in the configuration's order; those of the live list alone stay where they are among them. */
 function mergeItems(schema: List, live: unknown[], config: unknown[]): unknown[] {
   const applied = new Map(config.map((item) => [itemElement(schema, item), item]))
-  const present = new Map(live.map((item) => [itemElement(schema, item), item]))
+  const left = live.map((item) => ({ element: itemElement(schema, item), item }))
+  const present = new Map(left.map(({ element, item }) => [element, item]))
   const result: unknown[] = []
-  const left = [...live]
+  let next = 0
   for (const [element, item] of applied) {
-    while (left.length && !applied.has(itemElement(schema, left[0]))) result.push(left.shift())
-    if (present.has(element)) left.shift()
+    for (let at = left[next]; at && !applied.has(at.element); at = left[next]) {
+      result.push(at.item)
+      next += 1
+    }
+    if (present.has(element)) next += 1
     result.push(schema.type === 'map' ? merge(schema.items, present.get(element), item) : item)
   }
-  return [...result, ...left.filter((item) => !applied.has(itemElement(schema, item)))]
+  for (const { element, item } of left.slice(next)) if (!applied.has(element)) result.push(item)
+  return result
 }

@@ -18,17 +18,43 @@ export function isEmpty(fields: Fields): boolean {
   return true
 }
 
-/** Adds a path to a tree under construction. */
-export function insert(tree: Fields, path: readonly string[]): void {
-  let node = tree as Record<string, Fields>
-  let fresh = true // the root is no member
-  for (const element of path) {
-    if (!fresh && isEmpty(node)) node['.'] = member
-    const next = node[element]
-    fresh = !next
-    node = next ?? (node[element] = {})
+/**
+ * A tree under construction. To look at a node that has many elements costs as many steps, so what is known of
+ * the nodes on the way to the last path is kept: a walk that goes through an object once never looks.
+ */
+export class FieldsBuilder {
+  readonly fields: Fields = {}
+  readonly #way: string[] = []
+  /** The root, then the node behind each element of the way. */
+  readonly #nodes: Record<string, Fields>[] = [this.fields]
+  /** Of each of them, whether it is a member of which nothing below is. */
+  readonly #leaves: boolean[] = [false]
+
+  add(path: readonly string[]): void {
+    let depth = 0
+    while (depth < path.length && this.#way[depth] === path[depth]) depth++
+    this.#way.length = depth
+    this.#nodes.length = depth + 1
+    this.#leaves.length = depth + 1
+    for (; depth < path.length; depth++) this.#enter(path[depth] as string, depth, depth === path.length - 1)
+    if (!this.#leaves[depth]) this.#join(depth)
   }
-  if (!fresh && !isEmpty(node)) node['.'] = member
+
+  #enter(element: string, depth: number, isLast: boolean): void {
+    const node = this.#nodes[depth] as Record<string, Fields>
+    if (this.#leaves[depth]) this.#join(depth)
+    let next = node[element]
+    this.#leaves.push(next ? isEmpty(next) : isLast)
+    next ??= node[element] = {}
+    this.#way.push(element)
+    this.#nodes.push(next)
+  }
+
+  /** The root is no member. */
+  #join(depth: number): void {
+    if (depth > 0) (this.#nodes[depth] as Record<string, Fields>)['.'] = member
+    this.#leaves[depth] = false
+  }
 }
 
 /** `undefined` where there is nothing left. */
@@ -41,6 +67,13 @@ function build(isIn: boolean, children: [string, Fields][]): Fields | undefined 
 export function union(a: Fields, b: Fields): Fields {
   if (a === b || isEmpty(b)) return a
   return isEmpty(a) ? b : unionNodes(a, b, false)
+}
+
+/** By halves, so that no set is gone through more often than the logarithm of their number says. */
+export function unionOf(sets: readonly Fields[]): Fields {
+  if (sets.length <= 2) return union(sets[0] ?? none, sets[1] ?? none)
+  const half = sets.length >> 1
+  return union(unionOf(sets.slice(0, half)), unionOf(sets.slice(half)))
 }
 
 function unionNodes(a: Fields, b: Fields, isIn: boolean): Fields {

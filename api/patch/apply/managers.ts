@@ -1,7 +1,7 @@
 // The managers of an object: metadata.managedFields as sets by identity, and back.
 
 import type { ManagedFieldsEntry } from '../../types/meta-v1.gen.ts'
-import { type Fields, isEmpty, none, union } from './fields.ts'
+import { type Fields, isEmpty, none, unionOf } from './fields.ts'
 
 /** One entry's set; `entry` is reused as it is while its set stays the same. */
 export type Managed = { readonly entry: ManagedFieldsEntry; readonly fields: Fields }
@@ -74,12 +74,10 @@ function capped(entries: ManagedFieldsEntry[]): ManagedFieldsEntry[] {
   const surplus = updaters.length - mostUpdaters
   if (surplus <= 0) return entries
   const kept = entries.filter((entry) => entry.operation !== 'Update')
-  const sums = new Map<string, ManagedFieldsEntry>()
-  for (const entry of updaters.slice(0, surplus + 1)) {
-    const sum = sums.get(entry.apiVersion ?? '')
-    const fields = union((sum?.fieldsV1 ?? none) as Fields, (entry.fieldsV1 ?? none) as Fields)
-    const { subresource: _, ...rest } = entry
-    sums.set(entry.apiVersion ?? '', { ...rest, manager: ancient, fieldsV1: fields })
-  }
-  return [...kept, ...sums.values(), ...updaters.slice(surplus + 1)]
+  const byVersion = Map.groupBy(updaters.slice(0, surplus + 1), (entry) => entry.apiVersion ?? '')
+  const sums = [...byVersion.values()].map((summed): ManagedFieldsEntry => {
+    const { subresource: _, ...rest } = summed.at(-1) as ManagedFieldsEntry
+    return { ...rest, manager: ancient, fieldsV1: unionOf(summed.map(({ fieldsV1 }) => (fieldsV1 ?? none) as Fields)) }
+  })
+  return [...kept, ...sums, ...updaters.slice(surplus + 1)]
 }

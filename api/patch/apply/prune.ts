@@ -1,6 +1,6 @@
 // Takes out of an object what an applier named before, names no more, and nobody else owns.
 
-import { isObject, type JsonObject } from '../../schema/decode.ts'
+import { isObject, type JsonObject, put } from '../../schema/decode.ts'
 import type { Schema } from '../../schema/schema.ts'
 import { childSchema, itemElement } from './element.ts'
 import { type Fields, isMember, none } from './fields.ts'
@@ -10,21 +10,23 @@ export function prune(schema: Schema, value: unknown, last: Fields, owned: Field
   if (Array.isArray(value))
     return schema.kind === 'list' ? pruneItems(value, schema.items, last, owned, (item) => itemElement(schema, item)) : value
   if (!isObject(value)) return value
-  let result: JsonObject = value
+  let result: JsonObject | undefined
   for (const [element, node] of Object.entries(last)) {
     const key = element.slice(2)
     if (!element.startsWith('f:') || !Object.hasOwn(value, key)) continue
     const held = owned[element]
     const child = childSchema(schema, key)
     if (!held) {
-      result = { ...result }
+      result ??= { ...value }
       delete result[key]
     } else if (child && !(isMember(node) && Object.keys(node).length === 0)) {
       const next = prune(child, value[key], node, held)
-      if (next !== value[key]) result = { ...result, [key]: next }
+      if (next === value[key]) continue
+      result ??= { ...value }
+      put(result, key, next)
     }
   }
-  return result
+  return result ?? value
 }
 
 function pruneItems(

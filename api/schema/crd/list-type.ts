@@ -29,6 +29,7 @@ export function validateListType(schema: JsonSchema, at: string, faults: Faults)
   if (items.type !== 'object')
     faults.invalid(`${at}.items.type`, items.type ?? '', "must be object if parent array's x-kubernetes-list-type is map")
   const seen = new Set<string>()
+  const required = new Set(items.required)
   for (const [i, key] of keys.entries()) {
     if (seen.has(key)) faults.duplicate(`${keysAt}[${i}]`, key)
     seen.add(key)
@@ -44,7 +45,7 @@ export function validateListType(schema: JsonSchema, at: string, faults: Faults)
     if (property.nullable) {
       faults.forbidden(`${propertyAt}.nullable`, 'this property is in x-kubernetes-list-map-keys, so it cannot be nullable')
     }
-    if (property.default === undefined && !items.required?.includes(key)) {
+    if (property.default === undefined && !required.has(key)) {
       faults.required(
         `${propertyAt}.default`,
         'this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property',

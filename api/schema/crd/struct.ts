@@ -69,17 +69,18 @@ function object(schema: JsonSchema, as: 'root' | 'embedded' | 'plain'): Struct {
 
 function fieldsOf(schema: JsonSchema, as: 'root' | 'embedded' | 'plain'): Map<string, Field> {
   const fields = new Map<string, Field>()
+  const required = new Set(schema.required)
   if (as !== 'plain') {
     fields.set('apiVersion', { name: 'apiVersion', schema: any, presence: 'given', required: false })
     fields.set('kind', { name: 'kind', schema: any, presence: 'given', required: false })
     fields.set('metadata', { name: 'metadata', schema: metadata, presence: as === 'root' ? 'always' : 'given', required: false })
   }
   for (const [name, property] of Object.entries(schema.properties ?? {}))
-    if (!fields.has(name)) fields.set(name, fieldOf(name, property, schema))
+    if (!fields.has(name)) fields.set(name, fieldOf(name, property, required.has(name)))
   return fields
 }
 
-function fieldOf(name: string, property: JsonSchema, parent: JsonSchema): Field {
+function fieldOf(name: string, property: JsonSchema, required: boolean): Field {
   let node: Schema | undefined
   return {
     name,
@@ -88,7 +89,7 @@ function fieldOf(name: string, property: JsonSchema, parent: JsonSchema): Field 
       return node
     },
     presence: 'given',
-    required: parent.required?.includes(name) ?? false,
+    required,
     ...(property.default !== undefined && { default: property.default }),
     // Where there is no type, null is as good a value as any.
     ...((property.nullable || (!property.type && !isIntOrString(property))) && { nullable: true }),

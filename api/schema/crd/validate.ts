@@ -30,7 +30,7 @@ export function validator({ patterns }: { patterns: Patterns }): (judgement: Jud
     if (typeof value === 'string') text(schema, value, path, faults)
     else if (typeof value === 'number') number(schema, value, path, faults)
     else if (Array.isArray(value)) list(schema, value, previous, path, faults)
-    if (schema.enum?.length && !schema.enum.some((allowed) => same(allowed, value)) && !(value === null && schema.nullable)) {
+    if (schema.enum?.length && !allowedBy(schema.enum).has(canonical(value)) && !(value === null && schema.nullable)) {
       faults.notSupported(
         path,
         value,
@@ -143,6 +143,15 @@ function number(schema: JsonSchema, value: number, path: string, faults: Faults)
   if (format === 'int32' && (value > 0x7fff_ffff || value < -0x8000_0000)) {
     faults.invalid(path, value, `Checked value must be of type ${schema.type} with format int32 in ${path}`)
   }
+}
+
+/** What an enumeration allows, as canonical text: it is asked of every item of a list. */
+const enumerations = new WeakMap<readonly unknown[], ReadonlySet<string>>()
+
+function allowedBy(values: readonly unknown[]): ReadonlySet<string> {
+  const known = enumerations.get(values) ?? new Set(values.map(canonical))
+  enumerations.set(values, known)
+  return known
 }
 
 /** JSON Schema counts characters. */

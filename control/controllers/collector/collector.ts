@@ -134,9 +134,11 @@ export async function collectGarbage({ client, informers, clock, log, recorderFo
           signal,
         })
         break
-      case 'disown':
-        await write(thing, { ownerReferences: thing.owners.filter((ref) => !verdict.owners.includes(ref)) })
+      case 'disown': {
+        const disowned = new Set(verdict.owners)
+        await write(thing, { ownerReferences: thing.owners.filter((ref) => !disowned.has(ref)) })
         break
+      }
       case 'release':
         await write(thing, { finalizers: thing.finalizers.filter((name) => name !== verdict.finalizer) })
         break

@@ -2,6 +2,7 @@
 
 import { createHash, randomUUID } from 'node:crypto'
 import { StatusError } from '#api/errors.ts'
+import { withoutEnd } from '#api/kinds/names.ts'
 import type { Log } from '#api/log.ts'
 import type { Credentials } from '#control/auth/authenticator.ts'
 import { type Attempt, type Authorizer, authorize } from '#control/auth/authorizer.ts'
@@ -177,7 +178,7 @@ function isPartOf({ spec, kind }: Resource, subresource: string): boolean {
 const isApi = (path: string) => path.startsWith('/api/') || path.startsWith('/apis/')
 
 async function page(deps: AppDeps, request: Incoming, url: URL): Promise<Reply> {
-  const path = url.pathname.replace(/\/+$/, '') || '/'
+  const path = withoutEnd(url.pathname, '/') || '/'
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
   }
