@@ -8,8 +8,9 @@ export const lease: KindSpec<LeaseType> = {
   kind: Lease,
   singular: 'lease',
   nameRule: isDns1123Subdomain,
-  // An idle cluster renews leases every few seconds for ever: they must not wear out a memory card.
-  ephemeral: true,
+  // Nodes renew theirs every few seconds for ever: that must not wear out a memory card. All others say
+  // who leads, and a second leader is what a lost one makes.
+  ephemeralIn: 'kube-node-lease',
   columns: [
     nameColumn,
     { name: 'Holder', description: 'The identity of the holder of the lease.', cell: (l) => l.spec?.holderIdentity ?? '' },

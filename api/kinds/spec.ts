@@ -75,8 +75,8 @@ export type KindSpec<T extends KubeObject = KubeObject> = {
   subresources?: readonly Subresource[]
   /** `metadata.generation` starts at 1 and counts changes outside metadata and status. */
   generation?: boolean
-  /** Kept in memory only: gone after a restart (heartbeats). */
-  ephemeral?: boolean
+  /** The namespace whose objects are kept in memory only, and are gone after a restart (heartbeats). */
+  ephemeralIn?: string
   columns: readonly Column<T>[]
   nameRule: Rule
   /** Fields that a field selector may name, besides metadata.name and metadata.namespace. */

@@ -163,7 +163,7 @@ export async function assemble({
   admission.push(quotas.admission)
   const checks = [
     { name: 'ping', healthy: () => true },
-    { name: 'store', healthy: () => true },
+    { name: 'store', healthy: () => store.trouble === undefined, reason: () => store.trouble, heals: true as const },
     { name: 'poststarthook/bootstrap', healthy: () => isReady },
   ]
   const remotes = new Remotes({ core, cache, resources, proxyClient: pki.frontProxy.client })

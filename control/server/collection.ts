@@ -3,7 +3,7 @@
 
 import type { Clock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
-import type { Change } from './change.ts'
+import { Change } from './change.ts'
 import type { Item } from './item.ts'
 import { Rounds } from './rounds.ts'
 import { Watcher } from './watcher.ts'
@@ -94,6 +94,19 @@ export class Collection {
     for (const change of this.#history.slice(start)) watcher.publish(change)
     this.#watchers.add(watcher)
     return watcher
+  }
+
+  /** What leads from here to `items`, of `revision`: the last change of each key, where it is known. */
+  differences(items: readonly Item[], revision: number): Change[] {
+    const changes: Change[] = []
+    const left = new Map(this.#items)
+    for (const item of items) {
+      const before = left.get(item.key)
+      left.delete(item.key)
+      if (before?.revision !== item.revision) changes.push(new Change(before ? 'MODIFIED' : 'ADDED', item.revision, item, before))
+    }
+    for (const item of left.values()) changes.push(new Change('DELETED', revision, item, item))
+    return changes
   }
 
   close(): void {

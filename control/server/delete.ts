@@ -9,7 +9,7 @@ import type { Annotate, Target } from './call.ts'
 import { isHeld } from './deletion.ts'
 import { encode, Item } from './item.ts'
 import { deleteOptionsAs, reviewOf } from './request-review.ts'
-import { conflict, keyFor, notFound, staleMessage } from './resource.ts'
+import { conflict, isEphemeral, keyFor, notFound, staleMessage } from './resource.ts'
 import type { Stored } from './write.ts'
 
 export type DeleteOptions = {
@@ -49,7 +49,7 @@ export class Deleter {
       } catch (error) {
         if (!(error instanceof RevisionMismatch)) throw error
         if (attempt === mostAttempts) throw conflict(resource, name, staleMessage)
-        await this.#deps.store.settled()
+        await this.#deps.store.committed(error.revision)
         entry = await this.#deps.store.get(key)
       }
     }
@@ -82,7 +82,8 @@ export class Deleter {
     if (options.dryRun) return { gone: false, item: withRevision(item, object) }
     const entry = await this.#deps.store.put(item.key, (revision) => encode(object, revision), {
       expected: item.revision,
-      ephemeral: resource.spec.ephemeral ?? false,
+      ephemeral: isEphemeral(resource, object.metadata.namespace),
+      deletes: true,
     })
     return { gone: false, item: new Item(entry) }
   }

@@ -71,7 +71,8 @@ function watchFrom({ cache, store }: Deps, query: WatchQuery, revision: number):
   const collection = cache.of(query.resource)
   if (collection.reaches(revision)) return collection.watch(prefixOf(query), revision)
   // After a restart, what is only kept in memory has no past.
-  if (query.resource.spec.ephemeral) throw tooOld(revision, cache.revision)
+  const { ephemeralIn } = query.resource.spec
+  if (ephemeralIn && (query.namespace ?? ephemeralIn) === ephemeralIn) throw tooOld(revision, cache.revision)
   const { revision: now } = cache
   return oldChanges(store.history(prefixOf(query), { after: revision, upTo: now }), collection.watch(prefixOf(query), now))
 }

@@ -31,10 +31,11 @@ export type Live = AsyncDisposable & {
   upgrade(path: string, sent: string): Promise<string>
 }
 
-export async function live({ clock = systemClock }: { clock?: Clock } = {}): Promise<Live> {
+/** A store that is given stays the caller's. */
+export async function live({ clock = systemClock, store: given }: { clock?: Clock; store?: Store } = {}): Promise<Live> {
   const dir = await mkdtemp(join(tmpdir(), 'coracle-live-'))
   const pki = await openPki({ dir, hosts: ['127.0.0.1'], now: Date.now })
-  const store = await memoryStore()
+  const store = given ?? (await memoryStore())
   const server = await startServer({
     store,
     pki,
@@ -44,7 +45,8 @@ export async function live({ clock = systemClock }: { clock?: Clock } = {}): Pro
     clock,
     log: silent,
   })
-  await server.client().create(ServiceAccount, { metadata: { namespace: 'default', name: 'default' } })
+  const account = { namespace: 'default', name: 'default' }
+  if (!(await server.client().find(ServiceAccount, account))) await server.client().create(ServiceAccount, { metadata: account })
   const at = (path: string, as: Credentials = pki.admin) => ({
     host: '127.0.0.1',
     port: server.port,
@@ -80,7 +82,7 @@ export async function live({ clock = systemClock }: { clock?: Clock } = {}): Pro
     },
     async [Symbol.asyncDispose]() {
       await server.close()
-      await store.close()
+      if (!given) await store.close()
       await rm(dir, { recursive: true })
     },
   }

@@ -58,6 +58,10 @@ function resourceOf(spec: KindSpec, kept: (kind: Kind) => Resource): Resource {
 export const keyFor = (resource: Resource, namespace: string | undefined, name: string): string =>
   namespace ? `${resource.prefix}${namespace}/${name}` : resource.prefix + name
 
+/** Whether an object is kept in memory only. */
+export const isEphemeral = ({ spec }: Resource, namespace: string | undefined): boolean =>
+  spec.ephemeralIn !== undefined && namespace === spec.ephemeralIn
+
 /** What a message says an object is: `pods "web" not found`, `deployments.apps "web" …`. */
 export function notFound(resource: Resource, name: string): StatusError {
   const { group, plural } = resource.kind

@@ -6,7 +6,7 @@ import { createSecureServer, type Http2SecureServer } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import { type Cidr, parseCidrs } from '#api/cidr.ts'
 import type { Client } from '#api/client/client.ts'
-import type { Clock } from '#api/clock.ts'
+import { type Clock, sleep } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
 import type { APIService } from '#api/types/apiregistration-v1.gen.ts'
 import type { Credentials } from '#control/auth/authenticator.ts'
@@ -55,6 +55,7 @@ export type Server = {
 
 /** History that watches may resume from after a restart. */
 const compactEveryMs = 5 * 60_000
+const startAgainMs = 2_000
 const defaultCidrs = parseCidrs('10.43.0.0/16') as Cidr[]
 
 export async function startServer(options: ServerOptions): Promise<Server> {
@@ -91,19 +92,45 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
   try {
     const port = await listening(server, options.listen)
-    await bootstrap({
-      client: client(),
-      advertise: { port, ...options.advertise },
-      serviceCidrs,
-      clusterDNS: options.clusterDNS,
-      authorities: { clients: pki.authority.cert, frontProxy: pki.frontProxy.authority },
-    })
-    assembly.ready()
+    const start = async () => {
+      await bootstrap({
+        client: client(),
+        advertise: { port, ...options.advertise },
+        serviceCidrs,
+        clusterDNS: options.clusterDNS,
+        authorities: { clients: pki.authority.cert, frontProxy: pki.frontProxy.authority },
+      })
+      assembly.ready()
+    }
+    try {
+      await start()
+    } catch (err) {
+      // On a full disk what is there can still be read.
+      if (!store.trouble) throw err
+      log.error({ trouble: store.trouble }, 'the API server starts without being able to write')
+      void startLater(start, { clock, log, signal: stop.signal })
+    }
     log.info({ port }, 'the API server is listening')
     return { port, app, client, close, probe: (service, signal) => assembly.remotes.probe(service, signal) }
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+async function startLater(
+  start: () => Promise<void>,
+  { clock, log, signal }: { clock: Clock; log: Log; signal: AbortSignal },
+): Promise<void> {
+  for (;;) {
+    await sleep(clock, startAgainMs, signal)
+    if (signal.aborted) return
+    try {
+      await start()
+      return log.info({}, 'the API server can write, and is ready')
+    } catch (err) {
+      log.warn({ err }, 'the API server is not ready yet')
+    }
   }
 }
 

@@ -2,10 +2,10 @@
 // moves with every write of any kind. Readers who need what is acknowledged now wait until the cache
 // has seen it.
 
-import type { Clock } from '#api/clock.ts'
+import { type Clock, sleep } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
 import type { Log } from '#api/log.ts'
-import { Compacted, type Store } from '../store/store.ts'
+import { Compacted, type Entry, type Store } from '../store/store.ts'
 import { Change } from './change.ts'
 import { Collection } from './collection.ts'
 import { Item } from './item.ts'
@@ -13,6 +13,7 @@ import { type Resource, registryPrefix } from './resource.ts'
 
 /** How long a reader waits for a revision that the store has not reached. */
 const patienceMs = 3000
+const reloadAgainMs = 1000
 
 type Waiter = { revision: number; resolve: () => void }
 type Listener = (resource: Resource, change: Change) => void
@@ -94,7 +95,7 @@ export class WatchCache {
     return this.#collections.get(prefix)?.collection.size ?? 0
   }
 
-  /** Called with every change, in order, before any watch is told. */
+  /** Called with every change, in order, before any watch is told; after a reload with what has become different. */
   onChange(listener: Listener): void {
     this.#listeners.add(listener)
   }
@@ -133,16 +134,16 @@ export class WatchCache {
       try {
         for await (const events of this.#store.watch(registryPrefix, { after: this.#revision, signal })) {
           for (const event of events) this.#apply(Change.from(event))
-          // The store shows a write as its current revision before it tells the watch.
-          for (const waiter of this.#waiters) if (waiter.revision <= this.#revision) waiter.resolve()
-          this.#waiters = this.#waiters.filter((w) => w.revision > this.#revision)
+          this.#tellWaiters()
         }
         if (signal.aborted) return
-      } catch (error) {
+      } catch (err) {
         if (signal.aborted) return
-        // The cache itself fell behind: nothing can be served from it any more.
-        if (error instanceof Compacted) await this.#reload()
-        else throw error
+        // The cache itself fell behind, or the store had to read its state back: what happened is not known one by one.
+        if (err instanceof Compacted)
+          this.#log.warn({ revision: this.#revision }, 'the watch cache reads everything anew; every watch starts over')
+        else this.#log.error({ err }, 'the watch cache could not follow the store; it reads everything anew')
+        await this.#reload()
       }
     }
   }
@@ -165,15 +166,54 @@ export class WatchCache {
   }
 
   async #reload(): Promise<void> {
-    this.#reloads += 1
-    this.#log.error({ revision: this.#revision }, 'the watch cache fell behind the store; every watch starts over')
-    const revision = this.#store.revision
-    for (const [prefix, { resource, collection }] of this.#collections) {
-      collection.close()
-      const { entries } = await this.#store.list(prefix, { revision })
-      const items = entries.map((entry) => new Item(entry))
-      this.#collections.set(prefix, { resource, collection: this.#collection(items, revision) })
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      try {
+        return await this.#readAnew()
+      } catch (err) {
+        if (!(err instanceof Compacted)) {
+          this.#log.error({ err }, 'the watch cache cannot be read anew; it is tried again')
+          await sleep(this.#clock, reloadAgainMs, signal)
+        }
+      }
     }
-    this.#revision = revision
+  }
+
+  /** Readers have what was there until all of the new is; then listeners are told of each difference, and watches end. */
+  async #readAnew(): Promise<void> {
+    this.#reloads += 1
+    const revision = this.#store.revision
+    const fresh = new Map<string, Item[]>()
+    for (const [prefix, { collection }] of this.#collections) {
+      const { entries } = await this.#store.list(prefix, { revision })
+      const known = (entry: Entry) => {
+        const item = collection.get(entry.key)
+        return item?.revision === entry.modRevision ? item : new Item(entry)
+      }
+      fresh.set(prefix, entries.map(known))
+    }
+    const told: { resource: Resource; change: Change }[] = []
+    const over: Collection[] = []
+    for (const [prefix, found] of this.#collections) {
+      const { resource, collection } = found
+      const items = fresh.get(prefix)
+      if (!items) continue
+      for (const change of collection.differences(items, revision)) told.push({ resource, change })
+      over.push(collection)
+      found.collection = this.#collection(items, revision)
+    }
+    this.#revision = Math.max(revision, this.#revision)
+    for (const { resource, change } of told.sort((a, b) => a.change.revision - b.change.revision)) {
+      for (const listener of this.#listeners) listener(resource, change)
+    }
+    for (const collection of over) collection.close()
+    this.#tellWaiters()
+  }
+
+  /** The store shows a write as its current revision before it tells the watch. */
+  #tellWaiters(): void {
+    if (this.#waiters.length === 0) return
+    for (const waiter of this.#waiters) if (waiter.revision <= this.#revision) waiter.resolve()
+    this.#waiters = this.#waiters.filter((w) => w.revision > this.#revision)
   }
 }

@@ -9,12 +9,12 @@ import type { KubeObject } from '#api/kinds/kind.ts'
 import { validateMeta, validateMetaUpdate } from '#api/kinds/meta.ts'
 import { trackUpdate } from '#api/patch/apply/track.ts'
 import { type Admission, mutateAll, validateAll } from '#control/admission/admission.ts'
-import { type Entry, RevisionMismatch, type Store } from '../store/store.ts'
+import { CommitFailed, type Entry, RevisionMismatch, type Store } from '../store/store.ts'
 import type { Target, WriteOptions } from './call.ts'
 import { isDone } from './deletion.ts'
 import { clone, encode, Item } from './item.ts'
 import { reviewOf, writeOptionsAs } from './request-review.ts'
-import { conflict, keyFor, notFound, type Resource, staleMessage } from './resource.ts'
+import { conflict, isEphemeral, keyFor, notFound, type Resource, staleMessage } from './resource.ts'
 import { applyDefaults, confine, desired, sameButBookkeeping, settleMeta, settleNamespace } from './settle.ts'
 import { Turns } from './turns.ts'
 import { shown } from './versions.ts'
@@ -62,7 +62,7 @@ export class Writer {
         if (!(error instanceof RevisionMismatch)) throw error
         if (generated && attempt < mostAttempts) continue
         const { name } = object.metadata
-        await this.#deps.store.settled()
+        await this.#deps.store.committed(error.revision)
         throw new StatusError('AlreadyExists', `${resource.name} ${JSON.stringify(name)} already exists`, {
           name,
           group: kind.group,
@@ -106,7 +106,7 @@ export class Writer {
         }
         const entry = await this.#deps.store.put(key, (revision) => storable(object, revision), {
           expected: 0,
-          ephemeral: spec.ephemeral ?? false,
+          ephemeral: isEphemeral(resource, object.metadata.namespace),
         })
         return new Item(entry)
       }
@@ -128,7 +128,7 @@ export class Writer {
         return await this.#updateOnce(target, { raw, item: await shown(target.resource, raw), handedIn }, options, change)
       } catch (error) {
         // What was refused because of a write under way is told once that can be read.
-        if (!(error instanceof RevisionMismatch)) await store.settled()
+        if (!(error instanceof RevisionMismatch)) await store.committed(entry.modRevision)
         throw error
       }
     }
@@ -153,7 +153,7 @@ export class Writer {
 
   /** What there is not, or is about to be deleted: then it is gone only once that is sure. */
   async #missing({ resource, name }: Target, key: string): Promise<Error> {
-    await this.#deps.store.settled()
+    await this.#deps.store.committed()
     const there = await this.#deps.store.get(key)
     return there ? new RevisionMismatch(key, there) : notFound(resource, name)
   }
@@ -231,7 +231,8 @@ export class Writer {
     }
     const put = store.put(item.key, (revision) => storable(object, revision), {
       expected: item.revision,
-      ephemeral: resource.spec.ephemeral ?? false,
+      ephemeral: isEphemeral(resource, object.metadata.namespace),
+      deletes: object.metadata.deletionTimestamp !== undefined,
     })
     handedIn()
     return new Item(await put)
@@ -241,7 +242,7 @@ export class Writer {
   async #acknowledged(item: Item): Promise<Item> {
     const { store } = this.#deps
     if (item.revision <= store.revision) return item
-    await store.settled()
+    await store.committed(item.revision)
     const there = await store.get(item.key)
     if ((there?.modRevision ?? 0) < item.revision) throw new RevisionMismatch(item.key, there)
     return item
@@ -253,6 +254,9 @@ export class Writer {
     check: (changed: boolean) => Promise<() => Promise<Item>>,
   ): Promise<Item> {
     const undo: (() => void)[] = []
+    const giveBack = () => {
+      for (const step of undo.toReversed()) step()
+    }
     const { operation, object, previous, options, resource } = about
     const { namespace, name } = object.metadata
     const asked = writeOptionsAs(operation === 'CREATE' ? 'Create' : 'Update', options)
@@ -269,9 +273,10 @@ export class Writer {
     } catch (error) {
       // Without an answer from the store nobody knows whether the write exists: keep what it reserved.
       written = !isStatus(error) && !(error instanceof RevisionMismatch)
+      if (error instanceof CommitFailed) void error.landed.then((landed) => landed || giveBack())
       throw error
     } finally {
-      if (!written) for (const step of undo.toReversed()) step()
+      if (!written) giveBack()
     }
   }
 }

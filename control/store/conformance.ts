@@ -43,12 +43,36 @@ export function storeConformance(name: string, open: (t: TestContext) => Promise
     assert.equal(show((await store.latest('/new'))?.value), 'first', 'whoever lost sees what won')
     const winner = await store.latest('/new')
     const chained = store.put('/new', bytes('third'), { expected: winner?.modRevision ?? 0 })
-    await store.settled()
+    await store.committed(winner?.modRevision)
+    await store.committed()
     assert.equal(show((await store.get('/new'))?.value), 'third', 'and can follow it without waiting')
     await Promise.all([first, chained])
     await assert.rejects(store.delete('/a', { expected: 99 }), RevisionMismatch)
     await assert.rejects(store.put('/a', bytes('x'), { expected: 0 }), RevisionMismatch)
     assert.equal((await store.put('/a', bytes('y'), { expected: 2 })).modRevision, 5)
+  })
+
+  test(`${name}: who waits for a write does not wait for those behind it`, async (t) => {
+    const { store } = await open(t)
+    await store.put('/a', bytes('1'))
+    let stop = false
+    // A write is under way all the time.
+    const steady = (async () => {
+      while (!stop) await Promise.all([store.put('/s/1', bytes('x')), store.put('/s/2', bytes('x'))])
+    })()
+    const others = (async () => {
+      await Promise.resolve()
+      while (!stop) await store.put('/s/3', bytes('x'))
+    })()
+    const gone = store.delete('/a')
+    const lost = await store.put('/a', bytes('2'), { expected: 2 }).catch((error: unknown) => error)
+    assert.ok(lost instanceof RevisionMismatch)
+    assert.equal(lost.current, undefined, 'it is being deleted')
+    await store.committed(lost.revision)
+    assert.equal(await store.get('/a'), undefined)
+    assert.equal((await store.put('/a', bytes('3'), { expected: 0 })).createRevision > lost.revision, true)
+    stop = true
+    await Promise.all([steady, others, gone])
   })
 
   test(`${name}: a list shows one revision, page by page, while writes go on`, async (t) => {

@@ -12,6 +12,9 @@ export type Marks = {
 
 export type Change = { append?: { revision: number; record: StoredRecord }[]; drop?: number[]; marks?: Partial<Marks> }
 
+/** Why an engine takes no writes; with `deletions`, none but those that lead to a deletion. */
+export type Shortage = { message: string; deletions: boolean }
+
 export interface Engine {
   /** Opens, again after a failure too; yields every record in revision order. */
   load(): AsyncIterable<{ revision: number; record: StoredRecord }>
@@ -19,5 +22,9 @@ export interface Engine {
   /** All of it or none; resolves once it would survive a power cut. */
   commit(change: Change): Promise<void>
   read(revision: number): Promise<StoredRecord | undefined>
+  /** Asked once it is open, after a failure, and every few seconds until there is none. After one without deletions, `load` again. */
+  shortage(): Promise<Shortage | undefined>
+  /** Gives the room of dropped records back to the disk. */
+  reclaim(): Promise<void>
   close(): Promise<void>
 }

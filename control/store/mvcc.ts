@@ -3,12 +3,14 @@
 // A write is decided at once against what is acknowledged plus what is under way, then waits for its
 // group: one synced commit takes everything that queued up while the one before it ran. Readers and
 // watchers see a write only after that commit. If a commit fails, nobody can say what reached the
-// disk: every write under way fails, and the state is read back before the next one is taken.
+// disk: every write under way fails, and the state is read back before the next one is taken. Until it
+// is, readers have what was acknowledged; then the new state takes its place, and watchers start over.
 
+import { StatusError } from '#api/errors.ts'
 import type { Log } from '#api/log.ts'
-import type { Engine, Marks } from './engine.ts'
+import type { Engine, Marks, Shortage } from './engine.ts'
 import type { StoredRecord } from './record.ts'
-import { Compacted, type Entry, type ListPage, RevisionMismatch, type Store, type StoreEvent } from './store.ts'
+import { CommitFailed, Compacted, type Entry, type ListPage, RevisionMismatch, type Store, type StoreEvent } from './store.ts'
 import { Subscription } from './subscription.ts'
 import { KeySpace, type LogItem } from './versions.ts'
 
@@ -16,12 +18,17 @@ import { KeySpace, type LogItem } from './versions.ts'
 const reservation = 10_000
 /** Events of the past, read from the disk together. */
 const replayedAtOnce = 256
+/** Between two looks whether the disk is well again. */
+const lookEveryMs = 2_000
 const noValue = new Uint8Array(0)
 
 type Write = { revision: number; key: string; entry: Entry | undefined; ephemeral: boolean; settle: (failure?: unknown) => void }
+type WriteOptions = { expected?: number; ephemeral?: boolean; deletes?: boolean }
 
-export async function openMvcc({ engine, log }: { engine: Engine; log: Log }): Promise<Store> {
-  const store = new MvccStore(engine, log)
+type Options = { engine: Engine; log: Log; lookAgainMs?: number }
+
+export async function openMvcc({ engine, log, lookAgainMs = lookEveryMs }: Options): Promise<Store> {
+  const store = new MvccStore(engine, log, lookAgainMs)
   await store.load()
   return store
 }
@@ -29,41 +36,79 @@ export async function openMvcc({ engine, log }: { engine: Engine; log: Log }): P
 class MvccStore implements Store {
   readonly #engine: Engine
   readonly #log: Log
-  readonly #keys = new KeySpace()
+  readonly #lookAgainMs: number
+  #keys = new KeySpace()
   /** Values of ephemeral writes that history still needs, by revision. */
   readonly #volatile = new Map<number, Uint8Array>()
   readonly #subscriptions = new Set<Subscription>()
   #marks: Marks = { compacted: 0, reserved: 0 }
   #revision = 1
   #assigned = 1
+  /** Every write up to here is acknowledged or lost. */
+  #decided = 1
+  #undecided: { revision: number; resolve: () => void }[] = []
   /** What the writes under way will have made of their keys. */
-  readonly #pending = new Map<string, Entry | undefined>()
+  readonly #pending = new Map<string, { revision: number; entry: Entry | undefined }>()
   #queue: Write[] = []
+  /** Writes of a commit that failed, until it is known which of them reached the disk. */
+  #unsure: Write[] = []
   #committing: Promise<void> | undefined
-  #failed = false
+  #compacting: Promise<void> | undefined
+  /** Since a commit failed, until the state has been read back. */
+  #failure: Error | undefined
+  /** The attempt to read it back; never rejects. */
+  #recovering: Promise<void> | undefined
+  #shortage: Shortage | undefined
+  /** Whether something was written under a shortage, or before it, whose going could make room. */
+  #reclaimable = true
+  #looking: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(engine: Engine, log: Log) {
+  constructor(engine: Engine, log: Log, lookAgainMs: number) {
     this.#engine = engine
     this.#log = log
+    this.#lookAgainMs = lookAgainMs
   }
 
   get revision(): number {
     return this.#revision
   }
 
+  get trouble(): string | undefined {
+    return this.#failure?.message ?? this.#shortage?.message
+  }
+
   async load(): Promise<void> {
-    this.#keys.clear()
+    const { keys, last, marks } = await this.#readBack()
+    this.#keys = keys
+    this.#marks = marks
+    // The newest record may have been a deletion that compaction has dropped since.
+    this.#revision = Math.max(last, this.#revision, marks.compacted, this.#assigned === 1 ? marks.reserved : 0)
+    // Revisions that were handed out and lost are not handed out again.
+    this.#assigned = Math.max(this.#assigned, this.#revision)
+    this.#decided = this.#assigned
+    this.#shortage = await this.#engine.shortage()
+    if (this.#shortage) this.#log.error({ shortage: this.#shortage.message }, 'the store takes no writes')
+    this.#lookLater()
+  }
+
+  /** What is on the disk, and between it what is only in memory. */
+  async #readBack(): Promise<{ keys: KeySpace; last: number; marks: Marks }> {
+    const keys = new KeySpace()
+    const inMemory = [...this.#keys.currents()].filter((e) => this.#volatile.has(e.modRevision))
+    const before = inMemory.sort((a, b) => a.modRevision - b.modRevision).values()
+    let next = before.next()
     let last = 1
     for await (const { revision, record } of this.#engine.load()) {
-      this.#keys.apply(record.key, revision, record.type === 'put' ? entryOf(revision, record) : undefined)
+      for (; !next.done && next.value.modRevision < revision; next = before.next())
+        keys.apply(next.value.key, next.value.modRevision, next.value)
+      keys.apply(record.key, revision, record.type === 'put' ? entryOf(revision, record) : undefined)
       last = revision
     }
-    this.#marks = await this.#engine.marks()
-    this.#keys.compact(this.#marks.compacted)
-    // The newest record may have been a deletion that compaction has dropped since.
-    this.#revision = Math.max(last, this.#marks.reserved, this.#marks.compacted)
-    this.#assigned = this.#revision
+    for (; !next.done; next = before.next()) keys.apply(next.value.key, next.value.modRevision, next.value)
+    const marks = await this.#engine.marks()
+    keys.compact(marks.compacted)
+    return { keys, last, marks }
   }
 
   async get(key: string): Promise<Entry | undefined> {
@@ -74,9 +119,11 @@ class MvccStore implements Store {
     return this.#latest(key)
   }
 
-  async settled(): Promise<void> {
-    const assigned = this.#assigned
-    while (this.#committing && this.#revision < assigned) await this.#committing
+  async committed(revision = this.#assigned): Promise<void> {
+    if (revision <= this.#decided) return
+    await new Promise<void>((resolve) => {
+      this.#undecided.push({ revision, resolve })
+    })
   }
 
   async list(prefix: string, options: { revision?: number; limit?: number; after?: string } = {}): Promise<ListPage> {
@@ -100,11 +147,7 @@ class MvccStore implements Store {
     return { entries: entries.filter((e) => e !== undefined), revision, remaining }
   }
 
-  put(
-    key: string,
-    value: Uint8Array | ((revision: number) => Uint8Array),
-    options: { expected?: number; ephemeral?: boolean } = {},
-  ): Promise<Entry> {
+  put(key: string, value: Uint8Array | ((revision: number) => Uint8Array), options: WriteOptions = {}): Promise<Entry> {
     return this.#write(key, options, (revision, before) => ({
       key,
       value: typeof value === 'function' ? value(revision) : value,
@@ -118,7 +161,7 @@ class MvccStore implements Store {
     if (!before && !options.expected) return undefined
     // What was only ever in memory is deleted in memory.
     const ephemeral = before !== undefined && this.#volatile.has(before.modRevision)
-    await this.#write(key, { ...options, ephemeral }, () => undefined)
+    await this.#write(key, { ...options, ephemeral, deletes: true }, () => undefined)
     return before
   }
 
@@ -150,38 +193,52 @@ class MvccStore implements Store {
 
   async compact(revision: number): Promise<void> {
     const upTo = Math.min(revision, this.#revision)
-    if (upTo <= this.#marks.compacted) return
+    if (upTo <= this.#marks.compacted || this.#failure || this.#shortage?.deletions === false) return
+    await this.#compacting
     this.#marks.compacted = upTo
     const drop = this.#keys.compact(upTo).filter((r) => !this.#volatile.delete(r))
     // An idle cluster has only heartbeats to forget, which were never on the disk: leave it alone then.
-    if (drop.length > 0) await this.#engine.commit({ drop, marks: { compacted: upTo } })
+    if (drop.length === 0) return
+    this.#compacting = this.#engine
+      .commit({ drop, marks: { compacted: upTo } })
+      .catch((cause: unknown) => this.#fail(cause))
+      .finally(() => {
+        this.#compacting = undefined
+      })
+    await this.#compacting
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    clearTimeout(this.#looking)
     await this.#committing
+    await this.#compacting
+    await this.#recovering
     for (const subscription of this.#subscriptions) subscription.end()
     await this.#engine.close()
   }
 
   #latest(key: string): Entry | undefined {
-    return this.#pending.has(key) ? this.#pending.get(key) : this.#keys.current(key)
+    const pending = this.#pending.get(key)
+    return pending ? pending.entry : this.#keys.current(key)
   }
 
   async #write(
     key: string,
-    options: { expected?: number; ephemeral?: boolean },
+    options: WriteOptions,
     make: (revision: number, before: Entry | undefined) => Entry | undefined,
   ): Promise<Write> {
+    if (this.#failure || this.#shortage) await this.#admit(key, options)
     if (this.#closed) throw new Error(`writing ${key}: the store is closed`)
-    while (this.#failed) await this.#recover()
     const before = this.#latest(key)
-    if (options.expected !== undefined && (before?.modRevision ?? 0) !== options.expected) throw new RevisionMismatch(key, before)
+    if (options.expected !== undefined && (before?.modRevision ?? 0) !== options.expected) {
+      throw new RevisionMismatch(key, before, this.#pending.get(key)?.revision)
+    }
     this.#assigned += 1
     const revision = this.#assigned
     const entry = make(revision, before)
-    this.#pending.set(key, entry)
+    this.#pending.set(key, { revision, entry })
     return await new Promise((resolve, reject) => {
       const write: Write = {
         revision,
@@ -197,6 +254,14 @@ class MvccStore implements Store {
     })
   }
 
+  /** Waits while the state is read back; throws ServiceUnavailable where a write must not even be tried. */
+  async #admit(key: string, { deletes = false, ephemeral = false }: WriteOptions): Promise<void> {
+    while (this.#recovering) await this.#recovering
+    const isTaken = !this.#failure && (!this.#shortage || (this.#shortage.deletions && (deletes || ephemeral)))
+    if (!isTaken) throw refused(key, this.trouble ?? '')
+    this.#reclaimable = true
+  }
+
   /** Commits group after group until nothing waits. Never rejects: each write learns its own fate. */
   async #commitAll(): Promise<void> {
     await Promise.resolve() // writes made in the same turn share the first group
@@ -204,20 +269,29 @@ class MvccStore implements Store {
       const group = this.#queue
       this.#queue = []
       try {
+        // Of a compaction that failed meanwhile.
+        if (this.#failure) throw this.#failure
         await this.#commit(group)
       } catch (cause) {
-        this.#log.error({ err: cause, writes: group.length }, 'the store could not commit; reading its state back')
-        this.#failed = true
-        const lost = [...group, ...this.#queue]
+        this.#unsure.push(...group, ...this.#queue)
         this.#queue = []
         this.#pending.clear()
-        for (const write of lost) write.settle(new Error(`writing ${write.key}: the store could not commit`, { cause }))
+        this.#fail(cause)
         return
       }
       const events = group.map((write) => this.#acknowledge(write))
       for (const subscription of this.#subscriptions) subscription.publish(events)
       for (const write of group) write.settle()
+      this.#decide((group.at(-1) as Write).revision)
     }
+  }
+
+  #decide(revision: number): void {
+    this.#decided = revision
+    if (this.#undecided.length === 0) return
+    const told = this.#undecided.filter((waiter) => waiter.revision <= revision)
+    this.#undecided = this.#undecided.filter((waiter) => waiter.revision > revision)
+    for (const { resolve } of told) resolve()
   }
 
   async #commit(group: Write[]): Promise<void> {
@@ -242,28 +316,80 @@ class MvccStore implements Store {
     if (ephemeral && entry) this.#volatile.set(revision, entry.value)
     const previous = this.#keys.apply(key, revision, entry)
     this.#revision = revision
-    if (this.#pending.get(key) === entry) this.#pending.delete(key)
+    if (this.#pending.get(key)?.revision === revision) this.#pending.delete(key)
     return entry ? { type: 'put', entry, ...(previous && { previous }) } : { type: 'delete', key, revision, previous: previous as Entry }
   }
 
-  #recovering: Promise<void> | undefined
+  #fail(cause: unknown): void {
+    this.#failure ??= new Error(`the store could not commit: ${messageOf(cause)}`, { cause })
+    this.#log.error({ err: cause }, 'the store could not commit; reading its state back')
+    this.#recover()
+  }
+
   /** Reads back what the disk holds; a watcher cannot be told exactly what changed, so it must list again. */
-  #recover(): Promise<void> {
+  #recover(): void {
     this.#recovering ??= (async () => {
-      const seen = this.#assigned
-      for (const subscription of this.#subscriptions) subscription.end(new Compacted(this.#revision, seen + 1))
-      this.#volatile.clear()
-      await this.load()
-      // Revisions that were handed out and lost are not handed out again.
-      this.#revision = Math.max(this.#revision, seen)
-      this.#assigned = this.#revision
-      this.#marks = { compacted: this.#revision, reserved: Math.max(this.#marks.reserved, this.#revision) }
-      await this.#engine.commit({ drop: this.#keys.compact(this.#revision), marks: this.#marks })
-      this.#failed = false
+      await this.#committing
+      await this.#compacting
+      const unsure = this.#unsure
+      this.#unsure = []
+      const failure = this.#failure
+      try {
+        await this.load()
+        this.#failure = undefined
+        this.#log.warn({ revision: this.#revision }, 'the store has read its state back')
+        for (const subscription of this.#subscriptions) subscription.end(new Compacted(this.#revision, this.#revision + 1))
+        const why = this.#shortage?.message ?? failure?.message ?? ''
+        for (const write of unsure) write.settle(this.#landed(write) ? undefined : refused(write.key, why, failure))
+      } catch (cause) {
+        this.#failure = new Error(`the store cannot be read back: ${messageOf(cause)}`, { cause })
+        this.#log.error({ err: cause }, 'the store cannot be read back; it is tried again')
+        for (const write of unsure) this.#leaveOpen(write, this.#failure)
+      }
+      this.#decide(this.#assigned)
     })().finally(() => {
       this.#recovering = undefined
+      this.#lookLater()
     })
-    return this.#recovering
+  }
+
+  #landed({ key, revision }: Write): boolean {
+    return this.#keys.revisionAt(key, revision) === revision || this.#keys.isTombstone(key, revision)
+  }
+
+  /** Its writer is told now, and of its fate when that is known. */
+  #leaveOpen(write: Write, failure: Error): void {
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    write.settle(new CommitFailed(`${nameIn(write.key)} may not have been written: ${failure.message}`, promise, { cause: failure }))
+    this.#unsure.push({ ...write, settle: (lost) => resolve(lost === undefined) })
+  }
+
+  #lookLater(): void {
+    if (this.#closed || !(this.#failure || this.#shortage)) return
+    clearTimeout(this.#looking)
+    this.#looking = setTimeout(() => void this.#look(), this.#lookAgainMs).unref()
+  }
+
+  /** Whether the disk is well again; what can be done for it is done. */
+  async #look(): Promise<void> {
+    if (this.#recovering) return
+    if (this.#failure) return this.#recover()
+    const before = this.#shortage
+    try {
+      if (before?.deletions && this.#reclaimable) {
+        this.#reclaimable = false
+        await this.compact(this.#revision)
+        if (!this.#failure) await this.#engine.reclaim()
+      }
+      if (this.#failure) return
+      const now = await this.#engine.shortage()
+      // It was opened as one opens it on a full disk.
+      if (before?.deletions === false && now?.deletions !== false) this.#recover()
+      else this.#shortage = now
+    } catch (err) {
+      this.#log.error({ err }, 'the store cannot make room')
+    }
+    this.#lookLater()
   }
 
   #demand(revision: number): void {
@@ -271,6 +397,8 @@ class MvccStore implements Store {
   }
 
   async #read(revision: number): Promise<Entry | undefined> {
+    while (this.#recovering) await this.#recovering
+    if (this.#failure) throw new StatusError('ServiceUnavailable', this.#failure.message)
     const record = await this.#engine.read(revision)
     return record && entryOf(revision, record)
   }
@@ -297,6 +425,16 @@ class MvccStore implements Store {
     const value = this.#volatile.get(revision)
     return value ? { key, value, createRevision: revision, modRevision: revision } : await this.#read(revision)
   }
+}
+
+const nameIn = (key: string): string => JSON.stringify(key.slice(key.lastIndexOf('/') + 1))
+
+const refused = (key: string, why: string, cause?: Error): StatusError =>
+  new StatusError('ServiceUnavailable', `${nameIn(key)} cannot be written: ${why}`, undefined, { cause })
+
+const messageOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message
 }
 
 const entryOf = (revision: number, record: StoredRecord): Entry => ({

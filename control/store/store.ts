@@ -12,10 +12,24 @@ export type StoreEvent =
 /** A write went unapplied because the key's revision is not the expected one; `current` is the latest (see `Store.latest`). */
 export class RevisionMismatch extends Error {
   readonly current: Entry | undefined
-  constructor(key: string, current: Entry | undefined) {
+  /** Of the write that made it so, a deletion too; 0: there never was one that anybody remembers. Wait for it with `committed`. */
+  readonly revision: number
+  constructor(key: string, current: Entry | undefined, revision = current?.modRevision ?? 0) {
     super(`${key}: revision is ${current?.modRevision ?? 0}, not the expected one`)
     this.name = 'RevisionMismatch'
     this.current = current
+    this.revision = revision
+  }
+}
+
+/** A write was handed to a disk that failed and cannot be read back yet, so nobody knows whether it is there. */
+export class CommitFailed extends Error {
+  /** Resolves once it is known, if ever. */
+  readonly landed: Promise<boolean>
+  constructor(message: string, landed: Promise<boolean>, options: ErrorOptions) {
+    super(message, options)
+    this.name = 'CommitFailed'
+    this.landed = landed
   }
 }
 
@@ -41,24 +55,28 @@ export interface Store {
   get(key: string): Promise<Entry | undefined>
   /**
    * What the writes under way will have made of `key`. For a writer, who need not wait for them: what expects
-   * this revision is lost with them or follows them. Nobody is told of it before `settled`.
+   * this revision is lost with them or follows them. Nobody is told of it before `committed`.
    */
   latest(key: string): Promise<Entry | undefined>
-  /** Resolves once every write under way now is acknowledged or lost. */
-  settled(): Promise<void>
+  /** Resolves once every write up to `revision` (by default the last one handed in) is acknowledged or lost; it waits for none behind it. */
+  committed(revision?: number): Promise<void>
+  /** Why writes are refused or fail at present; undefined while all is well. Reads go on meanwhile. */
+  readonly trouble: string | undefined
   /** Keys under `prefix` in order; `after` continues behind that key. `revision` 0 or absent: now. Throws Compacted. */
   list(prefix: string, options?: { revision?: number; limit?: number; after?: string }): Promise<ListPage>
   /**
    * Writes `value`. `expected` is the modRevision the key must have (0: must not exist); absent: whatever is there.
-   * `value` may be a function of the revision being assigned. Throws RevisionMismatch.
-   * `ephemeral` keeps the value in memory only (leases, heartbeats): it is gone after a restart.
+   * `value` may be a function of the revision being assigned. Throws RevisionMismatch, CommitFailed, and
+   * ServiceUnavailable for what was lost with a commit, or not even tried because the disk is full.
+   * `ephemeral` keeps the value in memory only (heartbeats): it is gone after a restart.
+   * `deletes`: the write leads to a deletion, so it may use the room that is kept for those on a full disk.
    */
   put(
     key: string,
     value: Uint8Array | ((revision: number) => Uint8Array),
-    options?: { expected?: number; ephemeral?: boolean },
+    options?: { expected?: number; ephemeral?: boolean; deletes?: boolean },
   ): Promise<Entry>
-  /** Deletes; undefined if nothing was there. Throws RevisionMismatch. */
+  /** Deletes; undefined if nothing was there. Throws as `put` does. */
   delete(key: string, options?: { expected?: number }): Promise<Entry | undefined>
   /**
    * Every event under `prefix` with a revision above `after`, in revision order, then live ones until

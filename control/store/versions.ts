@@ -24,6 +24,10 @@ export class KeySpace {
     return this.#versions.get(key)?.current
   }
 
+  *currents(): Generator<Entry> {
+    for (const { current } of this.#versions.values()) if (current) yield current
+  }
+
   /** Applies one write; revisions must rise. Returns the entry that was there. */
   apply(key: string, revision: number, entry: Entry | undefined): Entry | undefined {
     let versions = this.#versions.get(key)
@@ -61,6 +65,11 @@ export class KeySpace {
     return seen && !seen.deleted ? seen.revision : 0
   }
 
+  /** Whether `key` was deleted at `revision`. */
+  isTombstone(key: string, revision: number): boolean {
+    return this.#versions.get(key)?.older.some((v) => v.deleted && v.revision === revision) ?? false
+  }
+
   /** The log above `revision`, in order. */
   logAfter(revision: number): LogItem[] {
     let low = 0
@@ -95,13 +104,6 @@ export class KeySpace {
       this.#keys = this.#keys.filter((key) => this.#versions.has(key))
     }
     return drop
-  }
-
-  clear(): void {
-    this.#keys = []
-    this.#fresh = []
-    this.#versions.clear()
-    this.#log = []
   }
 
   #merge(): void {

@@ -6,7 +6,8 @@ import type { WatchCache } from '../watch-cache.ts'
 import type { Incoming } from './incoming.ts'
 import { Reply } from './reply.ts'
 
-export type Check = { name: string; healthy(): boolean }
+/** `heals`: by itself, so that it is no reason to restart the server. */
+export type Check = { name: string; healthy(): boolean; heals?: true }
 type Page = (request: Incoming, url: URL) => Promise<Reply>
 
 /** `/healthz`, `/livez` and `/readyz`, whole, verbose, and one check at a time below them. */
@@ -15,7 +16,7 @@ export function healthPages(checks: readonly Check[]): Record<string, Page> {
     return async (_request, url) => {
       const one = url.pathname.slice(root.length + 1).replace(/\/$/, '')
       const excluded = url.searchParams.getAll('exclude')
-      const asked = one ? checks.filter((c) => c.name === one) : checks
+      const asked = checks.filter((c) => (one ? c.name === one : root !== '/livez' || !c.heals))
       if (one && asked.length === 0) return text('404 page not found\n', 404)
       const isExcluded = ({ name }: Check) => !one && excluded.includes(name)
       const results = asked.map((check) => ({

@@ -1,6 +1,7 @@
 // The one place where errors become answers: every failure is a Status.
 
 import { codes, isStatus, type Status, StatusError } from '#api/errors.ts'
+import { CommitFailed } from '../../store/store.ts'
 import { protobufOf, protobufType } from './protobuf.ts'
 import { type HeaderValues, Reply } from './reply.ts'
 
@@ -15,6 +16,8 @@ export function statusOf(error: unknown): { status: Status; unexpected: boolean 
   // Deeper than any honest object: some recursion gave up.
   if (error instanceof RangeError)
     return { status: new StatusError('BadRequest', 'the request is nested too deeply').toStatus(), unexpected: true }
+  // Said in the log by the store itself.
+  if (error instanceof CommitFailed) return { status: new StatusError('ServiceUnavailable', error.message).toStatus(), unexpected: false }
   const message = error instanceof Error ? error.message : String(error)
   return { status: new StatusError('InternalError', `Internal error occurred: ${message}`).toStatus(), unexpected: true }
 }

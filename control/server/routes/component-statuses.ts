@@ -8,7 +8,7 @@ import type { ResourceHandler } from '../http/handler.ts'
 import { encode, Item } from '../item.ts'
 import { notFound } from '../resource.ts'
 
-type Check = { name: string; healthy(this: void): boolean }
+type Check = { name: string; healthy(this: void): boolean; reason?(this: void): string | undefined }
 
 const warnings = ['v1 ComponentStatus is deprecated in v1.19+']
 
@@ -21,15 +21,15 @@ export const componentStatusRoute =
       throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
     }
     const look = handler.look(resource, exchange, warnings)
-    const items = checks.map(({ name, healthy }) => itemOf(name, healthy()))
+    const items = checks.map(({ name, healthy, reason }) => itemOf(name, healthy(), reason?.()))
     if (info.verb === 'list') return await answerList(resource, { items, revision: revision() }, look)
     const found = items.find((item) => item.key === info.name)
     if (!found) throw notFound(resource, info.name ?? '')
     return await answerItem(resource, found, look)
   }
 
-function itemOf(name: string, isHealthy: boolean): Item {
-  const status = isHealthy ? { status: 'True', message: 'ok' } : { status: 'False', message: 'not ready' }
+function itemOf(name: string, isHealthy: boolean, reason = 'not ready'): Item {
+  const status = isHealthy ? { status: 'True', message: 'ok' } : { status: 'False', message: reason }
   const object = { apiVersion: 'v1', kind: 'ComponentStatus', metadata: { name }, conditions: [{ type: 'Healthy', ...status }] }
   return new Item({ key: name, value: encode(object as unknown as Item['object'], 0), createRevision: 0, modRevision: 0 })
 }
