@@ -55,14 +55,14 @@ export function storeConformance(name: string, open: (t: TestContext) => Promise
   test(`${name}: who waits for a write does not wait for those behind it`, async (t) => {
     const { store } = await open(t)
     await store.put('/a', bytes('1'))
-    let stop = false
+    const stop = new AbortController()
     // A write is under way all the time.
     const steady = (async () => {
-      while (!stop) await Promise.all([store.put('/s/1', bytes('x')), store.put('/s/2', bytes('x'))])
+      while (!stop.signal.aborted) await Promise.all([store.put('/s/1', bytes('x')), store.put('/s/2', bytes('x'))])
     })()
     const others = (async () => {
       await Promise.resolve()
-      while (!stop) await store.put('/s/3', bytes('x'))
+      while (!stop.signal.aborted) await store.put('/s/3', bytes('x'))
     })()
     const gone = store.delete('/a')
     const lost = await store.put('/a', bytes('2'), { expected: 2 }).catch((error: unknown) => error)
@@ -71,7 +71,7 @@ export function storeConformance(name: string, open: (t: TestContext) => Promise
     await store.committed(lost.revision)
     assert.equal(await store.get('/a'), undefined)
     assert.equal((await store.put('/a', bytes('3'), { expected: 0 })).createRevision > lost.revision, true)
-    stop = true
+    stop.abort()
     await Promise.all([steady, others, gone])
   })
 
