@@ -32,7 +32,7 @@ type Deps = { cache: WatchCache; store: Store; clock: Clock }
 
 /**
  * Resolves once the watch stands, then yields what happens, in batches. Ends at the timeout, when the
- * signal aborts, and when the reader is too slow. Throws Expired (410) for a revision that is gone.
+ * signal aborts, whether or not anybody has begun to read, and when the reader is too slow. Throws Expired (410) for a revision that is gone.
  */
 export async function openFeed(deps: Deps, query: WatchQuery): Promise<AsyncGenerator<Sent[]>> {
   const { resource } = query
@@ -47,11 +47,26 @@ export async function openFeed(deps: Deps, query: WatchQuery): Promise<AsyncGene
     // The list and the watch behind it are taken in one turn: nothing falls between.
     const items = [...collection.under(prefixOf(query))]
     const revision = cache.revision
-    const changes = watchFrom(deps, query, revision)
+    const changes = endingWith(query.signal, watchFrom(deps, query, revision))
     return run(deps, query, selection, changes, { items, revision })
   }
   const revision = query.resourceVersion && query.resourceVersion !== '0' ? parseRevision(query.resourceVersion) : cache.revision
-  return run(deps, query, selection, watchFrom(deps, query, revision))
+  return run(deps, query, selection, endingWith(query.signal, watchFrom(deps, query, revision)))
+}
+
+/** Changes whose reader may never come: they end with its request all the same. */
+function endingWith(signal: AbortSignal, changes: Changes): Changes {
+  const close = () => changes.close()
+  if (signal.aborted) close()
+  else signal.addEventListener('abort', close, { once: true })
+  return {
+    take: () => changes.take(),
+    wake: () => changes.wake(),
+    close() {
+      signal.removeEventListener('abort', close)
+      changes.close()
+    },
+  }
 }
 
 function checkInitial({ sendInitialEvents, resourceVersionMatch }: WatchQuery): void {

@@ -35,10 +35,13 @@ async function send({ status, headers, body }: Reply, request: NodeRequest, resp
   discardTheRest(request, response)
   if (!isGone(response)) response.writeHead(status, headers.values)
   if (isWhole) response.end(request.method === 'HEAD' ? undefined : body)
-  else await sendChunks(request.method === 'HEAD' ? none() : body, response)
+  else if (request.method !== 'HEAD') await sendChunks(body, response)
+  else {
+    // Nobody reads it: whoever makes it is told.
+    response.end()
+    await body[Symbol.asyncIterator]().return?.()
+  }
 }
-
-async function* none(): Chunks {}
 
 async function sendChunks(chunks: Chunks, response: NodeResponse): Promise<void> {
   // The head at once: a watch may have nothing to tell for long.
