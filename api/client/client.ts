@@ -56,9 +56,15 @@ export type DeleteOptions = {
 /** A kind as the server offers it, e.g. with verbs `get list watch create update patch delete deletecollection`. */
 export type ServedKind = Kind & { readonly verbs: readonly string[] }
 
+export type KindsOptions = {
+  signal?: AbortSignal
+  /** Told of each group and version, as `group/version`, whose server cannot say what it serves, where the rest can be told without it. */
+  unreachable?: (groupVersion: string) => void
+}
+
 export interface Client {
   /** Every kind that can be addressed by itself (no subresources), each in its group's preferred version; custom ones too. */
-  kinds(options?: { signal?: AbortSignal }): Promise<ServedKind[]>
+  kinds(options?: KindsOptions): Promise<ServedKind[]>
   get<T extends KubeObject>(kind: Kind<T>, ref: Ref, options?: { signal?: AbortSignal }): Promise<T>
   /** As `get`, but undefined where there is no such object. */
   find<T extends KubeObject>(kind: Kind<T>, ref: Ref, options?: { signal?: AbortSignal }): Promise<T | undefined>

@@ -1,5 +1,6 @@
 // Ends a namespace: deletes all that is in it, waits until it is gone, then lets the namespace go.
 
+import { breather } from '#api/breather.ts'
 import type { ServedKind } from '#api/client/client.ts'
 import { timestamp } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
@@ -15,6 +16,10 @@ const finalizer = 'kubernetes'
 /** Milliseconds between looks at a namespace that still holds something: the longer it takes, the rarer. */
 const lookAgain = { first: 250, longest: 10_000, share: 0.1 }
 
+/** Kinds that are looked at, and deletions of each that are under way, at a time. */
+const kindsAtOnce = 4
+const deletionsAtOnce = 16
+
 /** What is left of one kind. `failure`: it could not be listed or deleted. */
 export type Remains = { kind: Pick<ServedKind, 'group' | 'version' | 'plural'>; objects: KubeObject[]; failure?: string }
 
@@ -23,18 +28,21 @@ export function namespaces({ client, informers, clock, log }: Deps): Reconciler 
 
   async function empty(kind: ServedKind, namespace: string, signal: AbortSignal): Promise<Remains> {
     try {
-      const { items } = await client.list(kind, { namespace, signal })
+      const { items } = await client.list(kind, { namespace, metadataOnly: true, signal })
       if (!items.length) return { kind, objects: [] }
       const doomed = items.filter(({ metadata }) => !metadata.deletionTimestamp)
-      const results = await Promise.allSettled(
-        doomed.map((object) =>
-          client.delete(kind, refOf(object), { propagationPolicy: 'Background', preconditions: { uid: object.metadata.uid }, signal }),
-        ),
-      )
-      const failed = results.find((result) => result.status === 'rejected' && !isStatus(result.reason, 'NotFound', 'Conflict'))
-      if (failed?.status === 'rejected') return { kind, objects: items, failure: messageOf(failed.reason) }
+      const failures: unknown[] = []
+      await each(doomed, deletionsAtOnce, async (object) => {
+        try {
+          const preconditions = object.metadata.uid ? { preconditions: { uid: object.metadata.uid } } : {}
+          await client.delete(kind, refOf(object), { propagationPolicy: 'Background', ...preconditions, signal })
+        } catch (error) {
+          if (!isStatus(error, 'NotFound', 'Conflict')) failures.push(error)
+        }
+      })
+      if (failures.length > 0) return { kind, objects: items, failure: messageOf(failures[0]) }
       // A second look: most things are gone at once.
-      const left = doomed.length ? (await client.list(kind, { namespace, signal })).items : items
+      const left = doomed.length ? (await client.list(kind, { namespace, metadataOnly: true, signal })).items : items
       return { kind, objects: left }
     } catch (error) {
       if (signal.aborted) throw error
@@ -49,13 +57,17 @@ export function namespaces({ client, informers, clock, log }: Deps): Reconciler 
     async reconcile(key, signal) {
       const namespace = all.get(key)
       if (!namespace?.metadata.deletionTimestamp || !namespace.spec?.finalizers?.includes(finalizer)) return done
-      const kinds = (await client.kinds({ signal })).filter(
+      const unreachable: string[] = []
+      const kinds = (await client.kinds({ signal, unreachable: (groupVersion) => unreachable.push(groupVersion) })).filter(
         ({ namespaced, verbs }) => namespaced && verbs.includes('delete') && verbs.includes('list'),
       )
-      const remains = await Promise.all(kinds.map((kind) => empty(kind, namespace.metadata.name, signal)))
-      const left = remains.filter(({ objects, failure }) => objects.length || failure)
+      const left: Remains[] = []
+      await each(kinds, kindsAtOnce, async (kind) => {
+        const remains = await empty(kind, namespace.metadata.name, signal)
+        if (remains.objects.length > 0 || remains.failure) left.push(remains)
+      })
 
-      const conditions = planConditions(namespace, left, clock.now())
+      const conditions = planConditions(namespace, left, clock.now(), unreachable)
       let current = namespace
       if (canonical(conditions) !== canonical(namespace.status?.conditions ?? [])) {
         current = await client.update(
@@ -64,8 +76,11 @@ export function namespaces({ client, informers, clock, log }: Deps): Reconciler 
           { subresource: 'status', signal },
         )
       }
-      if (left.length) {
-        log.debug({ namespace: key, left: left.map(({ kind, objects }) => `${objects.length} ${kind.plural}`) }, 'namespace not empty yet')
+      if (left.length || unreachable.length) {
+        log.debug(
+          { namespace: key, left: left.map(({ kind, objects }) => `${objects.length} ${kind.plural}`), unreachable },
+          'namespace not empty yet',
+        )
         const elapsed = clock.now() - Date.parse(namespace.metadata.deletionTimestamp)
         return after(Math.min(Math.max(elapsed * lookAgain.share, lookAgain.first), lookAgain.longest))
       }
@@ -76,8 +91,26 @@ export function namespaces({ client, informers, clock, log }: Deps): Reconciler 
   }
 }
 
-/** The five conditions of a terminating namespace, in Kubernetes' words. */
-export function planConditions(namespace: NamespaceObject, left: readonly Remains[], now: number): NamespaceCondition[] {
+/** Runs `work` for every item, for no more than `atOnce` of them at a time; gives way to others between. */
+async function each<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
+  const queue = items.values()
+  const breathe = breather()
+  const worker = async () => {
+    for (const item of queue) {
+      await breathe()
+      await work(item)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker))
+}
+
+/** The five conditions of a terminating namespace, in Kubernetes' words. `unreachable`: groups and versions of which nobody knows what they hold. */
+export function planConditions(
+  namespace: NamespaceObject,
+  left: readonly Remains[],
+  now: number,
+  unreachable: readonly string[] = [],
+): NamespaceCondition[] {
   const known = new Map((namespace.status?.conditions ?? []).map((condition) => [condition.type, condition]))
   const condition = (
     type: NamespaceCondition['type'],
@@ -106,8 +139,17 @@ export function planConditions(namespace: NamespaceObject, left: readonly Remain
     .sort()
     .join(', ')
   const failed = failures.map(({ kind, failure }) => `${apiVersionOf(kind)}, Resource=${kind.plural}: ${failure}`).join('; ')
+  const stale = unreachable.map((groupVersion) => `${groupVersion}: stale GroupVersion discovery: ${groupVersion}`).join(', ')
   return [
-    condition('NamespaceDeletionDiscoveryFailure', false, ['', ''], ['ResourcesDiscovered', 'All resources successfully discovered']),
+    condition(
+      'NamespaceDeletionDiscoveryFailure',
+      unreachable.length > 0,
+      [
+        'DiscoveryFailed',
+        `Discovery failed for some groups, ${unreachable.length} failing: unable to retrieve the complete list of server APIs: ${stale}`,
+      ],
+      ['ResourcesDiscovered', 'All resources successfully discovered'],
+    ),
     condition(
       'NamespaceDeletionGroupVersionParsingFailure',
       false,

@@ -47,13 +47,16 @@ export class Cluster {
     if (this.#loads.get(name)?.pods.size === 0) this.#loads.delete(name)
   }
 
-  /** A pod as the server has it: bound, unbound or at its end. */
-  setPod(pod: Pod): void {
+  /** A pod as the server has it: bound, unbound or at its end. Returns whether it makes room: it is over, or asks for less. */
+  setPod(pod: Pod): boolean {
     const { uid } = pod.metadata
-    if (!pod.spec.nodeName) return
+    if (!pod.spec.nodeName) return false
+    const before = this.#placed.get(uid)
     this.#assumed.delete(uid)
     this.#unplace(uid)
-    if (!isOver(pod)) this.#place(pod, pod.spec.nodeName)
+    if (isOver(pod)) return before !== undefined
+    const now = this.#place(pod, pod.spec.nodeName)
+    return before !== undefined && [...before.requests].some(([name, amount]) => amount > (now.requests.get(name) ?? 0))
   }
 
   removePod(uid: string): void {
@@ -84,7 +87,7 @@ export class Cluster {
     return made
   }
 
-  #place(pod: Pod, nodeName: string): void {
+  #place(pod: Pod, nodeName: string): Placed {
     const owner = pod.metadata.ownerReferences?.find((ref) => ref.controller)?.uid
     const placed: Placed = { pod, requests: requestsOf(pod), ports: hostPortsOf(pod), owner, nodeName }
     this.#placed.set(pod.metadata.uid, placed)
@@ -92,6 +95,7 @@ export class Cluster {
     load.pods.set(pod.metadata.uid, placed)
     add(load.used, placed.requests)
     if (owner) load.owners.set(owner, (load.owners.get(owner) ?? 0) + 1)
+    return placed
   }
 
   #unplace(uid: string): void {

@@ -1,24 +1,29 @@
 // Pods that wait for a node: those to try now, by priority and then age, and those that fitted nowhere,
-// which come back when something changes, each not sooner than its own backoff.
+// which come back when something changes, each not sooner than its own backoff, and in any case after a
+// few minutes: no cause that nobody thought of keeps a pod waiting for ever.
 
 import type { Clock, Timer } from '#api/clock.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
+import { Heap } from './heap.ts'
 
-/** `active`: to be tried; `taken`: being tried; `parked`: fitted nowhere; `woken`: parked, to be tried again once its backoff is over. */
-type Waiting = { pod: Pod; order: number; failures: number; notBefore: number; state: 'active' | 'taken' | 'parked' | 'woken' }
+/** `active`: to be tried; `taken`: being tried; `parked`: fitted nowhere; `woken`: parked, to be tried again once its backoff is over; `gone`: deleted. */
+type Waiting = { pod: Pod; order: number; failures: number; notBefore: number; state: 'active' | 'taken' | 'parked' | 'woken' | 'gone' }
 
 /** Milliseconds before a pod that did not fit is tried again, at the least; doubled with each failure. */
 const firstBackoff = 50
 const longestBackoff = 10_000
+/** Milliseconds after which every parked pod is tried again, whatever happened. */
+const flushEvery = 300_000
 
 export class Pending {
   readonly #clock: Clock
   readonly #ready: () => void
   readonly #all = new Map<string, Waiting>()
-  /** Sorted, the next one last. */
-  readonly #active: Waiting[] = []
+  /** With some that are gone meanwhile. */
+  readonly #active = new Heap<Waiting>(before)
   #order = 0
   #timer: { at: number; timer: Timer } | undefined
+  #flush: Timer | undefined
 
   /** `ready` is called whenever there may be something to take. */
   constructor({ clock, ready }: { clock: Clock; ready: () => void }) {
@@ -46,17 +51,22 @@ export class Pending {
     if (changed) this.wake((each) => each === pod)
   }
 
+  /** A new version of a pod, if it waits: it is the one to try next. */
+  refresh(pod: Pod): void {
+    if (this.#all.has(pod.metadata.uid)) this.set(pod)
+  }
+
   delete(uid: string): void {
     const known = this.#all.get(uid)
     if (!known) return
     this.#all.delete(uid)
-    const at = this.#active.indexOf(known)
-    if (at >= 0) this.#active.splice(at, 1)
+    known.state = 'gone'
   }
 
   /** The next pod to place. It stays known until `delete`; a failure is told by `park`. */
   take(): Pod | undefined {
-    const next = this.#active.pop()
+    let next = this.#active.pop()
+    while (next?.state === 'gone') next = this.#active.pop()
     if (next) next.state = 'taken'
     return next?.pod
   }
@@ -69,6 +79,11 @@ export class Pending {
     waiting.failures += 1
     waiting.state = retry ? 'woken' : 'parked'
     if (retry) this.#advance()
+    else
+      this.#flush ??= this.#clock.after(flushEvery, () => {
+        this.#flush = undefined
+        this.wake()
+      })
   }
 
   /** Something changed that may make room, for all parked pods or those that `concerns` picks. */
@@ -80,8 +95,10 @@ export class Pending {
   close(): void {
     this.#timer?.timer.cancel()
     this.#timer = undefined
+    this.#flush?.cancel()
+    this.#flush = undefined
     this.#all.clear()
-    this.#active.length = 0
+    this.#active.clear()
   }
 
   /** Activates all whose time has come, and only then has them taken, so that the most important goes first. */
@@ -110,13 +127,11 @@ export class Pending {
 
   #activate(waiting: Waiting): void {
     waiting.state = 'active'
-    let at = this.#active.length
-    while (at > 0 && before(this.#active[at - 1]!, waiting)) at -= 1
-    this.#active.splice(at, 0, waiting)
+    this.#active.push(waiting)
   }
 }
 
-const before = (a: Waiting, b: Waiting): boolean => {
+function before(a: Waiting, b: Waiting): boolean {
   const difference = (a.pod.spec.priority ?? 0) - (b.pod.spec.priority ?? 0)
   return difference > 0 || (difference === 0 && a.order < b.order)
 }

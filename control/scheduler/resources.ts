@@ -1,7 +1,7 @@
 // How much a pod asks for and a node offers, as plain numbers: CPU in thousandths, all else in units.
 
 import { millis, units } from '#api/quantity.ts'
-import type { Container, Pod, ResourceList } from '#api/types/core-v1.gen.ts'
+import type { Container, ContainerStatus, Pod, ResourceList } from '#api/types/core-v1.gen.ts'
 
 export type Resources = ReadonlyMap<string, number>
 
@@ -15,6 +15,9 @@ export function resourcesOf(list: ResourceList | undefined): Resources {
  */
 export function requestsOf(pod: Pod): Resources {
   const { containers, initContainers = [], overhead } = pod.spec
+  const running = new Map([...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])].map((c) => [c.name, c]))
+  const infeasible = pod.status?.conditions?.some(({ type, reason }) => type === 'PodResizePending' && reason === 'Infeasible') ?? false
+  const requests = (container: Container) => requestsIn(container, running.get(container.name), infeasible)
   const sidecars = new Map<string, number>()
   const peak = new Map<string, number>()
   for (const init of initContainers) {
@@ -36,8 +39,17 @@ export function requestsOf(pod: Pod): Resources {
   return total
 }
 
-/** Limits stand in for requests that are not given. */
-const requests = ({ resources }: Pick<Container, 'resources'>): Resources => resourcesOf({ ...resources?.limits, ...resources?.requests })
+/** Limits stand in for requests that are not given. A container that is resized keeps what it has until its node has taken it away. */
+function requestsIn({ resources }: Pick<Container, 'resources'>, status: ContainerStatus | undefined, infeasible: boolean): Resources {
+  const asked = resourcesOf({ ...resources?.limits, ...resources?.requests })
+  if (!status?.resources?.requests) return asked
+  const running = resourcesOf(status.resources.requests)
+  // It will never have what its node cannot give.
+  if (infeasible) return running
+  const most = new Map(asked)
+  raise(most, running)
+  return most
+}
 
 export function add(total: Map<string, number>, more: Resources, sign: 1 | -1 = 1): void {
   for (const [name, amount] of more) total.set(name, (total.get(name) ?? 0) + sign * amount)

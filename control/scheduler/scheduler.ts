@@ -1,6 +1,7 @@
 // Binds pods to nodes. Placing is synchronous and in memory, on the very event that brought the pod;
 // binding goes on beside it, with the pod counted on its node meanwhile.
 
+import { breather } from '#api/breather.ts'
 import type { Client } from '#api/client/client.ts'
 import type { Clock } from '#api/clock.ts'
 import { timestamp } from '#api/clock.ts'
@@ -8,6 +9,7 @@ import { isStatus } from '#api/errors.ts'
 import type { EventRecorder } from '#api/events/recorder.ts'
 import { byNamespace } from '#api/informer/indexes.ts'
 import type { Informers } from '#api/informer/informers.ts'
+import { same } from '#api/kinds/faults.ts'
 import { Namespace, Node, Pod, Service } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
 import type { Node as NodeObject, Pod as PodObject } from '#api/types/core-v1.gen.ts'
@@ -41,7 +43,9 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
   const services = informers.of(Service)
   const pods = informers.of(Pod)
   const binding = new Set<Promise<void>>()
+  const breathe = breather()
   let synced = false
+  let resting = false
 
   const ours = (pod: PodObject): boolean =>
     !pod.spec.nodeName &&
@@ -52,10 +56,11 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
 
   function heard(pod: PodObject, old?: PodObject): void {
     const { uid } = pod.metadata
-    cluster.setPod(pod)
+    const freed = cluster.setPod(pod)
     if (!ours(pod)) pending.delete(uid)
-    else if (!cluster.isAssumed(uid)) pending.set(pod)
-    if (old && isOver(pod) && !isOver(old)) pending.wake()
+    else if (cluster.isAssumed(uid)) pending.refresh(pod)
+    else pending.set(pod)
+    if (freed) pending.wake()
     else if (pod.spec.nodeName && pending.size > 0 && (!old?.spec.nodeName || relabelled(pod, old))) pending.wake(seeksCompany)
   }
 
@@ -72,6 +77,13 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
       delete: (node) => {
         cluster.removeNode(node.metadata.name)
         pending.wake()
+      },
+    }),
+    // Affinity may choose namespaces by their labels.
+    namespaces.on({
+      add: () => pending.wake(),
+      update: (namespace, old) => {
+        if (!same(namespace.metadata.labels, old.metadata.labels)) pending.wake()
       },
     }),
     pods.on({
@@ -100,8 +112,10 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
   const surroundings = { labelsOf: (namespace: string) => namespaces.get(namespace)?.metadata.labels ?? {} }
 
   function drain(): void {
-    if (!synced || signal.aborted) return
+    if (!synced || resting || signal.aborted) return
     while (binding.size < bindingsAtOnce) {
+      const pause = breathe()
+      if (pause) return void rest(pause)
       const pod = pending.take()
       if (!pod) return
       const placement = place(pod, { nodes: cluster.nodes(), namespaces: surroundings, sibling: siblingOf(pod), random })
@@ -113,6 +127,14 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
         start(bind(pod, placement.nodeName))
       }
     }
+  }
+
+  /** Others have their turn of the event loop before the next pod is placed. */
+  async function rest(pause: Promise<void>): Promise<void> {
+    resting = true
+    await pause
+    resting = false
+    drain()
   }
 
   function start(work: Promise<void>): void {
@@ -179,7 +201,7 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
 const room = ({ spec, metadata, status }: NodeObject): string =>
   JSON.stringify([spec, metadata.labels, status?.allocatable, status?.conditions?.map((c) => [c.type, c.status])])
 
-const relabelled = (pod: PodObject, old: PodObject): boolean => JSON.stringify(pod.metadata.labels) !== JSON.stringify(old.metadata.labels)
+const relabelled = (pod: PodObject, old: PodObject): boolean => !same(pod.metadata.labels, old.metadata.labels)
 
 /** New company on a node matters to these only. */
 const seeksCompany = (pod: PodObject): boolean =>

@@ -9,10 +9,11 @@ import { after, before, test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { systemClock } from '#api/clock.ts'
 import { informers as informersOf } from '#api/informer/informers.ts'
-import { APIService, ConfigMap, Endpoints, Service } from '#api/kinds/index.ts'
+import { APIService, ConfigMap, Endpoints, Namespace, Service } from '#api/kinds/index.ts'
 import { silent } from '#api/log.ts'
 import { run } from '#api/queue/run.ts'
 import { availability, localApiServices } from '../controllers/api-services.ts'
+import { namespaces } from '../controllers/namespace.ts'
 import { here } from './dial.fake.ts'
 import { type Live, live } from './live.fake.ts'
 
@@ -21,6 +22,8 @@ let behind: Server
 let stop: AbortController
 let running: Promise<unknown>
 const lamp = { kind: 'Lamp', apiVersion: 'lamps.example.com/v1', metadata: { name: 'a' } }
+/** In the namespace `dark`. */
+const lamps = new Set(['one', 'two'])
 const seen: { path?: string; user?: Record<string, unknown>; by?: string } = {}
 
 function serve(incoming: IncomingMessage, outgoing: ServerResponse): void {
@@ -33,7 +36,7 @@ function serve(incoming: IncomingMessage, outgoing: ServerResponse): void {
     seen.by = String((incoming.socket as TLSSocket).getPeerCertificate().subject.CN)
   }
   if (path === '/apis/lamps.example.com/v1') {
-    const verbs = ['get', 'list', 'watch']
+    const verbs = ['get', 'list', 'watch', 'delete']
     const resources = [
       { name: 'lamps', singularName: 'lamp', namespaced: true, kind: 'Lamp', verbs, shortNames: ['lm'] },
       { name: 'lamps/status', singularName: '', namespaced: true, kind: 'Lamp', verbs: ['get'] },
@@ -43,6 +46,14 @@ function serve(incoming: IncomingMessage, outgoing: ServerResponse): void {
   if (path === '/openapi/v3')
     return void json({ paths: { 'apis/lamps.example.com/v1': { serverRelativeURL: '/openapi/v3/apis/lamps.example.com/v1?hash=AB' } } })
   if (path.startsWith('/openapi/v3/apis/lamps')) return void json({ openapi: '3.0.0', info: { title: 'lamps' } })
+  if (path === '/apis/lamps.example.com/v1/namespaces/dark/lamps') {
+    return void json({
+      kind: 'LampList',
+      metadata: { resourceVersion: '7' },
+      items: [...lamps].map((name) => ({ ...lamp, metadata: { name, namespace: 'dark', uid: name } })),
+    })
+  }
+  if (incoming.method === 'DELETE') lamps.delete(path.slice(path.lastIndexOf('/') + 1))
   if (path.includes('watch=true')) return void outgoing.write(`${JSON.stringify({ type: 'ADDED', object: lamp })}\n`)
   json(lamp)
 }
@@ -75,7 +86,7 @@ before(async () => {
   const client = own.server.client()
   const common = { informers: informersOf({ client, clock: systemClock, log: silent }), clock: systemClock, log: silent }
   const deps = { ...common, client, recorderFor: () => assert.fail() }
-  const reconcilers = [localApiServices(deps), availability(deps, (...asked) => own.server.probe(...asked))]
+  const reconcilers = [localApiServices(deps), availability(deps, (...asked) => own.server.probe(...asked)), namespaces(deps)]
   running = run(reconcilers, { ...common, signal: stop.signal }).then(() => common.informers.close())
 })
 
@@ -168,4 +179,26 @@ test('servers behind learn whom to trust', async () => {
   assert.equal(data?.['requestheader-allowed-names'], '["front-proxy-client"]')
   assert.equal(data?.['requestheader-client-ca-file'], own.pki.frontProxy.authority)
   assert.notEqual(data?.['client-ca-file'], own.pki.frontProxy.authority)
+})
+
+test('a namespace ends there too, and not while nobody can say what it holds', async () => {
+  const client = own.server.client()
+  const made = (await client.kinds()).find(({ kind }) => kind === 'Lamp')
+  assert.deepEqual([made?.plural, made?.namespaced, made?.verbs], ['lamps', true, ['get', 'list', 'delete']])
+  await client.create(Namespace, { metadata: { name: 'dark' } })
+  const endpoints = await client.get(Endpoints, { namespace: 'default', name: 'lamps' })
+  const reachable = endpoints.subsets ?? []
+  const away = await client.update(Endpoints, { ...endpoints, subsets: [{ ...reachable[0]!, ports: [{ port: 1 }] }] })
+  assert.ok(await ready('False', 'FailedDiscoveryCheck'))
+  await client.delete(Namespace, { name: 'dark' })
+  for await (const { object } of client.watch(Namespace, { fieldSelector: 'metadata.name=dark' })) {
+    const condition = object.status.conditions?.find(({ type }) => type === 'NamespaceDeletionDiscoveryFailure')
+    if (condition?.status !== 'True') continue
+    assert.equal(condition.reason, 'DiscoveryFailed')
+    assert.match(condition.message ?? '', /lamps\.example\.com\/v1: stale GroupVersion discovery: lamps\.example\.com\/v1$/)
+    break
+  }
+  await client.update(Endpoints, { ...away, subsets: reachable })
+  for await (const { type } of client.watch(Namespace, { fieldSelector: 'metadata.name=dark' })) if (type === 'DELETED') break
+  assert.deepEqual([...lamps], [])
 })

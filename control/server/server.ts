@@ -14,6 +14,7 @@ import { credentialsOf, type TlsPeer } from '#control/auth/peer.ts'
 import { serverUser, type User } from '#control/auth/user.ts'
 import type { Pki } from '#control/pki/pki.ts'
 import type { Store } from '../store/store.ts'
+import { aggregating } from './aggregating.ts'
 import { type Assembly, assemble } from './assemble.ts'
 import { bootstrap } from './bootstrap.ts'
 import { Connections, type Limits, limitOptions, standardLimits } from './connections.ts'
@@ -63,7 +64,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const stop = new AbortController()
   const assembly = await assemble({ store, pki, clock, log, serviceCidrs, ...(options.dial && { dial: options.dial }) })
   const { app, core, creators } = assembly
-  const client = (user = serverUser) => inProcessClient({ core, user, creators })
+  const client = (user = serverUser) => aggregating(inProcessClient({ core, user, creators }), assembly.remotes, user)
   const limits = { ...standardLimits, ...options.limits }
   const connections = new Connections({ limits, clock, log })
   const server = secureServer(options, assembly, limits, connections)
