@@ -12,12 +12,15 @@ import { informers } from '#api/informer/informers.ts'
 import { Pod } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
 import type { CniOptions } from './cni/network.ts'
+import { hardwareOfBoot } from './hardware/ask.ts'
+import { diskOf } from './hardware/disks.ts'
+import { labelsOf } from './hardware/labels.ts'
 import { type ImageStore, openImages } from './images/store.ts'
 import type { Backend } from './network/nodes.ts'
 import { refuseOtherAgent } from './network/owner.ts'
 import type { NodeAddresses } from './node/addresses.ts'
 import { collectFacts } from './node/facts.ts'
-import { openNode } from './node/node.ts'
+import { type NodeAgent, openNode } from './node/node.ts'
 import { measure } from './node/pressure.ts'
 import { places } from './places.ts'
 import { findProgram } from './program.ts'
@@ -114,6 +117,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       measure: () => measure(dataDir),
     })
     stack.defer(() => node.close())
+    const features = tellFeatures(node, { dataDir, bootID: facts.info.bootID, log, signal: closing.signal })
+    stack.defer(() => features)
     const metrics = new Registry()
     const assigned = watched.of(Pod, assignedTo(nodeName))
     const server = await openAgentServer({
@@ -172,6 +177,18 @@ const aborted = (signal: AbortSignal): Promise<undefined> =>
     if (signal.aborted) resolve(undefined)
     else signal.addEventListener('abort', () => resolve(undefined), { once: true })
   })
+
+/** Once the node runs pods: what it is made of is nothing that they wait for. */
+async function tellFeatures(node: NodeAgent, about: { dataDir: string; bootID: string; log: Log; signal: AbortSignal }): Promise<void> {
+  const { dataDir, log, signal } = about
+  await Promise.race([node.ready, aborted(signal)])
+  if (signal.aborted) return
+  try {
+    node.setFeatures(labelsOf(await hardwareOfBoot(about), await diskOf(dataDir)))
+  } catch (err) {
+    if (!signal.aborted) log.warn({ err }, 'what this machine is made of could not be found out: its labels are missing')
+  }
+}
 
 /** Keeps the disk from filling up with images that no container uses. */
 async function prune(images: ImageStore, clock: Clock, log: Log, signal: AbortSignal): Promise<void> {

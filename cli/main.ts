@@ -1,7 +1,7 @@
 // The `coracle` command. Each subcommand is a file that is loaded only when it runs.
 
 import { isIP } from 'node:net'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { type Cidr, parseCidrs } from '#api/cidr.ts'
 
 const program = new Command('coracle')
@@ -155,6 +155,13 @@ image
   .description('remove a name, and what nothing else needs')
   .option(...agentDir)
   .action(async (reference, options) => (await import('./image.ts')).removeImage(reference, options))
+
+const node = program.command('node').description('this machine as a node')
+node
+  .command('info')
+  .description('what it is made of: board, processor, memory, disks and how worn they are, temperatures')
+  .addOption(new Option('-o, --output <form>', 'how it is printed').choices(['table', 'json']).default('table'))
+  .action(async (options) => (await import('./node.ts')).printInfo(options))
 
 program
   .command('decode <file>')

@@ -187,3 +187,34 @@ test('a node that is at other addresses says so at once', async (t) => {
     { type: 'Hostname', address: 'pi' },
   ])
 })
+
+test('features become labels; those that are no longer true go, and others stay', async (t) => {
+  const { open, stored, client, clock, writes } = setup(t)
+  const node = open()
+  await settle()
+  node.setFeatures({ 'hardware.coracle.dev/board': 'x', 'hardware.coracle.dev/medium-sd': 'true' })
+  await settle()
+  await client.patch(Node, { name: 'pi' }, 'merge', { metadata: { labels: { mine: 'yes' } } })
+  node.setFeatures({ 'hardware.coracle.dev/board': 'x' })
+  await settle()
+  const { labels = {} } = (await stored()).metadata
+  assert.deepEqual(
+    [labels['hardware.coracle.dev/board'], labels['hardware.coracle.dev/medium-sd'], labels['mine']],
+    ['x', undefined, 'yes'],
+  )
+  const before = writes('patch Node')
+  await clock.advance(10_000)
+  await settle()
+  assert.equal(writes('patch Node'), before, 'nothing is written again')
+})
+
+test('a weak supply is a condition, on machines that tell', async (t) => {
+  const { open, condition, measured, clock } = setup(t)
+  open()
+  await settle()
+  assert.equal(await condition('UnderVoltage'), undefined)
+  measured.supply = { undervoltage: true, throttled: false }
+  await clock.advance(10_000)
+  await settle()
+  assert.deepEqual([(await condition('UnderVoltage'))?.status, (await condition('CPUThrottled'))?.status], ['True', 'False'])
+})

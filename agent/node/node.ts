@@ -13,6 +13,7 @@ import type { NodeStatus, Node as NodeType, Taint } from '#api/types/core-v1.gen
 import type { Images } from '../images/images.ts'
 import type { NodeAddresses } from './addresses.ts'
 import type { Facts } from './facts.ts'
+import { featurePatch } from './features.ts'
 import { heartbeat } from './lease.ts'
 import { type Measured, pressureOf } from './pressure.ts'
 import { nodeStatus } from './status.ts'
@@ -22,6 +23,8 @@ export interface NodeAgent {
   podCIDRs(): Promise<readonly string[]>
   /** The node can run pods now (undefined), or why it cannot. Told at once. */
   setNotReady(why: string | undefined): void
+  /** Labels that say what the node is, in the place of those set before. Others' labels stay. */
+  setFeatures(labels: Record<string, string>): void
   /** Resolves once the server knows that the node is Ready. */
   readonly ready: Promise<void>
   close(): Promise<void>
@@ -59,6 +62,7 @@ export function openNode(deps: NodeDeps): NodeAgent {
   const range = Promise.withResolvers<readonly string[]>()
   let notReady: string | undefined = 'the pod network is not ready yet'
   let node: NodeType | undefined
+  let features: Record<string, string> | undefined
   let told: { status: NodeStatus; at: number } | undefined
   let look = Promise.withResolvers<void>()
   let beating: Promise<void> | undefined
@@ -72,6 +76,7 @@ export function openNode(deps: NodeDeps): NodeAgent {
         node ??= await register()
         beating ??= heartbeat(() => node!, { client, clock, random, log, signal })
         await tell()
+        await tellFeatures()
         failures = 0
         await Promise.race([pause(node.spec?.podCIDR ? LOOK_MS : RANGE_MS), look.promise])
       } catch (error) {
@@ -115,7 +120,8 @@ export function openNode(deps: NodeDeps): NodeAgent {
     const [measured, images] = await Promise.all([deps.measure(), deps.images.list()])
     const why = notReady
     const now = clock.now()
-    const standing = { ...deps, addresses: deps.addresses.current, pressure: pressureOf(measured), images, notReady: why, now }
+    const { supply } = measured
+    const standing = { ...deps, addresses: deps.addresses.current, pressure: pressureOf(measured), supply, images, notReady: why, now }
     const status = nodeStatus(standing, told?.status ?? node!.status)
     if (!told || now - told.at >= TELL_MS || !isDeepStrictEqual(timeless(status), timeless(told.status))) {
       // Merged by their type, two addresses of one type would become one: the list is told whole.
@@ -130,6 +136,12 @@ export function openNode(deps: NodeDeps): NodeAgent {
     if (why === undefined) ready.resolve()
   }
 
+  async function tellFeatures(): Promise<void> {
+    if (!features) return
+    const patch = featurePatch(node!, features)
+    if (patch) node = await client.patch(Node, { name }, 'merge', { metadata: patch }, { signal })
+  }
+
   return {
     podCIDRs: () => range.promise,
     ready: ready.promise,
@@ -138,6 +150,10 @@ export function openNode(deps: NodeDeps): NodeAgent {
       notReady = why
       const state = why === undefined ? 'NodeReady' : 'NodeNotReady'
       deps.events.event({ apiVersion: 'v1', kind: 'Node', name, uid: name }, 'Normal', state, `Node ${name} status is now: ${state}`)
+      look.resolve()
+    },
+    setFeatures(labels) {
+      features = labels
       look.resolve()
     },
     async close() {

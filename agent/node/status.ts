@@ -1,7 +1,8 @@
 // The node's status from its facts and what is measured: a pure function.
 
 import { timestamp } from '#api/clock.ts'
-import type { Node, NodeCondition, NodeConditionType, NodeStatus } from '#api/types/core-v1.gen.ts'
+import type { Node, NodeCondition, NodeStatus } from '#api/types/core-v1.gen.ts'
+import type { Supply } from '../hardware/raspberry-pi.ts'
 import type { Image } from '../images/images.ts'
 import type { Facts } from './facts.ts'
 import type { Pressure } from './pressure.ts'
@@ -9,6 +10,8 @@ import type { Pressure } from './pressure.ts'
 export type Standing = {
   facts: Facts
   pressure: Pressure
+  /** On a Raspberry Pi. */
+  supply?: Supply | undefined
   name: string
   addresses: readonly string[]
   /** Of the agent's own endpoint. */
@@ -55,9 +58,9 @@ export function nodeStatus(standing: Standing, before: Node['status'] | undefine
   }
 }
 
-type Verdict = [type: NodeConditionType, bad: boolean, reasons: { good: [string, string]; bad: [string, string] }]
+type Verdict = [type: string, bad: boolean, reasons: { good: [string, string]; bad: [string, string] }]
 
-function conditions({ pressure, notReady, now }: Standing, before: readonly NodeCondition[]): NodeCondition[] {
+function conditions({ pressure, supply, notReady, now }: Standing, before: readonly NodeCondition[]): NodeCondition[] {
   const verdicts: Verdict[] = [
     [
       'MemoryPressure',
@@ -83,6 +86,7 @@ function conditions({ pressure, notReady, now }: Standing, before: readonly Node
         bad: ['KubeletHasInsufficientPID', 'kubelet has insufficient PID available'],
       },
     ],
+    ...(supply ? supplyVerdicts(supply) : []),
     [
       'Ready',
       notReady !== undefined,
@@ -95,7 +99,7 @@ function conditions({ pressure, notReady, now }: Standing, before: readonly Node
     const known = before.find((condition) => condition.type === type)
     const at = timestamp(now)
     return {
-      type,
+      type: type as NodeCondition['type'],
       status,
       reason,
       message,
@@ -104,5 +108,24 @@ function conditions({ pressure, notReady, now }: Standing, before: readonly Node
     }
   })
 }
+
+const supplyVerdicts = ({ undervoltage, throttled }: Supply): Verdict[] => [
+  [
+    'UnderVoltage',
+    undervoltage,
+    {
+      good: ['SupplyVoltageSufficient', 'the supply voltage is sufficient'],
+      bad: ['SupplyVoltageLow', 'the supply voltage is below 4.63 V: a stronger power supply or a shorter cable is needed'],
+    },
+  ],
+  [
+    'CPUThrottled',
+    throttled,
+    {
+      good: ['CPUAtFullSpeed', 'the processor may run at full speed'],
+      bad: ['CPUSlowedDown', 'the firmware slows the processor down, for heat or for a weak supply'],
+    },
+  ],
+]
 
 const kibibytes = (bytes: number): string => `${Math.floor(bytes / 1024)}Ki`
