@@ -20,6 +20,7 @@ export const apiService: KindSpec<APIServiceType> = {
   categories: ['api-extensions'],
   status: true,
   nameRule: (name) => isDns1123Subdomain(name.endsWith('.') ? name.slice(0, -1) : name),
+  anyFinalizer: true,
   columns: [
     nameColumn,
     { name: 'Service', cell: ({ spec: { service } }) => (service ? `${service.namespace}/${service.name}` : 'Local') },

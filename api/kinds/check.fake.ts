@@ -32,7 +32,7 @@ export function created<T extends KubeObject>(spec: KindSpec<T>, body: object): 
   applyDefaults(spec, object)
   spec.prepareCreate?.(object)
   const faults = new Faults()
-  validateMeta(object.metadata, { name: spec.nameRule, namespaced: kind.namespaced }, faults)
+  validateMeta(object.metadata, { name: spec.nameRule, namespaced: kind.namespaced, anyFinalizer: spec.anyFinalizer }, faults)
   spec.validate?.(object, faults)
   spec.validateCreate?.(object, faults)
   return { object, wrong: textOf(faults) }

@@ -6,7 +6,8 @@ import { validateFrozen } from './meta.ts'
 import { isConfigKey, isDns1123Subdomain } from './names.ts'
 import type { KindSpec } from './spec.ts'
 
-const mostBytes = 1024 * 1024
+/** Of all values together. */
+export const mostBytes = 1024 * 1024
 
 export const configMap: KindSpec<ConfigMapType> = {
   kind: ConfigMap,
@@ -27,22 +28,24 @@ export const configMap: KindSpec<ConfigMapType> = {
     for (const key of Object.keys(map.data ?? {})) {
       if (map.binaryData?.[key] !== undefined) faults.invalid(`data[${key}]`, key, 'duplicate of key present in binaryData')
     }
-    validateKeys('data', map.data, (value) => Buffer.byteLength(value), faults)
-    validateKeys('binaryData', map.binaryData, (value) => (value.length / 4) * 3, faults)
+    const text = validateKeys('data', map.data, (value) => Buffer.byteLength(value), faults)
+    const binary = validateKeys('binaryData', map.binaryData, (value) => (value.length / 4) * 3, faults)
+    if (text + binary > mostBytes) faults.tooLong('', mostBytes)
   },
   validateUpdate: validateFrozen,
 }
 
+/** Returns the size of all values. */
 export function validateKeys(
   field: string,
   data: Record<string, string> | undefined,
   bytesOf: (value: string) => number,
   faults: Faults,
-): void {
+): number {
   let bytes = 0
   for (const [key, value] of Object.entries(data ?? {})) {
     faults.each(`${field}[${key}]`, key, isConfigKey(key))
     bytes += bytesOf(value)
   }
-  if (bytes > mostBytes) faults.tooLong(field, mostBytes)
+  return bytes
 }

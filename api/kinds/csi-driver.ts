@@ -43,6 +43,9 @@ export const csiDriver: KindSpec<CSIDriverType> = {
     for (const mode of spec.volumeLifecycleModes ?? []) faults.oneOf('spec.volumeLifecycleModes', mode, ['Ephemeral', 'Persistent'])
     if (spec.fsGroupPolicy) faults.oneOf('spec.fsGroupPolicy', spec.fsGroupPolicy, ['File', 'None', 'ReadWriteOnceWithFSType'])
     validateTokens(spec.tokenRequests, faults)
+    const period = spec.nodeAllocatableUpdatePeriodSeconds
+    if (period !== undefined && period < 10)
+      faults.invalid('spec.nodeAllocatableUpdatePeriodSeconds', period, 'must be greater than or equal to 10 seconds')
   },
   validateUpdate(next, previous, faults) {
     faults.immutable('spec.attachedRequired', next.spec.attachRequired, previous.spec.attachRequired)

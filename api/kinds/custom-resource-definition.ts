@@ -20,6 +20,7 @@ export const customResourceDefinition: KindSpec<Definition> = {
   status: true,
   generation: true,
   nameRule: isDns1123Subdomain,
+  anyFinalizer: true,
   columns: [nameColumn, createdAtColumn],
   defaults({ spec }) {
     const { names } = spec

@@ -6,7 +6,7 @@ import { isDns1123Subdomain } from './names.ts'
 import { defaultPodSpec } from './pod-template.ts'
 import type { KindSpec } from './spec.ts'
 import { validatePodTemplate, validateRunsForever, validateTemplateSelector } from './template-validation.ts'
-import { isZero, validateIntOrPercent } from './workload.ts'
+import { isZero, validateAtMostAll, validateIntOrPercent } from './workload.ts'
 
 export const daemonSet: KindSpec<DaemonSetType> = {
   kind: DaemonSet,
@@ -68,8 +68,7 @@ function validateStrategy({ type, rollingUpdate }: DaemonSetType['spec']['update
   const { maxUnavailable, maxSurge } = rollingUpdate
   for (const [name, value] of Object.entries({ maxUnavailable, maxSurge })) {
     validateIntOrPercent(`${at}.rollingUpdate.${name}`, value, faults)
-    if (typeof value === 'string' && Number.parseInt(value, 10) > 100)
-      faults.invalid(`${at}.rollingUpdate.${name}`, value, 'must not be greater than 100%')
+    validateAtMostAll(`${at}.rollingUpdate.${name}`, value, faults)
   }
   if (!isZero(maxUnavailable) && !isZero(maxSurge))
     faults.invalid(`${at}.rollingUpdate.maxSurge`, maxSurge, 'may not be set when maxUnavailable is non-zero')

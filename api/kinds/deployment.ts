@@ -5,7 +5,7 @@ import { isDns1123Subdomain } from './names.ts'
 import { defaultPodSpec } from './pod-template.ts'
 import type { KindSpec } from './spec.ts'
 import { validateReplicated } from './template-validation.ts'
-import { isZero, replicas, validateIntOrPercent } from './workload.ts'
+import { isZero, replicas, validateAtMostAll, validateIntOrPercent } from './workload.ts'
 
 export const deployment: KindSpec<DeploymentType> = {
   kind: Deployment,
@@ -73,6 +73,7 @@ export const deployment: KindSpec<DeploymentType> = {
       const { maxUnavailable, maxSurge } = strategy.rollingUpdate ?? {}
       validateIntOrPercent('spec.strategy.rollingUpdate.maxUnavailable', maxUnavailable, faults)
       validateIntOrPercent('spec.strategy.rollingUpdate.maxSurge', maxSurge, faults)
+      validateAtMostAll('spec.strategy.rollingUpdate.maxUnavailable', maxUnavailable, faults)
       if (isZero(maxUnavailable) && isZero(maxSurge)) {
         faults.invalid('spec.strategy.rollingUpdate.maxUnavailable', maxUnavailable ?? 0, 'may not be 0 when `maxSurge` is 0')
       }

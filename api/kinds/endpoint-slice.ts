@@ -1,11 +1,14 @@
-import type { EndpointSlice as EndpointSliceType } from '../types/discovery-v1.gen.ts'
+import type { Endpoint, EndpointSlice as EndpointSliceType } from '../types/discovery-v1.gen.ts'
 import { ageColumn, nameColumn } from './columns.ts'
+import type { Faults } from './faults.ts'
+import { isFullDomain } from './forms.ts'
 import { EndpointSlice } from './index.ts'
-import { isDns1123Label, isDns1123Subdomain } from './names.ts'
+import { validateLabels } from './meta.ts'
+import { isDns1123Label, isDns1123Subdomain, isIP, isIPv4, isLabelValue, isQualifiedName } from './names.ts'
 import type { KindSpec } from './spec.ts'
 
 const shown = 3
-const most = { endpoints: 1000, ports: 20_000, addresses: 100 }
+const most = { topology: 16, hints: 8, endpoints: 1000, ports: 20_000, addresses: 100 }
 
 const listText = (values: string[]): string => {
   if (values.length === 0) return '<unset>'
@@ -46,7 +49,8 @@ export const endpointSlice: KindSpec<EndpointSliceType> = {
       const at = `endpoints[${i}].addresses`
       if (!endpoint.addresses?.length) faults.required(at, 'must contain at least 1 address')
       if ((endpoint.addresses?.length ?? 0) > most.addresses) faults.tooMany(at, endpoint.addresses.length, most.addresses)
-      if (s.addressType !== 'FQDN') for (const [j, a] of (endpoint.addresses ?? []).entries()) faults.address(`${at}[${j}]`, a)
+      for (const [j, address] of (endpoint.addresses ?? []).entries()) validateAddress(`${at}[${j}]`, s.addressType, address, faults)
+      validateEndpoint(`endpoints[${i}]`, endpoint, faults)
     }
     const names = new Set<string>()
     for (const [i, port] of (s.ports ?? []).entries()) {
@@ -54,9 +58,38 @@ export const endpointSlice: KindSpec<EndpointSliceType> = {
       if (names.has(port.name ?? '')) faults.duplicate(`ports[${i}].name`, port.name ?? '')
       names.add(port.name ?? '')
       faults.oneOf(`ports[${i}].protocol`, port.protocol, ['SCTP', 'TCP', 'UDP'])
+      if (port.appProtocol !== undefined) faults.each(`ports[${i}].appProtocol`, port.appProtocol, isQualifiedName(port.appProtocol))
     }
   },
   validateUpdate(next, previous, faults) {
     faults.immutable('addressType', next.addressType, previous.addressType)
   },
+}
+
+function validateAddress(field: string, type: string, address: string, faults: Faults): void {
+  if (type === 'FQDN') return faults.each(field, address, isFullDomain(address))
+  const right = isIP(address).length === 0 && isIPv4(address) === (type === 'IPv4')
+  if (!right) faults.invalid(field, address, `must be a valid ${type} address`)
+  else faults.address(field, address)
+}
+
+function validateEndpoint(at: string, { hostname, nodeName, deprecatedTopology, hints }: Endpoint, faults: Faults): void {
+  if (hostname !== undefined) faults.each(`${at}.hostname`, hostname, isDns1123Label(hostname))
+  if (nodeName !== undefined) faults.each(`${at}.nodeName`, nodeName, isDns1123Subdomain(nodeName))
+  if (deprecatedTopology) {
+    const field = `${at}.deprecatedTopology`
+    const count = Object.keys(deprecatedTopology).length
+    if (count > most.topology) faults.tooMany(field, count, most.topology)
+    validateLabels(field, deprecatedTopology, faults)
+  }
+  const zones = hints?.forZones ?? []
+  if (zones.length > most.hints) return faults.tooMany(`${at}.hints.forZones`, zones.length, most.hints)
+  const seen = new Set<string>()
+  for (const [i, { name }] of zones.entries()) {
+    const field = `${at}.hints.forZones[${i}].name`
+    if (!name) faults.required(field)
+    else if (seen.has(name)) faults.duplicate(field, name)
+    else faults.each(field, name, isLabelValue(name))
+    seen.add(name)
+  }
 }

@@ -1,7 +1,7 @@
 import type { Endpoints as EndpointsType } from '../types/core-v1.gen.ts'
 import { ageColumn, nameColumn, none } from './columns.ts'
 import { Endpoints } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { isDns1123Label, isDns1123Subdomain, isQualifiedName } from './names.ts'
 import type { KindSpec } from './spec.ts'
 
 const shown = 3
@@ -30,10 +30,17 @@ export const endpoints: KindSpec<EndpointsType> = {
       if (!subset.addresses?.length && !subset.notReadyAddresses?.length)
         faults.required(at, 'must specify `addresses` or `notReadyAddresses`')
       for (const list of ['addresses', 'notReadyAddresses'] as const) {
-        for (const [j, a] of (subset[list] ?? []).entries()) faults.address(`${at}.${list}[${j}].ip`, a.ip)
+        for (const [j, a] of (subset[list] ?? []).entries()) {
+          const here = `${at}.${list}[${j}]`
+          faults.address(`${here}.ip`, a.ip)
+          if (a.hostname) faults.each(`${here}.hostname`, a.hostname, isDns1123Label(a.hostname))
+          if (a.nodeName !== undefined) faults.each(`${here}.nodeName`, a.nodeName, isDns1123Subdomain(a.nodeName))
+        }
       }
       for (const [j, p] of (subset.ports ?? []).entries()) {
         if ((subset.ports?.length ?? 0) > 1 && !p.name) faults.required(`${at}.ports[${j}].name`)
+        if (p.name) faults.each(`${at}.ports[${j}].name`, p.name, isDns1123Label(p.name))
+        if (p.appProtocol !== undefined) faults.each(`${at}.ports[${j}].appProtocol`, p.appProtocol, isQualifiedName(p.appProtocol))
         faults.port(`${at}.ports[${j}].port`, p.port)
         faults.oneOf(`${at}.ports[${j}].protocol`, p.protocol, ['TCP', 'UDP', 'SCTP'])
       }

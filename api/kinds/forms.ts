@@ -24,6 +24,17 @@ export function validateDomainPath(field: string, value: string, faults: Faults)
   if (!new RegExp(`^${path}$`).test(rest)) faults.invalid(field, rest, `Invalid path (regex used for validation is '${path}')`)
 }
 
+/** A domain of two parts at least, with or without a dot at its end. */
+export const isFullDomain: Rule = (value) => {
+  if (value === '') return ['must not be empty']
+  const domain = value.endsWith('.') ? value.slice(0, -1) : value
+  const wrong = isDns1123Subdomain(domain)
+  if (wrong.length > 0) return wrong
+  const parts = domain.split('.')
+  if (parts.length < 2) return ['should be a domain with at least two segments separated by dots']
+  return parts.flatMap((part) => (part.length > 63 ? [`${part}: must be no more than 63 bytes`] : []))
+}
+
 /** `*.example.com`. */
 export const isWildcardDns1123Subdomain: Rule = (value) => [
   ...(value.length > 253 ? ['must be no more than 253 characters'] : []),

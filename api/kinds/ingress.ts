@@ -44,7 +44,7 @@ export const ingress: KindSpec<IngressType> = {
   prepareCreate(i) {
     i.status = { loadBalancer: {} }
   },
-  validate({ metadata, spec, status }, faults) {
+  validate({ spec, status }, faults) {
     const { rules = [], defaultBackend, tls = [], ingressClassName } = spec ?? {}
     if (rules.length === 0 && !defaultBackend) faults.invalid('spec', rules, 'either `defaultBackend` or `rules` must be specified')
     if (defaultBackend) validateBackend('spec.defaultBackend', defaultBackend, faults)
@@ -64,6 +64,9 @@ export const ingress: KindSpec<IngressType> = {
     }
     if (ingressClassName !== undefined) faults.each('spec.ingressClassName', ingressClassName, isDns1123Subdomain(ingressClassName))
     validateLoadBalancer(status, faults)
+  },
+  validateCreate({ metadata, spec }, faults) {
+    const { ingressClassName } = spec ?? {}
     const annotated = metadata.annotations?.[classAnnotation]
     if (annotated !== undefined && ingressClassName !== undefined && annotated !== ingressClassName)
       faults.invalid(`annotations.${classAnnotation}`, annotated, 'must match `ingressClassName` when both are specified')

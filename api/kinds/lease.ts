@@ -19,5 +19,7 @@ export const lease: KindSpec<LeaseType> = {
   validate(l, faults) {
     faults.positive('spec.leaseDurationSeconds', l.spec?.leaseDurationSeconds)
     faults.notNegative('spec.leaseTransitions', l.spec?.leaseTransitions)
+    if (l.spec?.preferredHolder && !l.spec.strategy)
+      faults.forbidden('spec.preferredHolder', 'may only be specified if `strategy` is defined')
   },
 }

@@ -6,7 +6,13 @@ import { isDns1123Label, isLabelValue, isQualifiedName, type Rule, withoutEnd } 
 
 const annotationBytes = 256 * 1024
 
-export function validateMeta(meta: ObjectMeta, rule: { name: Rule; namespaced: boolean }, faults: Faults): void {
+/** `anyFinalizer`: finalizers need no domain. */
+type MetaRule = { name: Rule; namespaced: boolean; anyFinalizer?: boolean | undefined }
+
+/** Finalizers without a domain that mean something. */
+const standardFinalizers = ['kubernetes', 'orphan', 'foregroundDeletion']
+
+export function validateMeta(meta: ObjectMeta, rule: MetaRule, faults: Faults): void {
   if (meta.generateName) faults.each('metadata.generateName', meta.generateName, rule.name(withoutEnd(meta.generateName, '-') || 'x'))
   if (!meta.name) faults.required('metadata.name', 'name or generateName is required')
   else faults.each('metadata.name', meta.name, rule.name(meta.name))
@@ -18,9 +24,19 @@ export function validateMeta(meta: ObjectMeta, rule: { name: Rule; namespaced: b
   validateLabels('metadata.labels', meta.labels, faults)
   validateAnnotations('metadata.annotations', meta.annotations, faults)
   validateOwners(meta, faults)
-  for (const [i, finalizer] of (meta.finalizers ?? []).entries()) {
-    faults.each(`metadata.finalizers[${i}]`, finalizer, isQualifiedName(finalizer))
+  if (meta.finalizers) validateFinalizers('metadata.finalizers', meta.finalizers, rule.anyFinalizer ?? false, faults)
+}
+
+export function validateFinalizers(at: string, finalizers: readonly string[], any: boolean, faults: Faults): void {
+  for (const [i, finalizer] of finalizers.entries()) {
+    const field = `${at}[${i}]`
+    const wrong = isQualifiedName(finalizer)
+    if (wrong.length > 0) faults.each(field, finalizer, wrong)
+    else if (!any && !finalizer.includes('/') && !standardFinalizers.includes(finalizer))
+      faults.invalid(field, finalizer, 'name is neither a standard finalizer name nor is it fully qualified')
   }
+  if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion'))
+    faults.invalid(at, finalizers, 'finalizer orphan and foregroundDeletion cannot be both set')
 }
 
 export function validateLabels(field: string, labels: Record<string, string> | undefined, faults: Faults): void {
@@ -40,17 +56,22 @@ export function validateAnnotations(field: string, annotations: Record<string, s
 }
 
 function validateOwners(meta: ObjectMeta, faults: Faults): void {
-  let controllers = 0
+  let controller: string | undefined
   for (const [i, owner] of (meta.ownerReferences ?? []).entries()) {
     const field = `metadata.ownerReferences[${i}]`
     if (!owner.apiVersion) faults.invalid(`${field}.apiVersion`, owner.apiVersion ?? '', 'version must not be empty')
     if (!owner.kind) faults.invalid(`${field}.kind`, owner.kind ?? '', 'must not be empty')
     if (!owner.name) faults.invalid(`${field}.name`, owner.name ?? '', 'must not be empty')
     if (!owner.uid) faults.invalid(`${field}.uid`, owner.uid ?? '', 'must not be empty')
-    if (owner.controller) controllers += 1
-  }
-  if (controllers > 1) {
-    faults.invalid('metadata.ownerReferences', meta.ownerReferences, 'Only one reference can have Controller set to true')
+    if (owner.apiVersion === 'v1' && owner.kind === 'Event')
+      faults.invalid(field, owner, '/v1, Kind=Event is disallowed from being an owner')
+    if (!owner.controller) continue
+    const name = `${owner.kind}/${owner.name}`
+    if (controller === undefined) controller = name
+    else {
+      const why = `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${name}`
+      faults.invalid('metadata.ownerReferences', meta.ownerReferences, why)
+    }
   }
 }
 

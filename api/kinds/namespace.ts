@@ -1,6 +1,7 @@
 import type { Namespace as NamespaceType } from '../types/core-v1.gen.ts'
 import { ageColumn, nameColumn } from './columns.ts'
 import { Namespace } from './index.ts'
+import { validateFinalizers } from './meta.ts'
 import { isDns1123Label } from './names.ts'
 import type { KindSpec } from './spec.ts'
 
@@ -25,6 +26,9 @@ export const namespace: KindSpec<NamespaceType> = {
     ns.spec ??= {}
     ns.spec.finalizers ??= []
     if (!ns.spec.finalizers.includes(namespaceFinalizer)) ns.spec.finalizers.push(namespaceFinalizer)
+  },
+  validate({ spec }, faults) {
+    if (spec?.finalizers) validateFinalizers('spec.finalizers', spec.finalizers, false, faults)
   },
   prepareUpdate(next, previous, subresource) {
     if (subresource !== 'finalize') next.spec = { ...next.spec, finalizers: previous.spec.finalizers }

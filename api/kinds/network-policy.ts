@@ -42,7 +42,7 @@ function validatePort(at: string, { protocol, port, endPort }: NetworkPolicyPort
   if (typeof port === 'number') {
     faults.port(`${at}.port`, port)
     if (endPort === undefined) return
-    if (endPort < port) faults.invalid(`${at}.endPort`, port, 'must be greater than or equal to `port`')
+    if (endPort < port) faults.invalid(`${at}.endPort`, endPort, 'must be greater than or equal to `port`')
     faults.port(`${at}.endPort`, endPort)
     return
   }

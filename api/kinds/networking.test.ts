@@ -92,7 +92,7 @@ describe('network policies', () => {
       'spec.ingress[0].ports[0].endPort: Invalid value: 90: may not be specified when `port` is non-numeric',
     ])
     assert.deepEqual(ports({ port: 80, endPort: 70 }), [
-      'spec.ingress[0].ports[0].endPort: Invalid value: 80: must be greater than or equal to `port`',
+      'spec.ingress[0].ports[0].endPort: Invalid value: 70: must be greater than or equal to `port`',
     ])
   })
 })

@@ -1,5 +1,9 @@
+import { familyOf } from '../cidr.ts'
 import type { Node as NodeType } from '../types/core-v1.gen.ts'
 import { ageColumn, nameColumn, none } from './columns.ts'
+import { validateQuantity } from './container-resources.ts'
+import { type Faults, same } from './faults.ts'
+import { isCidr } from './forms.ts'
 import { Node } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
 import type { KindSpec } from './spec.ts'
@@ -59,8 +63,21 @@ export const node: KindSpec<NodeType> = {
   },
   validate(n, faults) {
     validateTaints('spec.taints', n.spec?.taints, faults)
+    validatePodCidrs(n, faults)
+    for (const list of ['capacity', 'allocatable'] as const) {
+      for (const [name, amount] of Object.entries(n.status?.[list] ?? {})) validateQuantity(`status.${list}.${name}`, name, amount, faults)
+    }
   },
   validateUpdate(next, previous, faults) {
+    const seen = new Set<string>()
+    for (const [i, address] of (next.status?.addresses ?? []).entries()) {
+      const key = `${address.type}/${address.address}`
+      if (seen.has(key)) faults.duplicate(`status.addresses[${i}]`, address)
+      seen.add(key)
+    }
+    const cidrs = previous.spec?.podCIDRs ?? []
+    if (previous.spec?.podCIDR === next.spec?.podCIDR && cidrs.length > 0 && !same(next.spec?.podCIDRs, cidrs))
+      faults.forbidden('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid')
     if (previous.spec?.podCIDR && next.spec?.podCIDR !== previous.spec.podCIDR) {
       faults.forbidden('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid')
     }
@@ -68,4 +85,16 @@ export const node: KindSpec<NodeType> = {
       faults.forbidden('spec.providerID', 'node updates may not change providerID except from "" to valid')
     }
   },
+}
+
+/** Those of a node's pods: one range for each family. */
+function validatePodCidrs({ spec }: NodeType, faults: Faults): void {
+  const cidrs = spec?.podCIDRs ?? (spec?.podCIDR ? [spec.podCIDR] : [])
+  const field = 'spec.podCIDRs'
+  const before = faults.list.length
+  for (const [i, cidr] of cidrs.entries()) faults.each(`${field}[${i}]`, cidr, isCidr(cidr))
+  if (cidrs.length < 2 || faults.list.length > before) return
+  if (cidrs.length > 2 || new Set(cidrs.map(familyOf)).size < cidrs.length)
+    faults.invalid(field, cidrs, 'may specify no more than one CIDR for each IP family')
+  for (const [i, cidr] of cidrs.entries()) if (cidrs.indexOf(cidr) < i && i < 3) faults.duplicate(`${field}[${i}]`, cidr)
 }

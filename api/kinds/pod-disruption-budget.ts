@@ -3,7 +3,7 @@ import { ageColumn, nameColumn } from './columns.ts'
 import { PodDisruptionBudget } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
 import type { KindSpec } from './spec.ts'
-import { validateIntOrPercent, validateLabelSelector } from './workload.ts'
+import { validateAtMostAll, validateIntOrPercent, validateLabelSelector } from './workload.ts'
 
 export const podDisruptionBudget: KindSpec<BudgetType> = {
   kind: PodDisruptionBudget,
@@ -29,8 +29,7 @@ export const podDisruptionBudget: KindSpec<BudgetType> = {
     for (const [name, value] of Object.entries({ minAvailable, maxUnavailable })) {
       if (value === undefined) continue
       validateIntOrPercent(`spec.${name}`, value, faults)
-      if (typeof value === 'string' && Number.parseInt(value, 10) > 100)
-        faults.invalid(`spec.${name}`, value, 'must not be greater than 100%')
+      validateAtMostAll(`spec.${name}`, value, faults)
     }
     if (selector) validateLabelSelector('spec.selector', selector, faults)
     if (policy !== undefined) faults.oneOf('spec.unhealthyPodEvictionPolicy', policy, ['AlwaysAllow', 'IfHealthyBudget'])

@@ -1,6 +1,6 @@
 import type { Secret as SecretType } from '../types/core-v1.gen.ts'
 import { ageColumn, nameColumn } from './columns.ts'
-import { validateKeys } from './config-map.ts'
+import { mostBytes, validateKeys } from './config-map.ts'
 import { Secret } from './index.ts'
 import { validateFrozen } from './meta.ts'
 import { isDns1123Subdomain } from './names.ts'
@@ -13,6 +13,11 @@ const requiredKeys = new Map([
   ['kubernetes.io/ssh-auth', ['ssh-privatekey']],
   ['kubernetes.io/tls', ['tls.crt', 'tls.key']],
 ])
+/** What is JSON in secrets of a type. */
+const configs = [
+  ['kubernetes.io/dockercfg', '.dockercfg'],
+  ['kubernetes.io/dockerconfigjson', '.dockerconfigjson'],
+] as const
 const serviceAccountName = 'kubernetes.io/service-account.name'
 
 export const secret: KindSpec<SecretType> = {
@@ -35,13 +40,14 @@ export const secret: KindSpec<SecretType> = {
     }
   },
   validate(s, faults) {
-    validateKeys('data', s.data, (value) => (value.length / 4) * 3, faults)
+    if (validateKeys('data', s.data, (value) => (value.length / 4) * 3, faults) > mostBytes) faults.tooLong('data', mostBytes)
     for (const key of requiredKeys.get(s.type ?? '') ?? []) {
       if (s.data?.[key] === undefined) faults.required(`data[${key}]`)
     }
-    const config = s.type === 'kubernetes.io/dockerconfigjson' ? s.data?.['.dockerconfigjson'] : undefined
-    if (config !== undefined && !isJson(Buffer.from(config, 'base64').toString())) {
-      faults.invalid('data[.dockerconfigjson]', '<secret contents redacted>', 'invalid character looking for beginning of value')
+    for (const [type, key] of configs) {
+      const config = s.type === type ? s.data?.[key] : undefined
+      if (config !== undefined && !isJson(Buffer.from(config, 'base64').toString()))
+        faults.invalid(`data[${key}]`, '<secret contents redacted>', 'invalid character looking for beginning of value')
     }
     if (s.type === 'kubernetes.io/basic-auth' && s.data?.username === undefined && s.data?.password === undefined) {
       faults.required('data[username]')
@@ -59,8 +65,8 @@ export const secret: KindSpec<SecretType> = {
 
 function isJson(text: string): boolean {
   try {
-    JSON.parse(text)
-    return true
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && !Array.isArray(value)
   } catch {
     return false
   }

@@ -2,9 +2,11 @@ import type { ServiceSpec, Service as ServiceType } from '../types/core-v1.gen.t
 import { ageColumn, labelsText, nameColumn, none } from './columns.ts'
 import { validatePortRef } from './container-probes.ts'
 import type { Faults } from './faults.ts'
+import { isCidr } from './forms.ts'
 import { Service } from './index.ts'
 import { validateLoadBalancer } from './load-balancer-status.ts'
-import { isDns1035Label, isDns1123Label, isDns1123Subdomain } from './names.ts'
+import { validateLabels } from './meta.ts'
+import { isDns1035Label, isDns1123Label, isDns1123Subdomain, isQualifiedName } from './names.ts'
 import { keepFamilies, validateFamilies, validateFamiliesUpdate } from './service-families.ts'
 import {
   dropTypeDependentFields,
@@ -16,6 +18,8 @@ import {
 } from './service-type-change.ts'
 import type { KindSpec } from './spec.ts'
 
+const distributions = ['PreferClose', 'PreferSameNode', 'PreferSameZone']
+const rangesKey = 'service.beta.kubernetes.io/load-balancer-source-ranges'
 const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort']
 
 function externalIPs(s: ServiceType): string {
@@ -94,6 +98,9 @@ export const service: KindSpec<ServiceType> = {
     const [now, before] = [next.spec.loadBalancerClass, previous.spec.loadBalancerClass]
     if (next.spec.type === 'LoadBalancer' && previous.spec.type === 'LoadBalancer' && now !== before)
       faults.invalid('spec.loadBalancerClass', now ?? null, 'may not change once set')
+    const port = previous.spec.healthCheckNodePort
+    if (port && needsHealthPort(next.spec) && needsHealthPort(previous.spec) && next.spec.healthCheckNodePort !== port)
+      faults.forbidden('spec.healthCheckNodePort', 'field is immutable')
     if (!needsClusterIP(next.spec) || !needsClusterIP(previous.spec)) return
     validateFamiliesUpdate(next.spec, previous.spec, faults)
   },
@@ -124,7 +131,11 @@ function validate(s: ServiceType, faults: Faults): void {
       faults.invalid('spec.externalTrafficPolicy', spec.externalTrafficPolicy, 'may only be set for externally-accessible services')
     else faults.oneOf('spec.externalTrafficPolicy', spec.externalTrafficPolicy, ['Cluster', 'Local'])
   }
+  if (spec.selector) validateLabels('spec.selector', spec.selector, faults)
+  const { trafficDistribution } = spec
+  if (trafficDistribution !== undefined) faults.oneOf('spec.trafficDistribution', trafficDistribution, distributions)
   validateBalanced(spec, faults)
+  validateRanges(s, faults)
   validatePorts(s, faults)
 }
 
@@ -135,9 +146,29 @@ function validateBalanced(spec: ServiceSpec, faults: Faults): void {
     const when = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
     faults.invalid('spec.healthCheckNodePort', healthCheckNodePort, when)
   }
-  if (spec.type === 'LoadBalancer') return
+  if (healthCheckNodePort && needsHealthPort(spec)) faults.port('spec.healthCheckNodePort', healthCheckNodePort)
+  if (spec.type === 'LoadBalancer') {
+    const name = spec.loadBalancerClass
+    if (name !== undefined) faults.each('spec.loadBalancerClass', name, isQualifiedName(name))
+    return
+  }
   for (const field of ['allocateLoadBalancerNodePorts', 'loadBalancerClass'] as const)
     if (spec[field] !== undefined) faults.forbidden(`spec.${field}`, "may only be used when `type` is 'LoadBalancer'")
+}
+
+/** Who may reach a load balancer; the annotation is older than the field. White space around a range was always let through. */
+function validateRanges({ metadata, spec }: ServiceType, faults: Faults): void {
+  const only = "may only be used when `type` is 'LoadBalancer'"
+  const annotated = metadata.annotations?.[rangesKey]
+  if (spec.loadBalancerSourceRanges?.length) {
+    const field = 'spec.LoadBalancerSourceRanges'
+    if (spec.type !== 'LoadBalancer') faults.forbidden(field, only)
+    for (const [i, range] of spec.loadBalancerSourceRanges.entries()) faults.each(`${field}[${i}]`, range.trim(), isCidr(range.trim()))
+  } else if (annotated !== undefined) {
+    const field = `metadata.annotations[${rangesKey}]`
+    if (spec.type !== 'LoadBalancer') faults.forbidden(field, only)
+    for (const range of annotated.trim() === '' ? [] : annotated.split(',')) faults.each(field, range.trim(), isCidr(range.trim()))
+  }
 }
 
 function validatePorts(s: ServiceType, faults: Faults): void {
@@ -156,6 +187,7 @@ function validatePorts(s: ServiceType, faults: Faults): void {
     faults.port(`${at}.port`, port.port)
     faults.oneOf(`${at}.protocol`, port.protocol, ['SCTP', 'TCP', 'UDP'])
     validatePortRef(`${at}.targetPort`, port.targetPort, faults)
+    if (port.appProtocol !== undefined) faults.each(`${at}.appProtocol`, port.appProtocol, isQualifiedName(port.appProtocol))
     const key = `${port.port}/${port.protocol}`
     if (numbers.has(key)) faults.duplicate(at, { port: port.port, protocol: port.protocol })
     numbers.add(key)

@@ -79,6 +79,8 @@ export type KindSpec<T extends KubeObject = KubeObject> = {
   ephemeralIn?: string
   columns: readonly Column<T>[]
   nameRule: Rule
+  /** Finalizers need no domain: custom resources, and what defines them. */
+  anyFinalizer?: true
   /** Fields that a field selector may name, besides metadata.name and metadata.namespace. */
   fields?: Readonly<Record<string, FieldReader<T>>>
   /** Fills in what the client left open, in place; must not change an object it has been applied to. */

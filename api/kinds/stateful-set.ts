@@ -7,7 +7,7 @@ import { defaultClaim } from './persistent-volume-claim.ts'
 import { defaultPodSpec } from './pod-template.ts'
 import type { KindSpec } from './spec.ts'
 import { validatePodTemplate, validateTemplateSelector } from './template-validation.ts'
-import { replicas, validateIntOrPercent } from './workload.ts'
+import { isZero, replicas, validateAtMostAll, validateIntOrPercent } from './workload.ts'
 
 /** Fields of the spec that an update may change. */
 const open = [
@@ -105,8 +105,13 @@ function validateStrategy({ type, rollingUpdate }: StatefulSetType['spec']['upda
     if (rollingUpdate) faults.invalid(`${at}.rollingUpdate`, rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'")
   } else if (type === 'RollingUpdate') {
     faults.notNegative(`${at}.rollingUpdate.partition`, rollingUpdate?.partition)
-    if (rollingUpdate?.maxUnavailable !== undefined)
-      validateIntOrPercent(`${at}.rollingUpdate.maxUnavailable`, rollingUpdate.maxUnavailable, faults)
+    const most = rollingUpdate?.maxUnavailable
+    if (most !== undefined) {
+      const field = `${at}.rollingUpdate.maxUnavailable`
+      validateIntOrPercent(field, most, faults)
+      if (isZero(most)) faults.invalid(field, most, 'cannot be 0')
+      validateAtMostAll(field, most, faults)
+    }
   } else faults.invalid(at, { type, rollingUpdate }, "must be 'RollingUpdate' or 'OnDelete'")
 }
 

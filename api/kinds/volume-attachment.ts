@@ -1,6 +1,9 @@
+import type { PersistentVolumeSpec } from '../types/core-v1.gen.ts'
 import type { VolumeAttachment as AttachmentType } from '../types/storage-v1.gen.ts'
+import { validateAccessModes } from './access-modes.ts'
 import { ageColumn, nameColumn } from './columns.ts'
 import { isDriverName } from './csi-driver.ts'
+import type { Faults } from './faults.ts'
 import { VolumeAttachment } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
 import type { KindSpec } from './spec.ts'
@@ -31,10 +34,19 @@ export const volumeAttachment: KindSpec<AttachmentType> = {
     if (name !== undefined && inline)
       faults.forbidden('spec.source', 'must specify exactly one of inlineVolumeSpec and persistentVolumeName')
     if (name === '') faults.required('spec.source.persistentVolumeName', 'must specify non empty persistentVolumeName')
+    if (inline) validateInline('spec.source.inlineVolumeSpec', inline, faults)
     if (!spec.nodeName) faults.required('spec.nodeName')
     else faults.each('spec.nodeName', spec.nodeName, isDns1123Subdomain(spec.nodeName))
   },
   validateUpdate(next, previous, faults) {
     faults.immutable('spec', next.spec, previous.spec)
   },
+}
+
+/** A volume that a pod names itself: it is no claim's, and fits any node. */
+function validateInline(at: string, spec: PersistentVolumeSpec, faults: Faults): void {
+  for (const field of ['claimRef', 'capacity', 'nodeAffinity', 'storageClassName'] as const)
+    if (spec[field]) faults.forbidden(`${at}.${field}`, 'may not be specified in the context of inline volumes')
+  if (!spec.csi) faults.required(`${at}.csi`, 'has to be specified in the context of inline volumes')
+  validateAccessModes(`${at}.accessModes`, spec.accessModes, '', faults)
 }

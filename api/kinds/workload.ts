@@ -48,4 +48,9 @@ export function validateIntOrPercent(field: string, value: number | string | und
   } else faults.notNegative(field, value)
 }
 
+/** Of pods that may be missing: no more than there are. */
+export function validateAtMostAll(field: string, value: number | string | undefined, faults: Faults): void {
+  if (typeof value === 'string' && Number.parseInt(value, 10) > 100) faults.invalid(field, value, 'must not be greater than 100%')
+}
+
 export const isZero = (value: number | string | undefined): boolean => value === undefined || Number.parseInt(String(value), 10) === 0

@@ -62,6 +62,7 @@ function customKind(
     ...(scale && { scale: scaleOf(scale) }),
     columns: columnsOf(version.additionalPrinterColumns),
     nameRule: isDns1123Subdomain,
+    anyFinalizer: true,
     fields: fieldsOf(version),
     ...(version.deprecated && { warning: version.deprecationWarning ?? `${kind.group}/${kind.version} ${kind.kind} is deprecated` }),
     prepareCreate(object) {

@@ -92,7 +92,7 @@ export class Writer {
       applyDefaults(resource, object)
       spec.prepareCreate?.(object)
       const faults = new Faults()
-      validateMeta(meta, { name: spec.nameRule, namespaced: kind.namespaced }, faults)
+      validateMeta(meta, metaRule(spec), faults)
       spec.validate?.(object, faults)
       spec.validateCreate?.(object, faults)
       if (faults.list.length === 0) await spec.examine?.(object, undefined, faults)
@@ -180,7 +180,7 @@ export class Writer {
         if (spec.generation && !same(desired(spec, object), desired(spec, previous)))
           object.metadata.generation = (previous.metadata.generation ?? 0) + 1
         const faults = new Faults()
-        validateMeta(object.metadata, { name: spec.nameRule, namespaced: kind.namespaced }, faults)
+        validateMeta(object.metadata, metaRule(spec), faults)
         spec.validate?.(object, faults)
         if (faults.list.length > 0) forgive(faults, resource, previous)
         validateMetaUpdate(object.metadata, previous.metadata, faults)
@@ -281,13 +281,15 @@ export class Writer {
   }
 }
 
+const metaRule = ({ nameRule, kind, anyFinalizer }: Resource['spec']) => ({ name: nameRule, namespaced: kind.namespaced, anyFinalizer })
+
 /**
  * Takes back what was wrong with the object before: nobody could mend the labels of what an older version
  * of the rules let in, nor write its status.
  */
-function forgive(faults: Faults, { spec, kind }: Resource, previous: Stored): void {
+function forgive(faults: Faults, { spec }: Resource, previous: Stored): void {
   const before = new Faults()
-  validateMeta(previous.metadata, { name: spec.nameRule, namespaced: kind.namespaced }, before)
+  validateMeta(previous.metadata, metaRule(spec), before)
   spec.validate?.(previous, before)
   const known = new Set(before.list.map(({ field, message }) => `${field}: ${message}`))
   faults.keep(({ field, message }) => !known.has(`${field}: ${message}`))
