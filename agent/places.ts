@@ -10,3 +10,15 @@ export const places = (dataDir: string) => ({
   /** Profiles that pods name; an administrator's to fill. */
   seccomp: join(dataDir, 'seccomp'),
 })
+
+/** What is made of images and for pods, whose modes are theirs to say, and what other programs keep there: paths below the agent's folder. */
+export const isForeign = (path: string): boolean => foreign.some((pattern) => pattern.test(path))
+
+const foreign = [
+  /^images\/(layers|staging)\/[^/]+\//,
+  /^containers\/by-id\/[^/]+\/(rootfs|upper|work)$/,
+  /^containers\/runtime\/./,
+  /^pods\/[^/]+\/./,
+  // Pinned namespaces, which have no modes to change.
+  /^(netns|cni)\/.*\/(net|ipc|uts|mnt)$/,
+]

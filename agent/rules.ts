@@ -124,8 +124,8 @@ async function leaveOther(mode: Rules['mode'], { dataDir, log, netns }: RulesOpt
     if (mode === 'nftables') await removeIptables(netns)
     else if (nft) await removeTables(nft, log)
   }
-  await mkdir(dataDir, { recursive: true })
-  await writeFile(file, mode)
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  await writeFile(file, mode, { mode: 0o600 })
 }
 
 const modeFile = (dataDir: string): string => join(dataDir, 'proxy-mode')

@@ -1,7 +1,7 @@
 // `coracle agent`: the node agent, after it has joined the cluster.
 
 import { createHash } from 'node:crypto'
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { startAgent } from '#agent/agent.ts'
@@ -9,6 +9,7 @@ import { cleanupAgent } from '#agent/cleanup.ts'
 import { joinCluster, type NodeCredentials } from '#agent/join/join.ts'
 import type { Backend } from '#agent/network/nodes.ts'
 import { fixedAddresses, followAddresses } from '#agent/node/addresses.ts'
+import { isForeign } from '#agent/places.ts'
 import { checkUnsafeSysctls } from '#agent/pods/isolation.ts'
 import { type ProxyMode, proxyModes } from '#agent/rules.ts'
 import type { Cidr } from '#api/cidr.ts'
@@ -17,6 +18,7 @@ import { sleep, systemClock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
 import { openLog } from './log.ts'
 import { networkOf } from './network.ts'
+import { closeFolder } from './private.ts'
 import { untilSignal } from './signals.ts'
 
 export type AgentOptions = {
@@ -64,7 +66,9 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   checkUnsafeSysctls(unsafeSysctls)
   const nodeName = options.nodeName ?? hostname().toLowerCase()
   const { pods, services, dns } = networkOf(options)
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  // What the runtime makes in a container by way of this process is the container's, and open to its users.
+  process.umask(0o022)
+  await closeFolder(dataDir, log, isForeign)
   const token = options.tokenFile ? (await readFile(options.tokenFile, 'utf8')).trim() : options.token
 
   const stop = new AbortController()

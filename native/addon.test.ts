@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
@@ -119,6 +119,7 @@ const busy = (netns: string) => `
     addon.createNamespaces(undefined, undefined, undefined, undefined, undefined, []).catch(ignore)
     addon.mount('none', '${nowhere}', 'tmpfs', 0).catch(ignore)
     addon.unmount('${nowhere}', 1).catch(ignore)
+    addon.openBeneath(0, '${nowhere}', 0).catch(ignore)
     addon.unpinNamespace('${nowhere}').catch(ignore)
     addon.sendAside(socket, getLinks).catch(ignore)
     addon.arm(socket, 1, () => addon.receive(socket, new Uint8Array(65536)))
@@ -146,6 +147,8 @@ test('workers that end while calls of every kind are under way leave nothing', {
 
 test('whatever fails or succeeds, no descriptor is left', { skip: needsRoot }, async (t) => {
   const netns = await freshNetns(t)
+  const folder = openSync('/proc', 'r')
+  t.after(() => closeSync(folder))
   const work = async () => {
     for (const path of [netns, nowhere, '/proc/version']) {
       const socket = await addon.openSocket(path, AF_NETLINK, SOCK_RAW, 0).catch(() => undefined)
@@ -156,6 +159,8 @@ test('whatever fails or succeeds, no descriptor is left', { skip: needsRoot }, a
         addon.close(socket)
         addon.close(socket)
       }
+      const found = await addon.openBeneath(folder, path.slice(6), 0).catch(() => undefined)
+      if (found !== undefined) closeSync(found)
       await addon.sysctl(path, 'net.ipv4.ip_forward').catch(() => {})
       await addon.createNamespaces(path, undefined, undefined, undefined, undefined, ['no', 'such']).catch(() => {})
     }

@@ -52,6 +52,7 @@ type Addon = {
   unmount(target: string, detach: 0 | 1, mnt?: string): Promise<void>
   setXattr(path: string, name: string, value: Uint8Array): void
   makeNode(path: string, mode: number, major: number, minor: number): void
+  openBeneath(folder: number, path: string, flags: number): Promise<number>
 
   openPty(): { master: number; slave: string }
   setWindowSize(fd: number, columns: number, rows: number): void

@@ -15,3 +15,10 @@ export const makeNode = (path: string, mode: number, device: { major: number; mi
 
 /** What overlayfs takes for a deleted file: a character device 0/0. */
 export const makeWhiteout = (path: string): void => makeNode(path, S_IFCHR)
+
+/**
+ * openat2(2), Linux 5.6: a descriptor, the caller's to close, of what is at `path` below the open folder. The lookup is one
+ * step for everybody else: a path, or a link in it, that leads out fails with EXDEV, whatever changes meanwhile (EAGAIN: too
+ * much did). `flags` as for open(2), none that create.
+ */
+export const openBeneath = (folder: number, path: string, flags: number): Promise<number> => addon.openBeneath(folder, path, flags)

@@ -3,7 +3,7 @@
 export { connectInNetns } from './connect.ts'
 export { type ConnectionFilter, type Conntrack, openConntrack } from './conntrack/conntrack.ts'
 export { type DatagramOptions, type DatagramSocket, openDatagrams } from './datagrams.ts'
-export { makeNode, makeWhiteout, setXattr } from './files.ts'
+export { makeNode, makeWhiteout, openBeneath, setXattr } from './files.ts'
 export { type FrameSocket, openFrames } from './frames.ts'
 export { mounts } from './mounts.ts'
 export { namespaces, readSysctl, writeSysctl } from './namespaces.ts'

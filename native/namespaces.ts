@@ -7,7 +7,7 @@ import type { Namespaces } from './types.ts'
 
 export const namespaces: Namespaces = {
   async create({ net, ipc, uts, mnt, hostname, sysctls = {} }) {
-    for (const path of [net, ipc, uts, mnt]) if (path !== undefined) await mkdir(dirname(path), { recursive: true })
+    for (const path of [net, ipc, uts, mnt]) if (path !== undefined) await mkdir(dirname(path), { recursive: true, mode: 0o700 })
     await addon.createNamespaces(net, ipc, uts, mnt, hostname, Object.entries(sysctls).flat())
   },
   unpin: (path) => addon.unpinNamespace(path),

@@ -1,9 +1,10 @@
 // What keeps a pod from its neighbours and its node: given as it asks for it, or the pod is refused and says why.
 
 import assert from 'node:assert/strict'
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chmod, lstat, mkdir, readdir, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import { test } from 'node:test'
+import { isForeign } from '#agent/places.ts'
 import { killAgent, startAgent } from './cluster/cluster.ts'
 import { eventually } from './cluster/eventually.ts'
 import { testCluster } from './cluster/fixture.ts'
@@ -109,4 +110,52 @@ test("a fork bomb stays in its pod, and an agent's flags say how much that is", 
   await forget('calm')
   await killAgent(node!)
   await startAgent(plan, node!)
+})
+
+test("the agent's folder is its own: whoever opened it, it is closed at the next start, and nothing in it is made open", async () => {
+  await kubectl('create', 'configmap', 'words', '--from-literal=a=1')
+  const volumes = [
+    { name: 'e', emptyDir: {} },
+    { name: 'c', configMap: { name: 'words' } },
+  ]
+  const volumeMounts = [
+    { name: 'e', mountPath: '/e', subPath: 'x/y' },
+    { name: 'c', mountPath: '/c/a', subPath: 'a' },
+    { name: 'c', mountPath: '/all' },
+  ]
+  const securityContext = { runAsUser: 1000 }
+  await apply(
+    pod('plain', 'cat /c/a /all/a /etc/hosts > /e/seen; ls -ld / /e /all; sleep 1000', {
+      container: { volumeMounts, securityContext },
+      spec: { volumes },
+    }),
+  )
+  await ready('plain')
+  // What a user other than root needs to see of its container is there to be seen.
+  await eventually(async () => assert.match(await kubectl('logs', 'plain'), /^drwxr-xr-x .* \/\ndrwxr-xr-x .* \/all\ndrwxrwxrwx .* \/e\n/))
+  const open = async () => {
+    const found: string[] = []
+    const look = async (at: string): Promise<void> => {
+      if (isForeign(relative(node!.dir, at))) return
+      const facts = await lstat(at)
+      if (facts.isSymbolicLink()) return
+      // What conmon makes beside a container, and make up beside a node, is behind folders that are closed.
+      if (facts.isDirectory() && facts.mode & 0o077) found.push(at)
+      if (facts.isDirectory()) for (const name of await readdir(at)) await look(join(at, name))
+    }
+    await look(node!.dir)
+    return found
+  }
+  assert.deepEqual(await open(), [])
+  await killAgent(node!)
+  await chmod(node!.dir, 0o755)
+  await chmod(join(node!.dir, 'logs'), 0o777)
+  await writeFile(join(node!.dir, 'sysctls.json.old'), '{}', { mode: 0o644 })
+  await startAgent(plan, node!)
+  await eventually(async () => {
+    assert.deepEqual(await open(), [])
+    assert.equal((await lstat(join(node!.dir, 'sysctls.json.old'))).mode & 0o7777, 0o600)
+  })
+  assert.equal(await kubectl('exec', 'plain', '--', 'cat', '/all/a'), '1')
+  await forget('plain')
 })

@@ -166,7 +166,7 @@ const openCniNetwork = async (options: CniOptions & Pods & Node): Promise<Omit<P
     setup: (pod) => inTurn(pod.uid, () => setup(pod)),
     teardown: (uid) => inTurn(uid, () => teardown(uid)),
     async list() {
-      await mkdir(places.sandboxes, { recursive: true })
+      await mkdir(places.sandboxes, { recursive: true, mode: 0o700 })
       return [...new Set([...(await listSandboxes(places.sandboxes)), ...(await attachments.list())])]
     },
     /** How nodes reach each other's pods is the plugins' affair. */

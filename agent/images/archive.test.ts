@@ -121,6 +121,31 @@ test('a docker-save archive: names from RepoTags, layers repeated as links', asy
   assert.equal((await images.find('t:1'))!.id, built.config.digest)
 })
 
+test('a name by digest is taken only where it is the digest of that image', async (t) => {
+  const { import: load, images, left } = await storeFor(t)
+  const built = buildImage({ ...plain, layers: [await tar(hello)] })
+  const other = `docker.io/library/t@sha256:${'a'.repeat(64)}`
+  const named = async (name: string) => ociArchive([{ ...plain, names: [name], layers: [await tar(hello)] }])
+  const refused = { reason: 'InvalidArchive', message: `cannot import archive: it names an image ${other}, which has another digest` }
+  await assert.rejects(load(await named(other)), refused)
+  await assert.rejects(load(await named('t:1'), other), refused)
+  const config = built.blobs.find(({ digest }) => digest === built.config.digest)!.content
+  const layer = await tar(hello)
+  const docker = (name: string) =>
+    tar([
+      { path: 'layer.tar', content: layer },
+      { path: 'config.json', content: config },
+      { path: 'manifest.json', content: JSON.stringify([{ Config: 'config.json', RepoTags: [name], Layers: ['layer.tar'] }]) },
+    ])
+  await assert.rejects(load(await docker(other)), refused)
+  // The digest of its configuration is its id, and no name.
+  await assert.rejects(load(await docker(`t@${built.config.digest}`)), { reason: 'InvalidArchive' })
+  assert.deepEqual(left(), [])
+  const [digest] = (await load(await named('t:1')))[0]!.digests
+  const [image] = await load(await named(digest!))
+  assert.deepEqual(await images.find(digest!), image)
+})
+
 test('layers show what they should above each other', async (t) => {
   const { importLayers, dir } = await storeFor(t)
   const image = await importLayers(

@@ -95,7 +95,7 @@ export class Layers {
       // Asked for by this work itself: another caller that asked for them too may give up.
       const lowers = await allDone(chain.slice(0, index).map((_, below) => this.#layer(sources, chain, below, signal)))
       const record: Shaped<typeof layerRecord> = { size: unpacked.size, ...(await settle(root, unpacked, lowers)) }
-      await writeFile(join(claim.dir, 'layer', 'layer.json'), JSON.stringify(record))
+      await writeFile(join(claim.dir, 'layer', 'layer.json'), JSON.stringify(record), { mode: 0o600 })
       await syncTree(claim.dir)
       signal.throwIfAborted()
       await this.#place(join(claim.dir, 'layer'), this.folder(chainId))
@@ -107,7 +107,7 @@ export class Layers {
 
   async #unpack(source: LayerSource, root: string, signal: AbortSignal): Promise<Unpacked> {
     signal.throwIfAborted()
-    await mkdir(root, { recursive: true })
+    await mkdir(root, { recursive: true, mode: 0o700 })
     await chmod(root, 0o755)
     const stored = source.blob ? verified(source.open(signal), source.blob, `layer ${source.blob.digest}`) : source.open(signal)
     const tar = new StreamSource(verified(decompress(stored), { digest: source.diffId }, `layer ${source.diffId}`))

@@ -305,14 +305,23 @@ function select(records: ReadonlyMap<string, NameRecord>, reference: string): Na
 }
 
 function archivedNames(image: ArchivedImage, given: string | undefined): string[] {
-  if (given !== undefined) return [parseReference(given).name]
+  if (given !== undefined) return [ownName(image, parseReference(given))]
   if (image.names.length === 0)
     throw new Malformed(`an image in it has no name${image.tag ? `, only the tag ${image.tag}` : ''}: give it one`)
   try {
-    return image.names.map((name) => parseReference(name).name)
+    return image.names.map((name) => ownName(image, parseReference(name)))
   } catch (error) {
     throw new Malformed((error as Error).message, { cause: error })
   }
+}
+
+/** Who asks by digest wants that content and no other: an archive's word for it is not enough. */
+function ownName({ metadata }: ArchivedImage, { name, digest }: Reference): string {
+  // The last is the configuration, whose digest is the image's id.
+  if (digest !== undefined && !metadata.slice(0, -1).map(digestOf).includes(digest)) {
+    throw new Malformed(`it names an image ${name}, which has another digest`)
+  }
+  return name
 }
 
 async function diskOf(dir: string): Promise<{ total: number; free: number }> {

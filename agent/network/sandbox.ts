@@ -79,7 +79,7 @@ export const sandboxPaths = (folder: string, uid: string): PodSandbox['namespace
 
 /** Uids that have a folder. */
 export const listSandboxes = async (folder: string): Promise<string[]> => {
-  await mkdir(folder, { recursive: true })
+  await mkdir(folder, { recursive: true, mode: 0o700 })
   return readdir(folder)
 }
 

@@ -43,8 +43,8 @@ export const applySysctls = async ({ file, netns }: Place, wanted: Record<string
   }
   if (writes.length === 0) return
   // Recorded first: a crash in between restores a value that was never changed, which is harmless.
-  await mkdir(dirname(file), { recursive: true })
-  await writeFile(`${file}.new`, JSON.stringify({ boot: await bootId(), changes } satisfies Recorded))
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  await writeFile(`${file}.new`, JSON.stringify({ boot: await bootId(), changes } satisfies Recorded), { mode: 0o600 })
   await rename(`${file}.new`, file)
   for (const [name, value] of writes) await writeSysctl(name, value, netns)
 }

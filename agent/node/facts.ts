@@ -20,7 +20,7 @@ const VERSION = 'v1.33.0+coracle-0.1'
 const architectures: Record<string, string> = { x64: 'amd64', arm64: 'arm64', arm: 'arm' }
 
 export async function collectFacts({ dataDir, runtime }: { dataDir: string; runtime: string }): Promise<Facts> {
-  await mkdir(dataDir, { recursive: true })
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
   const [os, machineID, systemUUID, bootID, disk, runtimeVersion] = await Promise.all([
     firstOf(osReleases),
     firstOf(machineIDs),

@@ -157,7 +157,7 @@ export class Ground {
     const { ips } = await this.sandbox()
     const { clusterDomain } = this.#deps.dns
     const ofHost = this.#pod.spec.hostNetwork ? await readFile('/etc/hosts', 'utf8').catch(() => '') : ''
-    await mkdir(this.#dir, { recursive: true, mode: 0o750 })
+    await mkdir(this.#dir, { recursive: true, mode: 0o700 })
     const texts = {
       '/etc/hosts': hostsFile(this.#pod, ips, clusterDomain, ofHost),
       '/etc/resolv.conf': resolvConf(this.#pod, this.#deps.dns),

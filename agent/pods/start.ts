@@ -53,7 +53,7 @@ export async function startContainer(start: Start): Promise<{ process: Process; 
   const [volumes] = await Promise.all([
     volumeMounts(pod, container, mounted, env, deps),
     writable(terminationLog),
-    mkdir(dirname(logPath), { recursive: true, mode: 0o755 }),
+    mkdir(dirname(logPath), { recursive: true, mode: 0o700 }),
   ])
   const own = { ...files, [container.terminationMessagePath || '/dev/termination-log']: terminationLog }
   const spec = containerSpec(pod, container, {
@@ -92,7 +92,7 @@ export async function startContainer(start: Start): Promise<{ process: Process; 
 
 /** An empty file that any user can write to, whatever the umask. */
 async function writable(path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   await writeFile(path, '')
   await chmod(path, 0o666)
 }

@@ -86,13 +86,13 @@ export class Container {
     const { programs, host, cgroups, mounts, exits, clock } = this.#env
     const { spec } = this.#record
     const files = filesOf(this.dir)
-    await mkdir(this.dir, { mode: 0o711 })
+    await mkdir(this.dir, { mode: 0o700 })
     await writeRecord(this.dir, this.#record)
     const [devices, filter] = await Promise.all([
       spec.privileged ? hostDevices() : [],
       spec.seccomp?.type === 'Localhost' ? readFilter(spec.seccomp.path) : undefined,
       mountLayers(mounts, this.dir, spec.layers),
-      mkdir(dirname(spec.logPath), { recursive: true, mode: 0o755 }),
+      mkdir(dirname(spec.logPath), { recursive: true, mode: 0o700 }),
     ])
     const found = await resolveUser(files.rootfs, spec.user)
     const user = { ...found, groups: [...new Set([...found.groups, ...(spec.groups ?? [])])] }

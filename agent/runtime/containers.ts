@@ -38,7 +38,7 @@ const id = /^[a-z0-9]+$/
 export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const { dir, cgroups, mounts, clock, log, logs = { maxBytes: tenMiB, maxFiles: 5 } } = options
   const [home, runtimeRoot] = [join(dir, 'by-id'), join(dir, 'runtime')]
-  await Promise.all([home, runtimeRoot].map((path) => mkdir(path, { recursive: true, mode: 0o711 })))
+  await Promise.all([home, runtimeRoot].map((path) => mkdir(path, { recursive: true, mode: 0o700 })))
   const containers = new Map<string, Container>()
   const listeners = new Set<(state: ContainerState) => void>()
   const exits = new ExitDir(join(dir, 'exits'))

@@ -23,7 +23,7 @@ export async function exec({ runtime, runtimeRoot }: Programs, container: Contai
   const command = [`--root=${runtimeRoot}`, '--log', files.log, '--log-format', 'json', 'exec', '--pid-file', files.pid]
   const sizes = tty ? await openSizes(options.resize) : undefined
   if (tty) {
-    await writeFile(files.process, JSON.stringify(await terminalProcess(container.dir, args, sizes?.first)))
+    await writeFile(files.process, JSON.stringify(await terminalProcess(container.dir, args, sizes?.first)), { mode: 0o600 })
     command.push('--tty', '--process', files.process, container.state.id)
   } else command.push(container.state.id, ...args)
 

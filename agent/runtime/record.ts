@@ -23,7 +23,7 @@ export const filesOf = (dir: string) => ({
 
 export async function writeRecord(dir: string, record: ContainerRecord): Promise<void> {
   const { state } = filesOf(dir)
-  await writeFile(`${state}.new`, JSON.stringify(record))
+  await writeFile(`${state}.new`, JSON.stringify(record), { mode: 0o600 })
   await rename(`${state}.new`, state)
 }
 

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { Worker } from 'node:worker_threads'
 import { mounts } from 'nft-js'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import type { Pod, Volume } from '#api/types/core-v1.gen.ts'
@@ -218,6 +220,77 @@ test('a part of a volume is mounted by itself, and a link in it leads nowhere el
     await assert.rejects(volumes.subPath(pod, volume, 'c', 3, bad), { name: 'VolumeError' }, bad)
   }
   await assert.rejects(stat('/etc/new'))
+  await assert.rejects(volumes.subPath(pod, volume, 'c', 3, 'far/made/here'), { name: 'VolumeError' })
+  await assert.rejects(stat('/etc/made'))
   await volumes.unmount('u1')
   assert.deepEqual(await mountsUnder(podsDir), [])
+})
+
+test('a part of a config map is the newest one for the next container', root, async (t) => {
+  const { volumes, store } = await setup(t)
+  const pod = podWith([{ name: 'conf', configMap: { name: 'settings' } }])
+  const bound = async () => {
+    const path = (await volumes.mount(pod, standing)).paths.get('conf')!
+    return volumes.subPath(pod, { name: 'conf', path }, 'c', 0, 'a')
+  }
+  store('ConfigMap', 'settings', { data: { a: '1' } })
+  const target = await bound()
+  const before = await stat(target)
+  await bound()
+  assert.equal((await stat(target)).ino, before.ino)
+  store('ConfigMap', 'settings', { data: { a: 'two' } })
+  assert.equal(await text(await bound()), 'two')
+  assert.deepEqual((await mountsUnder(target)).length, 1)
+  await volumes.unmount('u1')
+})
+
+/** Turns one name of a folder from a folder into a link to another and back, for as long as it is let. */
+const swapping = (folder: string, outside: string) => `
+  const { symlinkSync, mkdirSync, rmSync } = require('node:fs')
+  const { parentPort } = require('node:worker_threads')
+  const [folder, outside] = ${JSON.stringify([folder, outside])}
+  let stop = false
+  parentPort.on('message', () => (stop = true))
+  parentPort.postMessage('swapping')
+  // Whoever looks a part up may make the same name at the same moment: then this turn is lost.
+  const put = (make) => {
+    try {
+      rmSync(folder + '/a', { recursive: true, force: true })
+      make(folder + '/a')
+    } catch {}
+  }
+  const turn = () => {
+    for (let n = 0; n < 20; n++) {
+      put((at) => symlinkSync(outside, at))
+      put((at) => mkdirSync(at))
+    }
+    if (stop) process.exit(0)
+    setTimeout(turn, 2)
+  }
+  turn()`
+
+test('a container that swaps a folder for a link while its part is looked up gets nothing outside', root, async (t) => {
+  const { volumes, podsDir } = await setup(t)
+  const pod = podWith([{ name: 'data', emptyDir: {} }])
+  const path = (await volumes.mount(pod, standing)).paths.get('data')!
+  const outside = join(podsDir, 'outside')
+  await mkdir(outside)
+  const worker = new Worker(swapping(path, outside), { eval: true })
+  await once(worker, 'message')
+  const outcomes = { bound: 0, refused: 0 }
+  for (let round = 0; round < 150; round++) {
+    try {
+      const target = await volumes.subPath(pod, { name: 'data', path }, 'c', 0, 'a/b/c')
+      assert.notEqual((await stat(target)).ino, (await stat(outside)).ino)
+      outcomes.bound++
+    } catch (error) {
+      assert(!(error instanceof assert.AssertionError), error as Error)
+      outcomes.refused++
+    }
+    assert.deepEqual(await readdir(outside), [])
+  }
+  worker.postMessage('stop')
+  await once(worker, 'exit')
+  assert(outcomes.bound > 0 && outcomes.refused > 0, JSON.stringify(outcomes))
+  await volumes.unmount('u1')
 })

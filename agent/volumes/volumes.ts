@@ -4,7 +4,7 @@
 // restarted agent finds it all again.
 
 import { chmod, chown, mkdir, readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Mounts } from 'nft-js'
 import { units } from '#api/quantity.ts'
 import type { Pod, Volume } from '#api/types/core-v1.gen.ts'
@@ -46,6 +46,7 @@ export function openVolumes({ mounts, objects, tokens, podsDir }: VolumesDeps): 
     const payload = await payloadOf(pod, volume, { objects, tokens, standing, signal })
     if (!payload) throw new VolumeError(`volumes of type ${typeOf(volume)} are not supported`)
     const folder = folderOf(pod, typeOf(volume), volume.name)
+    await mkdir(dirname(folder), { recursive: true, mode: 0o700 })
     await mkdir(folder, { recursive: true, mode: 0o755 })
     if (payload.secret) await tmpfs(folder, 'mode=0755')
     const changed = await writeAtomically(folder, payload.files, ownerOf(pod))
@@ -55,6 +56,7 @@ export function openVolumes({ mounts, objects, tokens, podsDir }: VolumesDeps): 
 
   async function emptyDir(pod: Pod, volume: Volume): Promise<string> {
     const folder = folderOf(pod, 'emptyDir', volume.name)
+    await mkdir(dirname(folder), { recursive: true, mode: 0o700 })
     const made = await mkdir(folder, { recursive: true })
     const { medium, sizeLimit } = volume.emptyDir!
     const fresh = medium === 'Memory' ? await tmpfs(folder, `mode=0777,size=${tmpfsBytes(pod, sizeLimit)}`) : made !== undefined

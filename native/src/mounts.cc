@@ -1,7 +1,10 @@
-// mount(2), umount2(2), setxattr(2), mknod(2): what Node's own fs cannot do.
+// mount(2), umount2(2), setxattr(2), mknod(2), openat2(2): what Node's own fs cannot do.
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
@@ -104,6 +107,40 @@ Napi::Value make_node(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+// What is at a path below an open folder. The kernel looks the whole path up in one go: no link, and nothing
+// that changes meanwhile, leads out of the folder (EXDEV) or through /proc's magic links (ELOOP).
+class OpenBeneathJob : public Job {
+ public:
+  using Job::Job;
+  int folder = -1;
+  std::string path;
+  uint64_t flags = 0;
+
+  Failure run() override {
+    open_how how = {};
+    how.flags = flags | O_CLOEXEC;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+    opened_ = Fd(static_cast<int>(syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how)));
+    return opened_ ? Failure{} : failed("openat2", path);
+  }
+  Napi::Value result(Napi::Env env) override { return Napi::Number::New(env, opened_.release()); }
+
+ private:
+  Fd opened_;
+};
+
+// (folder, path, flags) => a descriptor, which is the caller's to close
+Napi::Value open_beneath(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
+  auto job = std::make_unique<OpenBeneathJob>(env);
+  job->folder = arguments.integer(0);
+  job->path = arguments.text(1);
+  job->flags = arguments.natural(2);
+  if (!arguments.ok()) return {};
+  return promise_of(std::move(job));
+}
+
 }  // namespace
 
 void define_mounts(Napi::Object exports) {
@@ -111,6 +148,7 @@ void define_mounts(Napi::Object exports) {
   define(exports, "unmount", unmount);
   define(exports, "setXattr", set_xattr);
   define(exports, "makeNode", make_node);
+  define(exports, "openBeneath", open_beneath);
 }
 
 }  // namespace nft
