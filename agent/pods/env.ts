@@ -21,13 +21,11 @@ export async function environment(pod: Pod, container: Container, deps: EnvDeps)
       if (name !== '' && !name.includes('=')) env.set(name, value)
     }
   }
-  const declared = new Map<string, string>()
   for (const { name, value, valueFrom } of container.env ?? []) {
     const found = valueFrom
       ? await fromSource(pod, container, valueFrom, deps)
-      : expand(value ?? '', (other) => declared.get(other) ?? services.get(other))
+      : expand(value ?? '', (other) => env.get(other) ?? services.get(other))
     if (found === undefined) continue
-    declared.set(name, found)
     env.set(name, found)
   }
   return new Map([...services, ...env])

@@ -26,6 +26,7 @@ export class GroundError extends Error {
 /** Pauses between attempts, doubled: the kubelet's for volumes, shorter at the long end. */
 const RETRY_MIN_MS = 500
 const RETRY_MAX_MS = 60_000
+const pauseAfter = (failures: number): number => Math.min(RETRY_MIN_MS * 2 ** failures, RETRY_MAX_MS)
 
 type Part<T> = { making?: Promise<T>; made?: T; failures: number; retryAt: number }
 
@@ -90,15 +91,18 @@ export class Ground {
     })
   }
 
-  /** Brings mounted volumes up to date; what cannot be now is tried again with the next change. */
+  /** Brings mounted volumes up to date; what cannot be now is tried again. */
   async refresh(signal: AbortSignal): Promise<void> {
+    // What is being made may have looked before the change that this is about.
+    await this.#volumes.making?.catch(() => undefined)
     if (!this.#volumes.made) return void (this.#volumes.retryAt = 0)
     try {
       this.#volumes.made = await this.#deps.volumes.mount(this.#pod, this.standing, signal)
+      this.#volumes.failures = 0
     } catch (error) {
       if (signal.aborted) return
       this.#warn('FailedMount', '', error)
-      this.#volumes.made = { ...this.#volumes.made, refreshAt: this.#deps.clock.now() + RETRY_MAX_MS }
+      this.#volumes.made = { ...this.#volumes.made, refreshAt: this.#deps.clock.now() + pauseAfter(this.#volumes.failures++) }
     }
   }
 
@@ -189,7 +193,7 @@ export class Ground {
       return part.made
     } catch (error) {
       if (error instanceof GroundError || signal?.aborted) throw error
-      part.retryAt = this.#deps.clock.now() + Math.min(RETRY_MIN_MS * 2 ** part.failures++, RETRY_MAX_MS)
+      part.retryAt = this.#deps.clock.now() + pauseAfter(part.failures++)
       this.#warn(reason, prefix, error)
       throw new GroundError(part.retryAt, { cause: error })
     }

@@ -281,6 +281,42 @@ test('a missing ConfigMap holds the container back until it appears', async (t) 
   assert.ok(clock.monotonic() - since < 5_000, 'it waited for the retry')
 })
 
+test('a change while volumes are made or brought up to date is not missed', async (t) => {
+  const { client, until, deps } = await setup(t)
+  const { mount } = deps.volumes
+  const ref = { namespace: 'shop', name: 'late' }
+  const seen: (string | undefined)[] = []
+  const gates: PromiseWithResolvers<void>[] = []
+  deps.volumes.mount = async (...args) => {
+    // What it looks at, it looks at first; then it is slow.
+    seen.push((await deps.objects.find(ConfigMap, ref))?.data?.['a'])
+    const gate = Promise.withResolvers<void>()
+    gates.push(gate)
+    await gate.promise
+    return mount(...args)
+  }
+  const begun = async (count: number) => {
+    while (gates.length < count) await setTimeout(1)
+    return gates[count - 1]!
+  }
+  podIn(client, { volumes: [{ name: 'v', configMap: { name: 'late', optional: true } }] })
+  const first = await begun(1)
+  const put = async (a: string) => {
+    client.put(ConfigMap, { metadata: ref, data: { a } })
+    // Until the pod has heard of it.
+    while ((await deps.objects.find(ConfigMap, ref))?.data?.['a'] !== a) await setTimeout(1)
+    await setTimeout(5)
+  }
+  await put('1')
+  first.resolve()
+  const second = await begun(2)
+  await put('2')
+  second.resolve()
+  ;(await begun(3)).resolve()
+  await until(ready)
+  assert.deepEqual(seen, [undefined, '1', '2'])
+})
+
 test('the environment, and commands that use it', async (t) => {
   const { client, until, runtime } = await setup(t)
   client.put(ConfigMap, { metadata: { namespace: 'shop', name: 'paint' }, data: { COLOR: 'red', SHADE: 'dark' } })
@@ -288,11 +324,12 @@ test('the environment, and commands that use it', async (t) => {
     containers: [
       containerOf('web', {
         command: ['echo', '$(COLOR)', '$$(COLOR)', '$(NONE)'],
-        args: ['$(WHO)'],
+        args: ['$(WHO)', '$(P_SHADE)'],
         envFrom: [{ prefix: 'P_', configMapRef: { name: 'paint' } }],
         env: [
           { name: 'COLOR', valueFrom: { configMapKeyRef: { name: 'paint', key: 'COLOR' } } },
           { name: 'WHO', value: '$(COLOR) $(IP)' },
+          { name: 'SHADES', value: '$(P_SHADE) of $(P_COLOR)' },
           { name: 'IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
           { name: 'LIMIT', valueFrom: { resourceFieldRef: { resource: 'limits.cpu' } } },
           { name: 'UNSET', valueFrom: { configMapKeyRef: { name: 'paint', key: 'none', optional: true } } },
@@ -302,8 +339,38 @@ test('the environment, and commands that use it', async (t) => {
   })
   await until(ready)
   const { args, env } = runtime.newest('web')!.spec
-  assert.deepEqual(args, ['echo', 'red', '$(COLOR)', '$(NONE)', 'red $(IP)'])
-  assert.deepEqual(env.slice(1), ['HOSTNAME=web', 'P_COLOR=red', 'P_SHADE=dark', 'COLOR=red', 'WHO=red $(IP)', 'IP=10.42.0.2', 'LIMIT=4'])
+  assert.deepEqual(args, ['echo', 'red', '$(COLOR)', '$(NONE)', 'red $(IP)', 'dark'])
+  assert.deepEqual(env.slice(1), [
+    'HOSTNAME=web',
+    'P_COLOR=red',
+    'P_SHADE=dark',
+    'COLOR=red',
+    'WHO=red $(IP)',
+    'SHADES=dark of red',
+    'IP=10.42.0.2',
+    'LIMIT=4',
+  ])
+})
+
+test('a path of a volume that names a variable which nobody set', async (t) => {
+  const { client, until, runtime } = await setup(t)
+  const volumes = [{ name: 'v', emptyDir: {} }]
+  const at = (subPathExpr: string) => ({ volumeMounts: [{ name: 'v', mountPath: '/v', subPathExpr }], env: [{ name: 'WHO', value: 'me' }] })
+  podIn(client, { volumes, containers: [containerOf('web', at('$(WHO)/$(NOBODY)'))] })
+  const status = await until(waiting('CreateContainerConfigError'))
+  assert.equal(first(status).state.waiting?.message, 'missing value for "NOBODY"')
+  podIn(client, { volumes, containers: [containerOf('fine', at('$(WHO)/$$(NOBODY)'))] }, 'fine')
+  while (!runtime.newest('fine')) await setTimeout(1)
+  assert.equal(runtime.newest('fine')!.spec.mounts.at(-1)!.source, '/volumes/v/me/$(NOBODY)')
+})
+
+test('a pod that this node may not run fails at once, and says why', async (t) => {
+  const { client, until, runtime, events } = await setup(t)
+  podIn(client, { securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] } })
+  const { reason, message } = await until(({ phase }) => phase === 'Failed')
+  assert.deepEqual([reason, message], ['SysctlForbidden', 'Pod was rejected: forbidden sysctl: "kernel.msgmax" not allowlisted'])
+  assert.deepEqual(events, ['Warning SysctlForbidden forbidden sysctl: "kernel.msgmax" not allowlisted'])
+  assert.deepEqual(runtime.log, [])
 })
 
 test('volumes that cannot be mounted are tried again', async (t) => {
@@ -564,4 +631,41 @@ test('a resize waits for room that another pod has, and is made when that goes',
   await client.delete(Pod, { namespace: 'shop', name: 'other' }, { gracePeriodSeconds: 0 })
   await gone('other')
   await until((status) => first(status).resources?.limits?.cpu === '2')
+})
+
+test('the end of a log is read for what a container says of its end, however long the log', async (t) => {
+  const { client, until, runtime } = await setup(t)
+  podIn(client, { restartPolicy: 'Never', containers: [containerOf('web', { terminationMessagePolicy: 'FallbackToLogsOnError' })] })
+  await until(ready)
+  const { logPath } = runtime.newest('web')!.spec
+  const line = (text: string) => `2025-01-01T00:00:00.000000000Z stdout F ${text}\n`
+  // Lines of two bytes a character, so that the part that is read begins within one.
+  await writeFile(logPath, line('é'.repeat(3000)).repeat(100) + Array.from({ length: 200 }, (_, n) => line(`line ${n}`)).join(''))
+  runtime.exit('web', 1)
+  const { containerStatuses } = await until(({ phase }) => phase === 'Failed')
+  assert.equal(containerStatuses![0]!.state.terminated?.message, Array.from({ length: 80 }, (_, n) => `line ${120 + n}\n`).join(''))
+})
+
+test('what waits on init containers says so, and a pod runs until its last sidecar has ended', async (t) => {
+  const { client, until, runtime } = await setup(t)
+  const sidecar = containerOf('side', { restartPolicy: 'Always' })
+  podIn(client, {
+    restartPolicy: 'Never',
+    initContainers: [sidecar, containerOf('one'), containerOf('two')],
+    terminationGracePeriodSeconds: 30,
+  })
+  const status = await until(({ initContainerStatuses: inits }) => inits?.[1]?.state.running)
+  assert.equal(status.initContainerStatuses![2]!.state.waiting?.reason, 'PodInitializing')
+  assert.equal(status.containerStatuses![0]!.state.waiting?.reason, 'PodInitializing')
+  runtime.exit('one', 0)
+  await until(({ initContainerStatuses: inits }) => inits?.[2]?.state.running)
+  runtime.exit('two', 0)
+  await until(ready)
+  runtime.stubborn.add('side')
+  runtime.exit('web', 0)
+  const ending = await until(({ containerStatuses }) => containerStatuses?.[0]?.state.terminated)
+  assert.equal(ending.phase, 'Running')
+  assert.equal(ending.initContainerStatuses![0]!.state.running !== undefined, true)
+  runtime.exit('side', 0)
+  await until(({ phase }) => phase === 'Succeeded')
 })

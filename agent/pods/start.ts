@@ -122,6 +122,13 @@ function namespacesOf({ pod, slot, slots }: Start, { namespaces }: Sandbox): Con
   return { ...namespaces, pid: lender?.current?.pid ?? 'new' }
 }
 
+/** A path may not go on with a name that nobody has set. Throws ConfigError, in the kubelet's words. */
+function known(env: ReadonlyMap<string, string>, name: string): string {
+  const value = env.get(name)
+  if (value === undefined) throw new ConfigError(`missing value for ${JSON.stringify(name)}`)
+  return value
+}
+
 async function volumeMounts(
   pod: Pod,
   container: Container,
@@ -133,7 +140,7 @@ async function volumeMounts(
     (container.volumeMounts ?? []).map(async (mount, index) => {
       const path = paths.get(mount.name)
       if (path === undefined) throw new ConfigError(`cannot find volume ${JSON.stringify(mount.name)} to mount into container`)
-      const subPath = mount.subPathExpr ? expand(mount.subPathExpr, (name) => env.get(name)) : mount.subPath
+      const subPath = mount.subPathExpr ? expand(mount.subPathExpr, (name) => known(env, name)) : mount.subPath
       const source = subPath ? await volumes.subPath(pod, { name: mount.name, path }, container.name, index, subPath) : path
       return volumeMount(pod, mount, source)
     }),

@@ -33,7 +33,7 @@ export function statusOf(situation: Situation): PodStatus {
   const containerStatuses = slots.filter(isMain).map((slot) => statusOfContainer(slot, situation))
   const initContainerStatuses = slots.filter((slot) => slot.init).map((slot) => statusOfContainer(slot, situation))
   const ephemeralContainerStatuses = slots.filter((slot) => slot.ephemeral).map((slot) => statusOfContainer(slot, situation))
-  const phase = isOver(before.phase) ? before.phase! : failed ? 'Failed' : phaseOf(situation)
+  const phase = isOver(before.phase) ? before.phase! : phaseOf(situation)
   const podIPs = ips.length > 0 ? ips.map((ip) => ({ ip })) : (before.podIPs ?? [])
   return {
     phase,
@@ -49,7 +49,7 @@ export function statusOf(situation: Situation): PodStatus {
   }
 }
 
-function statusOfContainer(slot: Slot, { pod, slots, crashLooping, finished }: Situation): ContainerStatus {
+function statusOfContainer(slot: Slot, { pod, slots, crashLooping }: Situation): ContainerStatus {
   const { container, current, previous } = slot
   const { started, ready } = healthOf(slot)
   const loop = crashLooping.get(container.name)
@@ -57,7 +57,7 @@ function statusOfContainer(slot: Slot, { pod, slots, crashLooping, finished }: S
   const last = shown === current ? previous : current
   return {
     name: container.name,
-    state: stateOf(slot, shown, { pod, slots, finished, loop }),
+    state: stateOf(slot, shown, { pod, slots, loop }),
     lastState: last ? terminated(last) : {},
     ready: slot.init && !isSidecarSlot(slot) ? current?.phase === 'exited' && current.exitCode === 0 : ready,
     restartCount: current?.attempt ?? Math.max(slot.floor - 1, 0),
@@ -76,9 +76,9 @@ function resourcesIn({ container, allotted, current }: Slot): Partial<ContainerS
   return { ...(allotted.requests && { allocatedResources: allotted.requests }), resources: shown }
 }
 
-type Around = Pick<Situation, 'pod' | 'slots' | 'finished'> & { loop: number | undefined }
+type Around = Pick<Situation, 'pod' | 'slots'> & { loop: number | undefined }
 
-function stateOf(slot: Slot, shown: Process | undefined, { pod, slots, finished, loop }: Around): ContainerState {
+function stateOf(slot: Slot, shown: Process | undefined, { pod, slots, loop }: Around): ContainerState {
   const { container } = slot
   if (shown?.phase === 'running') return { running: { startedAt: shown.startedAt } }
   if (shown) return terminated(shown)
@@ -89,14 +89,8 @@ function stateOf(slot: Slot, shown: Process | undefined, { pod, slots, finished,
     return { waiting: { reason: 'CrashLoopBackOff', message } }
   }
   if (slot.waiting) return { waiting: { reason: slot.waiting.reason, message: slot.waiting.message } }
-  if (finished) return { waiting: { reason: 'ContainerCreating' } }
-  return { waiting: { reason: initialised(slot, slots) ? 'ContainerCreating' : 'PodInitializing' } }
-}
-
-/** Whether what the container has to wait for has run. */
-function initialised(slot: Slot, slots: readonly Slot[]): boolean {
-  const before = slots.slice(0, slots.indexOf(slot)).filter((other) => other.init)
-  return before.every((other) => (isSidecarSlot(other) ? healthOf(other).started : other.current?.exitCode === 0)) || slot.init
+  // The kubelet's word for every container of a pod that has init containers, they among them.
+  return { waiting: { reason: slots.some((other) => other.init) ? 'PodInitializing' : 'ContainerCreating' } }
 }
 
 function terminated(process: Process): ContainerState {
@@ -111,8 +105,16 @@ const UNKNOWN = 137
 /** `name_namespace(uid)`. */
 export const fullName = ({ metadata }: Pod): string => `${metadata.name}_${metadata.namespace}(${metadata.uid})`
 
+/** A pod is over once nothing of it runs: its volumes and names are another's from then on. */
+function phaseOf(situation: Situation): PodPhase {
+  const phase = situation.failed ? 'Failed' : outcomeOf(situation)
+  if (!isOver(phase) || situation.finished || !situation.slots.some(({ current }) => current?.phase === 'running')) return phase
+  const begun = situation.slots.some((slot) => isMain(slot) && slot.current)
+  return begun ? 'Running' : 'Pending'
+}
+
 /** The kubelet's getPhase. */
-function phaseOf({ pod, slots, finished }: Situation): PodPhase {
+function outcomeOf({ pod, slots, finished }: Situation): PodPhase {
   const policy = pod.spec.restartPolicy ?? 'Always'
   const mains = slots.filter(isMain)
   const inits = slots.filter((slot) => slot.init)

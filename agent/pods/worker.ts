@@ -67,6 +67,8 @@ export class PodWorker {
   /** A pod that stays in the API keeps its containers' records and logs. */
   #released: 'no' | 'ground' | 'all' = 'no'
   #refreshing: Promise<void> | undefined
+  /** Something changed since the refresh under way began. */
+  #stale = false
   #looping: ReadonlySet<string> = new Set()
 
   constructor({ pod, deps, found, gone = false, taken, onDone }: WorkerOptions) {
@@ -322,9 +324,13 @@ export class PodWorker {
   }
 
   #refresh(): void {
-    if (this.#refreshing || this.#endingSince !== undefined || this.#closing.signal.aborted) return
+    if (this.#endingSince !== undefined || this.#closing.signal.aborted) return
+    if (this.#refreshing) return void (this.#stale = true)
     this.#refreshing = this.#ground.refresh(this.#closing.signal).finally(() => {
       this.#refreshing = undefined
+      const again = this.#stale
+      this.#stale = false
+      if (again) this.#refresh()
       this.poke()
     })
     this.#run(this.#refreshing)

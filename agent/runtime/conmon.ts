@@ -9,7 +9,14 @@ import { text } from 'node:stream/consumers'
 import { filesOf } from './record.ts'
 import { type ContainerSpec, RuntimeError } from './runtime.ts'
 
-export type Programs = { conmon: string; runtime: string /** Where the OCI runtime keeps its own state. */; runtimeRoot: string }
+export type Programs = {
+  conmon: string
+  runtime: string
+  /** Where the OCI runtime keeps its own state. */
+  runtimeRoot: string
+  /** No log file grows beyond it. */
+  logBytes: number
+}
 
 /** Creates the container of the bundle in `dir`, not yet started; resolves with its first process's pid. */
 export async function createUnderConmon(programs: Programs, dir: string, exitDir: string, spec: ContainerSpec): Promise<number> {
@@ -32,11 +39,13 @@ export async function createUnderConmon(programs: Programs, dir: string, exitDir
   throw new RuntimeError('RunContainerError', plainMessage(message || (await complaint)) || 'conmon ended without an answer')
 }
 
-function conmonArguments({ runtime, runtimeRoot }: Programs, dir: string, exitDir: string, spec: ContainerSpec): string[] {
+function conmonArguments({ runtime, runtimeRoot, logBytes }: Programs, dir: string, exitDir: string, spec: ContainerSpec): string[] {
   const args = ['--api-version', '1', '--cid', spec.id, '--cuuid', spec.id, '--name', `${spec.pod.namespace}_${spec.pod.name}_${spec.name}`]
   args.push('--runtime', runtime, '--runtime-arg', `--root=${runtimeRoot}`, '--bundle', dir, '--exit-dir', exitDir)
   args.push('--conmon-pidfile', filesOf(dir).conmonPid, '--container-pidfile', `${dir}/pidfile`)
   args.push('--log-path', `k8s-file:${spec.logPath}`, '--no-sync-log', '--log-level', 'error', '--full-attach')
+  // Between two looks at its size a log may grow by gigabytes: then the monitor begins it anew by itself.
+  args.push('--log-size-max', String(logBytes))
   if (spec.tty) args.push('--terminal')
   if (spec.stdin) args.push('--stdin')
   if (spec.stdin && !spec.stdinOnce) args.push('--leave-stdin-open')

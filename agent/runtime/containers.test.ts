@@ -185,7 +185,7 @@ test('an image of very many layers', options, async (t) => {
 
 test('a log that grows too long is set aside while it is followed', options, async (t) => {
   const clock = fakeClock()
-  const { runtime, spec } = await testRuntime(t, { clock, logs: { maxBytes: 1000, maxFiles: 2 } })
+  const { runtime, spec } = await testRuntime(t, { clock, logs: { maxBytes: 1000, maxFiles: 3 } })
   const container = spec({
     command: 'i=0; while test $i -lt 40; do i=$((i+1)); echo line $i; done; while ! test -e /data/go; do sleep 0.02; done; echo after',
   })
@@ -209,6 +209,18 @@ test('a log that grows too long is set aside while it is followed', options, asy
   await followed
   assert.match(seen, /^line 1\n[^]*line 40\nafter\n$/)
   assert.equal(await logOf(container.logPath), 'after\n')
+})
+
+test('a flood of output between two looks leaves a log of bounded size, and its end', options, async (t) => {
+  const clock = fakeClock()
+  const { runtime, spec } = await testRuntime(t, { clock, logs: { maxBytes: 100_000, maxFiles: 3 } })
+  const container = spec({ command: 'yes "a line that says little" | head -c 5000000; echo last' })
+  const { id } = await runtime.start(container)
+  assert.equal((await exitOf(runtime, id)).exitCode, 0)
+  const folder = dirname(container.logPath)
+  const sizes = readdirSync(folder).map((name) => statSync(join(folder, name)).size)
+  assert(sizes.reduce((sum, size) => sum + size) < 400_000, sizes.join())
+  assert.equal((await logOf(container.logPath)).slice(-5), 'last\n')
 })
 
 test('a container whose monitor dies is ended and told', options, async (t) => {

@@ -44,7 +44,12 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const exits = new ExitDir(join(dir, 'exits'))
   const closing = new AbortController()
   const env: Environment = {
-    programs: { conmon: options.programs?.conmon ?? 'conmon', runtime: options.programs?.runtime ?? '/usr/sbin/runc', runtimeRoot },
+    programs: {
+      conmon: options.programs?.conmon ?? 'conmon',
+      runtime: options.programs?.runtime ?? '/usr/sbin/runc',
+      runtimeRoot,
+      logBytes: logs.maxBytes * logs.maxFiles,
+    },
     host: await readHost(cgroups),
     cgroups,
     mounts,

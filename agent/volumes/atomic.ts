@@ -5,18 +5,15 @@
 import { randomBytes } from 'node:crypto'
 import { chmod, chown, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { Payload } from './payload.ts'
+import type { File, Payload } from './payload.ts'
 
 const DATA = '..data'
 const NEW = '..data_tmp'
 
-/** Owner of the files; absent ones stay root's. */
-export type Owner = { uid?: number; gid?: number }
-
-/** Makes `folder` hold exactly `payload`. Returns whether anything changed. */
-export async function writeAtomically(folder: string, payload: Payload, owner: Owner = {}): Promise<boolean> {
+/** Makes `folder` hold exactly `payload`, of the group `gid` if there is one. Returns whether anything changed. */
+export async function writeAtomically(folder: string, payload: Payload, gid?: number): Promise<boolean> {
   const before = await readlink(join(folder, DATA)).catch(() => undefined)
-  if (before && (await same(join(folder, before), payload, owner))) {
+  if (before && (await same(join(folder, before), payload, gid))) {
     await link(folder, payload)
     return false
   }
@@ -24,11 +21,12 @@ export async function writeAtomically(folder: string, payload: Payload, owner: O
   const next = `..${new Date().toISOString().replace(/\D/g, '_')}${randomBytes(4).toString('hex')}`
   const made = join(folder, next)
   await mkdir(made, { mode: 0o755 })
-  for (const [path, { data, mode }] of payload) {
+  for (const [path, content] of payload) {
     const file = join(made, path)
     await mkdir(dirname(file), { recursive: true, mode: 0o755 })
-    await writeFile(file, data)
-    await own(file, mode, owner)
+    await writeFile(file, content.data, { mode: 0o600 })
+    await chown(file, content.uid ?? 0, gid ?? 0)
+    await chmod(file, modeOf(content, gid))
   }
   await rm(join(folder, NEW), { force: true })
   await symlink(next, join(folder, NEW))
@@ -38,13 +36,8 @@ export async function writeAtomically(folder: string, payload: Payload, owner: O
   return true
 }
 
-async function own(file: string, mode: number, owner: Owner): Promise<void> {
-  if (owner.uid !== undefined || owner.gid !== undefined) await chown(file, owner.uid ?? 0, owner.gid ?? 0)
-  await chmod(file, modeFor(mode, owner))
-}
-
 /** The group must be able to read what is given to it (kubelet's SetVolumeOwnership for read-only volumes). */
-const modeFor = (mode: number, { gid }: Owner): number => (gid === undefined ? mode : mode | 0o440)
+const modeOf = ({ mode }: File, gid: number | undefined): number => (gid === undefined ? mode : mode | 0o440)
 
 const tops = (payload: Payload): Set<string> => new Set([...payload.keys()].map((path) => path.split('/')[0]!))
 
@@ -67,13 +60,14 @@ async function sweep(folder: string, current: string, payload: Payload): Promise
   }
 }
 
-async function same(folder: string, payload: Payload, owner: Owner): Promise<boolean> {
+async function same(folder: string, payload: Payload, gid: number | undefined): Promise<boolean> {
   const found = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => undefined)
   if (!found || found.filter((entry) => entry.isFile()).length !== payload.size) return false
-  for (const [path, { data, mode }] of payload) {
+  for (const [path, content] of payload) {
+    const { data, uid = 0 } = content
     const file = join(folder, path)
     const facts = await stat(file).catch(() => undefined)
-    if (facts?.size !== data.length || (facts.mode & 0o7777) !== modeFor(mode, owner)) return false
+    if (facts?.size !== data.length || facts.uid !== uid || (facts.mode & 0o7777) !== modeOf(content, gid)) return false
     if (!(await readFile(file)).equals(data)) return false
   }
   return true

@@ -8,7 +8,7 @@ import type { Objects } from './objects.ts'
 import type { Tokens } from './tokens.ts'
 import { VolumeError } from './volume-error.ts'
 
-export type File = { data: Buffer; mode: number }
+export type File = { data: Buffer; mode: number /** Absent: root's. */; uid?: number }
 export type Payload = Map<string, File>
 
 export type PayloadDeps = { objects: Objects; tokens: Tokens; standing: Standing; signal?: AbortSignal }
@@ -50,7 +50,7 @@ export async function payloadOf(
     if (source.serviceAccountToken) {
       const { audience, expirationSeconds, path } = source.serviceAccountToken
       const token = await deps.tokens.get(pod, { audience, expirationSeconds }, deps.signal)
-      files.set(safe(path), { data: Buffer.from(token.token), mode: tokenMode(pod, mode) })
+      files.set(safe(path), { data: Buffer.from(token.token), ...tokenAccess(pod, mode) })
       refreshAt = Math.min(refreshAt ?? Number.POSITIVE_INFINITY, token.refreshAt)
       confidential = true
     }
@@ -119,14 +119,15 @@ function safe(path: string): string {
   return parts.join('/')
 }
 
-/** A token is readable by its owner only, where one user runs the whole pod (kubelet's projected.go). */
-function tokenMode(pod: Pod, mode: number): number {
-  if (pod.spec.securityContext?.fsGroup !== undefined) return 0o600
-  return soleUser(pod) === undefined ? mode : 0o600
+/** A token belongs to the user of the pod, and to nobody else, where one user runs all of it (kubelet's projected.go). */
+function tokenAccess(pod: Pod, mode: number): Pick<File, 'mode' | 'uid'> {
+  if (pod.spec.securityContext?.fsGroup !== undefined) return { mode: 0o600 }
+  const uid = soleUser(pod)
+  return uid === undefined ? { mode } : { mode: 0o600, uid }
 }
 
 /** The user that every container of the pod is told to run as, if it is one and the same. */
-export function soleUser(pod: Pod): number | undefined {
+function soleUser(pod: Pod): number | undefined {
   const users = [...(pod.spec.initContainers ?? []), ...pod.spec.containers].map(
     (container) => container.securityContext?.runAsUser ?? pod.spec.securityContext?.runAsUser,
   )

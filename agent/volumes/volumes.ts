@@ -8,12 +8,12 @@ import { dirname, join } from 'node:path'
 import type { Mounts } from 'nft-js'
 import { units } from '#api/quantity.ts'
 import type { Pod, Volume } from '#api/types/core-v1.gen.ts'
-import { type Owner, writeAtomically } from './atomic.ts'
+import { writeAtomically } from './atomic.ts'
 import type { Standing } from './downward.ts'
 import { hostPath } from './host-path.ts'
 import { mountsUnder } from './mount-table.ts'
 import type { Objects } from './objects.ts'
-import { payloadOf, soleUser } from './payload.ts'
+import { payloadOf } from './payload.ts'
 import { bindSubPath } from './subpath.ts'
 import type { Tokens } from './tokens.ts'
 import { VolumeError } from './volume-error.ts'
@@ -49,7 +49,7 @@ export function openVolumes({ mounts, objects, tokens, podsDir }: VolumesDeps): 
     await mkdir(dirname(folder), { recursive: true, mode: 0o700 })
     await mkdir(folder, { recursive: true, mode: 0o755 })
     if (payload.secret) await tmpfs(folder, 'mode=0755')
-    const changed = await writeAtomically(folder, payload.files, ownerOf(pod))
+    const changed = await writeAtomically(folder, payload.files, pod.spec.securityContext?.fsGroup)
     if (changed) await chmod(folder, 0o755)
     return { path: folder, refreshAt: payload.refreshAt }
   }
@@ -116,11 +116,6 @@ export function openVolumes({ mounts, objects, tokens, podsDir }: VolumesDeps): 
 
 /** The volume's own field, e.g. `configMap`. */
 const typeOf = (volume: Volume): string => Object.keys(volume).find((key) => key !== 'name' && volume[key as keyof Volume]) ?? 'emptyDir'
-
-function ownerOf(pod: Pod): Owner {
-  const { fsGroup } = pod.spec.securityContext ?? {}
-  return fsGroup === undefined ? { uid: soleUser(pod) } : { gid: fsGroup }
-}
 
 /** The least of the volume's own limit and what the pod may use at all; `50%` of the memory is the kernel's own default. */
 function tmpfsBytes(pod: Pod, sizeLimit: string | undefined): string {

@@ -25,8 +25,13 @@ export async function rotateLog(path: string, { maxBytes, maxFiles }: Rotation, 
     await rename(aside, path).catch(() => {})
     throw error
   }
-  const kept = await rotatedLogs(path)
-  for (const old of kept.slice(0, Math.max(kept.length - (maxFiles - 1), 0))) await unlink(old)
+  const newestFirst = (await rotatedLogs(path)).reverse()
+  let bytes = 0
+  for (const [index, old] of newestFirst.entries()) {
+    bytes += (await stat(old)).size
+    // One that grew fast takes the place of several.
+    if (index >= maxFiles - 1 || (index > 0 && bytes > maxBytes * maxFiles)) await unlink(old)
+  }
   return true
 }
 

@@ -9,7 +9,15 @@ const newline = 0x0a
 /** The offset of the last `count` lines of the first `size` bytes, as people count lines: pieces of one count once. */
 export async function tailOffset(file: FileHandle, size: number, count: number): Promise<number> {
   if (count <= 0) return size
-  let [found, end] = [0, size]
+  let [found, end, isLast] = [0, size, true]
+  // A full entry ends the line before; the last one of all is a line by itself, finished or not.
+  const counts = (line: Buffer): boolean => {
+    const entry = parseEntry(line)
+    if (!entry) return false
+    const ends = !entry.partial || isLast
+    isLast = false
+    return ends
+  }
   // Bytes from `end` on that belong to a line which begins before it.
   let rest = Buffer.alloc(0)
   while (end > 0) {
@@ -20,15 +28,12 @@ export async function tailOffset(file: FileHandle, size: number, count: number):
     let stop = data.length
     if (data[stop - 1] === newline) stop--
     for (let at = data.lastIndexOf(newline, stop - 1); stop > 0 && at >= 0; at = at > 0 ? data.lastIndexOf(newline, at - 1) : -1) {
-      // A full entry ends the line before; the one at the very end is the last line itself, finished or not.
-      if (endsLine(data.subarray(at + 1, stop)) && ++found > count) return start + stop + 1
+      if (counts(data.subarray(at + 1, stop)) && ++found > count) return start + stop + 1
       stop = at
     }
-    if (start === 0 && endsLine(data.subarray(0, stop)) && ++found > count) return stop + 1
+    if (start === 0 && counts(data.subarray(0, stop)) && ++found > count) return stop + 1
     rest = Buffer.from(data.subarray(0, stop + 1))
     end = start
   }
   return 0
 }
-
-const endsLine = (line: Buffer): boolean => parseEntry(line)?.partial === false
