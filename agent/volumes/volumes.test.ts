@@ -286,8 +286,6 @@ const swapping = (folder: string, outside: string) => `
   const { symlinkSync, mkdirSync, rmSync } = require('node:fs')
   const { parentPort } = require('node:worker_threads')
   const [folder, outside] = ${JSON.stringify([folder, outside])}
-  let stop = false
-  parentPort.on('message', () => (stop = true))
   parentPort.postMessage('swapping')
   // Whoever looks a part up may make the same name at the same moment: then this turn is lost.
   const put = (make) => {
@@ -301,7 +299,6 @@ const swapping = (folder: string, outside: string) => `
       put((at) => symlinkSync(outside, at))
       put((at) => mkdirSync(at))
     }
-    if (stop) process.exit(0)
     setTimeout(turn, Math.random() * 20)
   }
   turn()`
@@ -326,7 +323,6 @@ test('a container that swaps a folder for a link while its part is looked up get
     }
     assert.deepEqual(await readdir(outside), [])
   }
-  worker.postMessage('stop')
-  await once(worker, 'exit')
+  await worker.terminate()
   await volumes.unmount('u1')
 })
