@@ -2,11 +2,10 @@
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { joinTokenOf } from '#control/pki/pki.ts'
 
 type Where = { dataDir: string }
 
-const read = async (dir: string, file: string): Promise<string> => {
+export const readFrom = async (dir: string, file: string): Promise<string> => {
   const path = join(dir, 'pki', file)
   try {
     return await readFile(path, 'utf8')
@@ -15,13 +14,8 @@ const read = async (dir: string, file: string): Promise<string> => {
   }
 }
 
-export async function printToken({ dataDir }: Where): Promise<void> {
-  const [ca, secret] = await Promise.all([read(dataDir, 'ca.crt'), read(dataDir, 'join-secret')])
-  console.log(joinTokenOf(ca, secret))
-}
-
 export async function printKubeconfig({ dataDir, server }: Where & { server: string }): Promise<void> {
-  const files = await Promise.all(['ca.crt', 'admin.crt', 'admin.key'].map((file) => read(dataDir, file)))
+  const files = await Promise.all(['ca.crt', 'admin.crt', 'admin.key'].map((file) => readFrom(dataDir, file)))
   const [ca, cert, key] = files.map((text) => Buffer.from(text).toString('base64'))
   console.log(`apiVersion: v1
 kind: Config

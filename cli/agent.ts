@@ -106,7 +106,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     },
     ...(options.cniConfDir && { cni: { confDir: options.cniConfDir, binDirs: options.cniBinDir.split(',').filter(Boolean) } }),
     port: options.agentPort,
-    serving: { ca: credentials.ca, ...credentials.serving },
+    serving: { ca: credentials.agentsCa, ...credentials.serving },
     registriesFile: options.registries ?? '/etc/coracle/registries.yaml',
   })
   agent.ready.then(

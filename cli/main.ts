@@ -57,6 +57,14 @@ const address = (text: string): string => {
   if (isIP(text) === 0) throw new InvalidArgumentError('an IP address is needed')
   return text
 }
+const units = { s: 1, m: 60, h: 3600, d: 86_400 }
+/** In seconds. */
+const duration = (text: string): number => {
+  const [, number, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
+  if (text === '0') return 0
+  if (!number || Number(number) === 0) throw new InvalidArgumentError('a duration looks like 30m, 24h or 7d')
+  return Number(number) * units[unit as keyof typeof units]
+}
 const serverUrl = (text: string): string => {
   if (!URL.canParse(text) || new URL(text).protocol !== 'https:') throw new InvalidArgumentError('a server looks like https://host:6443')
   return text
@@ -117,11 +125,25 @@ ranges(program.command('agent').description('run the node agent: containers, net
   .option(...logLevel)
   .action(async (options) => (await import('./agent.ts')).runAgent(options))
 
-program
-  .command('token')
-  .description('print the token with which agents join')
+const token = program.command('token').description('tokens with which agents join; without a word it makes one')
+token
+  .command('create', { isDefault: true })
+  .description('make one and print it')
+  .option('--ttl <duration>', 'how long it is good for, e.g. 30m, 24h or 7d; 0 for ever', duration, 86_400)
+  .option('--node <name>', 'for this node alone, also where the cluster has it already')
+  .option('--description <text>', 'what it is for')
   .option(...serverDir)
-  .action(async (options) => (await import('./access.ts')).printToken(options))
+  .action(async ({ ttl, ...options }) => (await import('./token.ts')).createToken({ ...options, ttlSeconds: ttl }))
+token
+  .command('list')
+  .description('list them, without their secrets')
+  .option(...serverDir)
+  .action(async (options) => (await import('./token.ts')).listTokens(options))
+token
+  .command('delete <id>')
+  .description('revoke one')
+  .option(...serverDir)
+  .action(async (id, options) => (await import('./token.ts')).deleteToken(id, options))
 
 program
   .command('kubeconfig')

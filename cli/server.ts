@@ -1,5 +1,7 @@
 // `coracle server`: the control plane in one process.
 
+import { writeFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { addressAt, type Cidr, familyOf } from '#api/cidr.ts'
@@ -37,7 +39,8 @@ export async function runServer(options: ServerOptions): Promise<void> {
   const ranges = podRanges(pods, { IPv4: options.nodeCidrMaskSizeIpv4, IPv6: options.nodeCidrMaskSizeIpv6 })
   const advertise = advertised(options, services)
   await keepPrivate(options.dataDir, log)
-  const pki = await openPki({ dir: join(options.dataDir, 'pki'), hosts: hostsOf(options, services, advertise), now: Date.now })
+  const hosts = hostsOf(options, services, advertise)
+  const pki = await openPki({ dir: join(options.dataDir, 'pki'), hosts, now: Date.now })
   await using stack = new AsyncDisposableStack()
   const store = await openLevelStore({ dir: join(options.dataDir, 'db'), log })
   stack.defer(() => store.close())
@@ -47,11 +50,17 @@ export async function runServer(options: ServerOptions): Promise<void> {
     listen: { host: options.listen, port: options.port },
     advertise: { address: advertise, port: options.port },
     serviceCidrs: services,
+    identity: {
+      names: hosts.filter((host) => isIP(host) === 0 && host !== hostname()),
+      addresses: hosts.filter((host) => isIP(host) !== 0),
+    },
     clusterDNS: dns,
     clock: systemClock,
     log,
   })
   stack.defer(() => server.close())
+  // For the commands of this host (cli/access.ts).
+  await writeFile(join(options.dataDir, 'url'), urlOf(options), { mode: 0o600 })
 
   const stop = new AbortController()
   const client = server.client()
@@ -64,7 +73,9 @@ export async function runServer(options: ServerOptions): Promise<void> {
       log,
       signal: stop.signal,
       ca: pki.authority.cert,
-      certify: (...asked) => pki.authority.certify(...asked),
+      // What agents show is nothing that the server's own clients would trust.
+      certify: (key, subject, ...rest) =>
+        (subject.usage === 'server' ? pki.agents.authority : pki.authority).certify(key, subject, ...rest),
       podRanges: ranges,
     }),
     startScheduler({ client, informers, log, signal: stop.signal }),
@@ -83,6 +94,12 @@ function advertised({ advertiseAddress }: ServerOptions, [first]: readonly Cidr[
   const address = advertiseAddress ?? firstAddress(first.family)
   if (familyOf(address) === first.family) return address
   throw new Error(`--advertise-address ${address} is no ${first.family} address, as services have first (--service-cidr ${first.text})`)
+}
+
+/** As programs of this host reach it. */
+function urlOf({ listen, port }: ServerOptions): string {
+  const host = ['::', '0.0.0.0', ''].includes(listen) ? '127.0.0.1' : listen
+  return `https://${isIP(host) === 6 ? `[${host}]` : host}:${port}\n`
 }
 
 /** Every name and address by which clients and pods may reach this server. */

@@ -1,6 +1,6 @@
 // How a node becomes part of a cluster: with the join token it finds the right server, has two keys of
-// its own certified, and keeps them. After that it needs the token only when its certificates near
-// their end while the server was out of reach.
+// its own certified, and keeps them. After that it needs no token: it has its certificates replaced by showing
+// the one that it has.
 
 import { X509Certificate } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
@@ -11,7 +11,13 @@ import { pinnedAuthority } from './token.ts'
 
 export type KeyPair = { cert: string; key: string }
 /** All PEM. `client` speaks for `system:node:<name>`; `serving` is what the agent's own endpoint shows. */
-export type NodeCredentials = { ca: string; client: KeyPair; serving: KeyPair }
+export type NodeCredentials = {
+  ca: string
+  /** The authority of agents' endpoints: who calls this node's must come from it. */
+  agentsCa: string
+  client: KeyPair
+  serving: KeyPair
+}
 
 export type JoinOptions = {
   /** `https://host:port`. */
@@ -31,7 +37,12 @@ const renewBefore = 60 * 86_400_000
 export async function joinCluster(options: JoinOptions): Promise<NodeCredentials> {
   const file = join(options.dir, 'credentials.json')
   const kept = await load(file)
-  if (kept && stillGood(kept, options)) return kept
+  if (kept && stillGood(kept, options, renewBefore)) return kept
+  const usable = kept && stillGood(kept, options, 0) ? kept : undefined
+  if (usable) {
+    // It may be long until the next start, but not as long as these still last.
+    return await renewed(options, usable, file).catch(() => usable)
+  }
   if (!options.token) throw new Error(`node ${options.nodeName} has no valid certificates in ${file} and no join token was given`)
   const { hostname, port } = new URL(options.server)
   const host = hostname.replace(/^\[|\]$/g, '')
@@ -41,15 +52,25 @@ export async function joinCluster(options: JoinOptions): Promise<NodeCredentials
     token: options.token,
     ...(options.signal && { signal: options.signal }),
   })
+  return await certified(options, { ca }, file)
+}
+
+const renewed = (options: JoinOptions, { ca, client }: NodeCredentials, file: string) => certified(options, { ca, ...client }, file)
+
+type Shown = { ca: string; cert?: string; key?: string }
+
+/** `shown`: the certificate that the node has, if it has one. */
+async function certified(options: JoinOptions, shown: Shown, file: string): Promise<NodeCredentials> {
   const [client, serving] = await Promise.all([keyRequest(`system:node:${options.nodeName}`), keyRequest(options.nodeName)])
-  const answer = await post(options, ca, {
+  const answer = await post(options, shown, {
     nodeName: options.nodeName,
     addresses: options.addresses,
     clientCsr: client.csr,
     servingCsr: serving.csr,
   })
   const made: NodeCredentials = {
-    ca,
+    ca: shown.ca,
+    agentsCa: answer.agentsCa,
     client: { cert: answer.clientCert, key: client.key },
     serving: { cert: answer.servingCert, key: serving.key },
   }
@@ -70,25 +91,28 @@ async function load(file: string): Promise<NodeCredentials | undefined> {
 }
 
 /** The server knows the node by its name, wherever it is: its addresses may have changed since. */
-function stillGood(kept: NodeCredentials, { nodeName, now }: JoinOptions): boolean {
+function stillGood(kept: NodeCredentials, { nodeName, now }: JoinOptions, before: number): boolean {
+  if (!kept.agentsCa) return false
   const [client, serving] = [new X509Certificate(kept.client.cert), new X509Certificate(kept.serving.cert)]
   return (
-    client.subject.includes(`CN=system:node:${nodeName}`) && [client, serving].every((c) => Date.parse(c.validTo) - now() > renewBefore)
+    client.subject.split('\n').includes(`CN=system:node:${nodeName}`) &&
+    [client, serving].every((c) => Date.parse(c.validTo) - now() > before)
   )
 }
 
-type Answer = { clientCert: string; servingCert: string }
+type Answer = { clientCert: string; servingCert: string; agentsCa: string }
 
-function post(options: JoinOptions, ca: string, body: unknown): Promise<Answer> {
+function post(options: JoinOptions, { ca, cert, key }: Shown, body: unknown): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const outgoing = request(
       new URL('/coracle/v1/join', options.server),
       {
         method: 'POST',
         ca,
+        ...(cert && key && { cert, key }),
         agent: false,
         timeout: 10_000,
-        headers: { authorization: `Bearer ${options.token}`, 'content-type': 'application/json' },
+        headers: { ...(options.token && { authorization: `Bearer ${options.token}` }), 'content-type': 'application/json' },
         ...(options.signal && { signal: options.signal }),
       },
       (response) => {

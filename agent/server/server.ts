@@ -21,7 +21,11 @@ import { parseRoute, type Route } from './route.ts'
 import { runCommand } from './run.ts'
 import { Rates, readUsage, resourceMetrics, summary } from './usage.ts'
 
-export type Tls = { /** The cluster's CA. */ ca: string; cert: string; key: string }
+export type Tls = {
+  /** The authority of agents' endpoints, from which only the server has a certificate for calling. */ ca: string
+  cert: string
+  key: string
+}
 
 export type AgentServerOptions = {
   runtime: Runtime

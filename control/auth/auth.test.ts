@@ -7,7 +7,6 @@ import { Pod, ServiceAccount } from '#api/kinds/index.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import { apiAudience, authenticator } from './authenticator.ts'
 import { type Attempt, allowedBy, healthAuthorizer, mastersAuthorizer, refusal } from './authorizer.ts'
-import { join } from './join.ts'
 import { nodeAuthorizer } from './node-authorizer.ts'
 import { openTokens } from './tokens.ts'
 import { anonymous, type User } from './user.ts'
@@ -65,6 +64,7 @@ describe('authentication', () => {
   const auth = authenticator({
     tokens,
     staticTokens: [{ token: 'letmein', user: { name: 'static', groups: [] } }],
+    revoked: { has: ({ serial }) => serial === '0A' },
     peek: (kind, ref) => objects.get(`${kind.kind}/${ref.name}`),
   })
   const bearer = (token: string) => auth.authenticate({ authorization: `Bearer ${token}` })
@@ -81,6 +81,7 @@ describe('authentication', () => {
   it('refuses bad credentials instead of taking them for none', () => {
     assert.throws(() => bearer('nonsense'), unauthorized)
     assert.throws(() => auth.authenticate({ badCertificate: true }), unauthorized)
+    assert.throws(() => auth.authenticate({ certificate: { commonName: 'jane', organizations: [], serial: '0A' } }), unauthorized)
     assert.throws(() => auth.authenticate({ authorization: 'Basic YTpi' }), unauthorized)
     assert.throws(() => bearer(tokens.issue({ ...request, audiences: ['elsewhere'] }).token), unauthorized)
   })
@@ -184,36 +185,5 @@ describe('authorization', () => {
     assert.ok(await authorizer({ ...lease, name: 'load-balancer-192.0.2.1' } as Attempt))
     assert.ok(await authorizer({ ...lease, verb: 'watch', name: undefined } as Attempt))
     assert.equal(await authorizer({ ...lease, verb: 'deletecollection', name: undefined } as Attempt), undefined)
-  })
-})
-
-describe('joining', () => {
-  const deps = {
-    sign: async (csr: string, profile: unknown) => {
-      if (csr !== 'csr') throw new SyntaxError('not PEM')
-      return JSON.stringify(profile)
-    },
-    joinToken: 'K10abc::secret',
-    authorityCert: 'authority',
-  }
-  const body = { nodeName: 'n1', addresses: ['192.0.2.1'], clientCsr: 'csr', servingCsr: 'csr' }
-
-  it('gives a node its two certificates', async () => {
-    const { clientCert, servingCert } = await join(deps, 'Bearer K10abc::secret', body)
-    assert.deepEqual(JSON.parse(clientCert), { commonName: 'system:node:n1', organizations: ['system:nodes'], usage: 'client' })
-    assert.deepEqual(JSON.parse(servingCert).hosts, ['n1', '192.0.2.1'])
-  })
-
-  it('gives nothing for a wrong token or a strange request', async () => {
-    await assert.rejects(join(deps, 'Bearer K10abc::other', body), unauthorized)
-    await assert.rejects(join(deps, undefined, body), unauthorized)
-    const odd = [
-      { ...body, nodeName: 'A/../b' },
-      { ...body, addresses: [] },
-      { ...body, addresses: ['evil.example'] },
-      { ...body, clientCsr: 'x' },
-      null,
-    ]
-    for (const each of odd) await assert.rejects(join(deps, 'Bearer K10abc::secret', each), (e) => isStatus(e, 'BadRequest'))
   })
 })

@@ -1,17 +1,18 @@
 // Who is calling: by client certificate, by service account token, or by a static token. No
 // credentials at all is the anonymous user; bad ones are refused.
 
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { StatusError } from '#api/errors.ts'
 import { Pod, Secret, ServiceAccount } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
+import type { Revoked } from './revoked.ts'
+import { sameText } from './same-text.ts'
 import type { Claims, Tokens } from './tokens.ts'
 import { anonymous, authenticated, serviceAccountUser, type User } from './user.ts'
 
 /** What a connection and a request show. */
 export type Credentials = {
   /** Of a certificate that was checked against the cluster's authority. */
-  certificate?: { commonName: string; organizations: readonly string[] }
+  certificate?: { commonName: string; organizations: readonly string[]; serial?: string }
   /** A certificate was shown that is not good. */
   badCertificate?: boolean
   authorization?: string
@@ -20,6 +21,8 @@ export type Credentials = {
 export type AuthenticatorDeps = {
   tokens: Tokens
   staticTokens: readonly { token: string; user: User }[]
+  /** Certificates that count no more; asked at each request, also of a connection that stands. */
+  revoked: Revoked
   /** What the cache holds; a moment old at worst. */
   peek(this: void, kind: Kind, ref: { namespace?: string; name: string }): KubeObject | undefined
 }
@@ -46,6 +49,7 @@ export function authenticator(deps: AuthenticatorDeps): Authenticator {
     userOfToken,
     authenticate({ certificate, badCertificate, authorization }) {
       if (certificate?.commonName) {
+        if (deps.revoked.has(certificate)) throw unauthorized()
         return { name: certificate.commonName, groups: [...certificate.organizations, authenticated] }
       }
       const bearer = /^bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
@@ -77,10 +81,4 @@ function userOfClaims(claims: Claims, peek: AuthenticatorDeps['peek']): User | u
       ...(node && { [`${prefix}/node-name`]: [node.name], [`${prefix}/node-uid`]: [node.uid] }),
     },
   }
-}
-
-/** In a time that does not tell where they differ. */
-export function sameText(a: string, b: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(a), digest(b))
 }

@@ -26,8 +26,8 @@ test('the certificates carry the names that clients check, and come back unchang
   assert.deepEqual(admin.keyUsage, ['1.3.6.1.5.5.7.3.2'])
   const again = await openPki({ dir, hosts, now: Date.now })
   assert.deepEqual(
-    [again.serving, again.admin, again.joinToken, again.serviceAccountKey],
-    [first.serving, first.admin, first.joinToken, first.serviceAccountKey],
+    [again.serving, again.admin, again.agents.client, again.serviceAccountKey],
+    [first.serving, first.admin, first.agents.client, first.serviceAccountKey],
   )
 })
 

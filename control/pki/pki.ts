@@ -1,7 +1,7 @@
 // Everything the server proves itself with, in one folder: made at the first start, found again after,
 // and renewed when it nears its end or the server's addresses change.
 
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Authority, type KeyPair, openAuthority, type Profile, stillGood } from './authority.ts'
@@ -11,16 +11,14 @@ export type Pki = {
   authority: Authority
   /** The API server's own certificate. */
   serving: KeyPair
-  /** As whom the API server calls the agents. */
-  agentClient: KeyPair
+  /** For agents' own endpoints: the authority of what they show there, and as whom the API server calls them. It vouches for nothing else. */
+  agents: { authority: Authority; client: KeyPair }
   /** As whom the API server calls the servers behind it, under an authority (PEM) that vouches for nothing else. */
   frontProxy: { authority: string; client: KeyPair }
   /** The administrator, in `system:masters`. */
   admin: KeyPair
   /** Private key (PEM, EC P-256) that signs service account tokens. */
   serviceAccountKey: string
-  /** What a joining agent shows: `K10<SHA-256 of the authority's certificate>::<secret>`. */
-  joinToken: string
 }
 
 /** The common name that agents accept as the API server. */
@@ -30,8 +28,9 @@ export const agentClientName = 'system:coracle-server'
 export const frontProxyName = 'front-proxy-client'
 
 export async function openPki({ dir, hosts, now }: { dir: string; hosts: string[]; now: () => number }): Promise<Pki> {
-  const [authority, frontAuthority] = await Promise.all([
+  const [authority, agents, frontAuthority] = await Promise.all([
     openAuthority({ dir, now }),
+    openAuthority({ dir: join(dir, 'agents'), now }),
     openAuthority({ dir: join(dir, 'front-proxy'), now }),
   ])
   const pair = async (name: string, profile: Profile, issuer = authority): Promise<KeyPair> => {
@@ -44,19 +43,18 @@ export async function openPki({ dir, hosts, now }: { dir: string; hosts: string[
   }
   const [serving, agentClient, admin, frontClient] = await Promise.all([
     pair('server', { commonName: 'coracle-server', usage: 'server', hosts }),
-    pair('agent-client', { commonName: agentClientName, organizations: ['system:masters'], usage: 'client' }),
+    pair('agents/client', { commonName: agentClientName, usage: 'client' }, agents),
     pair('admin', { commonName: 'coracle-admin', organizations: ['system:masters'], usage: 'client' }),
     pair('front-proxy/client', { commonName: frontProxyName, usage: 'client' }, frontAuthority),
   ])
   const serviceAccountKey = await keep(join(dir, 'service-account.key'), async () => {
     return (await authority.issue({ commonName: 'service-accounts', usage: 'client' })).key
   })
-  const secret = await keep(join(dir, 'join-secret'), async () => randomBytes(24).toString('hex'))
   const frontProxy = { authority: frontAuthority.cert, client: frontClient }
-  return { authority, serving, agentClient, frontProxy, admin, serviceAccountKey, joinToken: joinTokenOf(authority.cert, secret) }
+  return { authority, serving, agents: { authority: agents, client: agentClient }, frontProxy, admin, serviceAccountKey }
 }
 
-/** The token pins the authority by the SHA-256 of its certificate's DER bytes, in hex. */
+/** What a joining agent is given. It pins the authority by the SHA-256 of its certificate's DER bytes, in hex. */
 export function joinTokenOf(authorityCert: string, secret: string): string {
   const der = Buffer.from(authorityCert.replace(/-----[^-]+-----|\s/g, ''), 'base64')
   return `K10${createHash('sha256').update(der).digest('hex')}::${secret}`

@@ -45,8 +45,8 @@ describe('an agent', () => {
       clock: systemClock,
       log: silent,
     })
-    const own = await pki.authority.issue({ commonName: 'n1', usage: 'server', hosts: ['127.0.0.1'] })
-    agent = createServer({ ...own, ca: pki.authority.cert, requestCert: true, rejectUnauthorized: true }, (incoming, outgoing) => {
+    const own = await pki.agents.authority.issue({ commonName: 'n1', usage: 'server', hosts: ['127.0.0.1'] })
+    agent = createServer({ ...own, ca: pki.agents.authority.cert, requestCert: true, rejectUnauthorized: true }, (incoming, outgoing) => {
       calls.push(`${incoming.method} ${incoming.url} as ${String((incoming.socket as TLSSocket).getPeerCertificate().subject.CN)}`)
       if (incoming.url?.includes('previous')) outgoing.writeHead(400).end('previous terminated container "c" not found')
       else outgoing.end('hello from the container\n')
@@ -153,10 +153,5 @@ describe('an agent', () => {
     await ask('/api/v1/nodes/n1/proxy/stats')
     assert.equal(calls.at(-1), 'GET /stats as system:coracle-server')
     assert.equal((await ask(`${pods}/bound:1/proxy/`)).code, 503)
-  })
-
-  it('joins over TLS with the token', async () => {
-    const { code, text } = await ask('/coracle/v1/join', { credentials: {}, authorization: `Bearer ${pki.joinToken}` })
-    assert.deepEqual([code, messageOf(text)], [400, 'a node cannot join: the request body must hold one object'])
   })
 })

@@ -23,9 +23,9 @@ import { serviceAccounts } from '#control/admission/service-account.ts'
 import { type OwnAddresses, serviceAddresses } from '#control/admission/service-addresses.ts'
 import { type Authenticator, authenticator } from '#control/auth/authenticator.ts'
 import { type Authorizer, healthAuthorizer, mastersAuthorizer } from '#control/auth/authorizer.ts'
-import { join } from '#control/auth/join.ts'
 import { nodeAuthorizer } from '#control/auth/node-authorizer.ts'
 import { rbacAuthorizer } from '#control/auth/rbac.ts'
+import { revokedCertificates } from '#control/auth/revoked.ts'
 import { openTokens } from '#control/auth/tokens.ts'
 import { serverUser, type User } from '#control/auth/user.ts'
 import { Evaluator } from '#control/cel/evaluator.ts'
@@ -38,12 +38,10 @@ import { customDefinitions } from './custom-definitions.ts'
 import { dynamicAdmission } from './dynamic-admission.ts'
 import { followedFairness } from './flow-control.ts'
 import { type App, createApp } from './http/app.ts'
-import { readBody } from './http/body.ts'
 import { Discovery, type Elsewhere, subresourcesOf } from './http/discovery.ts'
 import { ResourceHandler } from './http/handler.ts'
 import { openapiPages } from './http/openapi.ts'
 import { healthPages, serverMetrics } from './http/pages.ts'
-import { Reply } from './http/reply.ts'
 import { inProcessClient } from './in-process.ts'
 import { PodsByNode } from './node-facts.ts'
 import { resourceQuotas } from './quotas.ts'
@@ -55,6 +53,7 @@ import { componentStatusRoute } from './routes/component-statuses.ts'
 import { admitted, type Creators, creatorRoute } from './routes/creators.ts'
 import { serviceDestination } from './routes/destination.ts'
 import type { Dial } from './routes/dial.ts'
+import { joinPage } from './routes/join.ts'
 import { logRoute } from './routes/log.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { podCreators } from './routes/pod-writes.ts'
@@ -74,6 +73,8 @@ export type AssemblyOptions = {
   log: Log
   /** One of each family that services can have, the cluster's own first. */
   serviceCidrs: readonly Cidr[]
+  /** What this server itself goes by. */
+  identity?: { names: readonly string[]; addresses: readonly string[] }
   staticTokens?: { token: string; user: User }[]
   /** Tests are sent elsewhere. */
   dial?: Dial
@@ -101,6 +102,7 @@ export async function assemble({
   clock,
   log,
   serviceCidrs,
+  identity,
   staticTokens = [],
   seats,
   dial,
@@ -136,13 +138,14 @@ export async function assemble({
   )
 
   const tokens = openTokens({ key: pki.serviceAccountKey, now: () => clock.now() })
-  const authentication = authenticator({ tokens, staticTokens, peek })
+  const revoked = revokedCertificates(peek)
+  const authentication = authenticator({ tokens, staticTokens, peek, revoked })
   const pods = resources.of(Pod)
   const facts = new PodsByNode({ cache, pods, peek })
   const roles = cachedRoles({ cache, resources })
   const authorizers = [mastersAuthorizer, healthAuthorizer, nodeAuthorizer(facts), rbacAuthorizer(roles)]
   admission.push(rbacEscalation({ roles, authorizers }), certificateRequests({ authorizers }))
-  const agentTls = { ca: pki.authority.cert, ...pki.agentClient }
+  const agentTls = { ca: pki.agents.authority.cert, ...pki.agents.client }
   const creators = admitted({ ...podCreators({ core, clock }), ...tokenCreators({ core, tokens }) }, core)
   const fairness = followedFairness({ cache, resources, clock, ...(seats && { seats }) })
   const metrics = serverMetrics({ cache, resources })
@@ -196,15 +199,7 @@ export async function assemble({
     },
     elsewhere: (request, url, user) => remotePage(remotes, request, url, user),
     open: {
-      '/coracle/v1/join': async (request) => {
-        const { value } = await readBody(request)
-        const answer = await join(
-          { sign: (csr, profile) => pki.authority.sign(csr, profile), joinToken: pki.joinToken, authorityCert: pki.authority.cert },
-          request.headers.get('authorization') ?? undefined,
-          value,
-        )
-        return new Reply(JSON.stringify(answer), { headers: { 'content-type': 'application/json' } })
-      },
+      '/coracle/v1/join': joinPage({ pki, peek, revoked, server: identity ?? { names: [], addresses: [] }, serviceCidrs, clock, log }),
     },
     log,
     observe: (seen) => metrics.observe(seen),

@@ -14,7 +14,7 @@ import { openPki, type Pki } from '#control/pki/pki.ts'
 import { memoryStore } from '../store/memory.ts'
 import type { Store } from '../store/store.ts'
 import { dialHere } from './dial.fake.ts'
-import { type Server, startServer } from './server.ts'
+import { type Server, type ServerOptions, startServer } from './server.ts'
 import type { Json } from './trial.fake.ts'
 
 export type Credentials = { cert: string; key: string }
@@ -31,8 +31,14 @@ export type Live = AsyncDisposable & {
   upgrade(path: string, sent: string): Promise<string>
 }
 
-/** A store that is given stays the caller's. */
-export async function live({ clock = systemClock, store: given }: { clock?: Clock; store?: Store } = {}): Promise<Live> {
+type Options = {
+  clock?: Clock
+  /** Stays the caller's. */
+  store?: Store
+  identity?: ServerOptions['identity']
+}
+
+export async function live({ clock = systemClock, store: given, identity }: Options = {}): Promise<Live> {
   const dir = await mkdtemp(join(tmpdir(), 'coracle-live-'))
   const pki = await openPki({ dir, hosts: ['127.0.0.1'], now: Date.now })
   const store = given ?? (await memoryStore())
@@ -42,6 +48,7 @@ export async function live({ clock = systemClock, store: given }: { clock?: Cloc
     listen: { host: '127.0.0.1', port: 0 },
     advertise: { address: '127.0.0.1' },
     dial: dialHere,
+    ...(identity && { identity }),
     clock,
     log: silent,
   })

@@ -37,6 +37,8 @@ export type ServerOptions = {
   /** Where pods ask for names; by default the tenth address of each range. */
   clusterDNS?: readonly string[]
   limits?: Partial<Limits>
+  /** What this server's certificate names, but for the host's own name: no node takes these. */
+  identity?: { names: readonly string[]; addresses: readonly string[] }
   /** Tests are sent elsewhere. */
   dial?: Dial
   clock: Clock
@@ -62,7 +64,8 @@ const defaultCidrs = parseCidrs('10.43.0.0/16') as Cidr[]
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { store, pki, clock, log, serviceCidrs = defaultCidrs } = options
   const stop = new AbortController()
-  const assembly = await assemble({ store, pki, clock, log, serviceCidrs, ...(options.dial && { dial: options.dial }) })
+  const { identity = { names: [], addresses: [options.advertise.address] } } = options
+  const assembly = await assemble({ store, pki, clock, log, serviceCidrs, identity, ...(options.dial && { dial: options.dial }) })
   const { app, core, creators } = assembly
   const client = (user = serverUser) => aggregating(inProcessClient({ core, user, creators }), assembly.remotes, user)
   const limits = { ...standardLimits, ...options.limits }
@@ -139,7 +142,7 @@ function secureServer({ pki }: ServerOptions, assembly: Assembly, limits: Limits
   const { app } = assembly
   const answer = listener({
     serve: (request, bindings) => app.serve(request, bindings),
-    bindingsOf: (request) => ({ credentials: () => credentialsIn(request) }),
+    bindingsOf: (request) => ({ credentials: () => credentialsIn(request), source: socketOf(request).remoteAddress ?? '' }),
   })
   const server = createSecureServer(
     {
@@ -166,10 +169,15 @@ function secureServer({ pki }: ServerOptions, assembly: Assembly, limits: Limits
 
 /** What a request and its connection show. */
 function credentialsIn(request: NodeRequest): Credentials {
-  const h2 = request as unknown as { stream?: { session?: { socket?: TlsPeer } } }
-  const socket = h2.stream?.session?.socket ?? (request.socket as unknown as TlsPeer)
   const { authorization } = request.headers
-  return { ...credentialsOf(socket), ...(authorization && { authorization }) }
+  return { ...credentialsOf(socketOf(request)), ...(authorization && { authorization }) }
+}
+
+type Peer = TlsPeer & { remoteAddress?: string }
+
+function socketOf(request: NodeRequest): Peer {
+  const h2 = request as unknown as { stream?: { session?: { socket?: Peer } } }
+  return h2.stream?.session?.socket ?? (request.socket as unknown as Peer)
 }
 
 function listening(server: Http2SecureServer, { host, port }: ServerOptions['listen']): Promise<number> {

@@ -26,8 +26,8 @@ describe('kubectl top', { skip: found.length === 0 && 'there is none on this mac
   before(async () => {
     own = await kubectlServer({})
     const { pki } = own
-    const serving = await pki.authority.issue({ commonName: 'n1', usage: 'server', hosts: ['127.0.0.1'] })
-    agent = createServer({ ...serving, ca: pki.authority.cert, requestCert: true }, (incoming, outgoing) => {
+    const serving = await pki.agents.authority.issue({ commonName: 'n1', usage: 'server', hosts: ['127.0.0.1'] })
+    agent = createServer({ ...serving, ca: pki.agents.authority.cert, requestCert: true }, (incoming, outgoing) => {
       assert.equal(incoming.url, '/stats/summary')
       asked += 1
       const told = pods.map(({ podRef, containers }) => ({

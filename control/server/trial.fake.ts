@@ -37,23 +37,24 @@ export type Trial = Assembly & {
 const pem = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 const serviceAccountKey = pem()
 
+const fakeAuthority: Pki['authority'] = {
+  cert: 'authority',
+  issue: async () => ({ cert: 'cert', key: 'key' }),
+  certify: () => 'cert',
+  async sign(request, profile) {
+    if (!request.startsWith('csr')) throw new SyntaxError('it is no signing request')
+    return `signed ${JSON.stringify(profile)}`
+  },
+}
+
 /** Credentials that no TLS is made with. */
 const fakePki = (): Pki => ({
-  authority: {
-    cert: 'authority',
-    issue: async () => ({ cert: 'cert', key: 'key' }),
-    certify: () => 'cert',
-    async sign(request, profile) {
-      if (!request.startsWith('csr')) throw new SyntaxError('it is no signing request')
-      return `signed ${JSON.stringify(profile)}`
-    },
-  },
+  authority: fakeAuthority,
   serving: { cert: 'cert', key: 'key' },
-  agentClient: { cert: 'cert', key: 'key' },
+  agents: { authority: fakeAuthority, client: { cert: 'cert', key: 'key' } },
   frontProxy: { authority: 'front proxy', client: { cert: 'cert', key: 'key' } },
   admin: { cert: 'cert', key: 'key' },
   serviceAccountKey,
-  joinToken: 'K10secret::word',
 })
 
 /** With the bootstrap objects and a service account in `default`; `close` it. */

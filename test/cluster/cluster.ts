@@ -41,7 +41,7 @@ export async function up(options: UpOptions): Promise<ClusterPlan> {
   await Promise.all([startServer(plan), importImages(plan, options.images ?? [])])
   // The agents wait for the server by themselves; only its certificates must be there.
   await untilDone('the server to start', 20_000, () => writeKubeconfig(plan), serverLog(plan))
-  const token = await run(coracle, 'token', `--data-dir=${plan.server.dir}`)
+  const token = await untilDone('a join token', 20_000, () => run(coracle, 'token', `--data-dir=${plan.server.dir}`), serverLog(plan))
   await writeFile(tokenFile(plan), token, { mode: 0o600 })
   await Promise.all(plan.nodes.map((node) => startAgent(plan, node)))
   await ready(plan, options.readyWithinMs ?? 60_000)

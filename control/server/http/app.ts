@@ -40,14 +40,22 @@ export type AppDeps = {
   /** A page that another server has; undefined: it is ours. */
   elsewhere(request: Incoming, url: URL, user: User): Promise<Reply | undefined>
   /** Before authentication: what brings its own credentials. */
-  open: Readonly<Record<string, (request: Incoming) => Promise<Reply>>>
+  open: Readonly<Record<string, OpenPage>>
   log: Log
   observe(seen: { verb: string; resource: string; code: number; seconds: number }): void
   now: () => number
 }
 
+/** `enter` waits for a seat, once the page knows who asks. */
+export type OpenPage = (request: Incoming, bindings: Bindings, enter: (user: User) => Promise<void>) => Promise<Reply>
+
 /** `user` is set by tests; a real server brings what the connection and the request show. */
-export type Bindings = { user?: User; credentials?: () => Credentials }
+export type Bindings = {
+  user?: User
+  credentials?: () => Credentials
+  /** The address that the connection comes from. */
+  source?: string
+}
 
 /** Never rejects: what goes wrong is the reply. */
 export type App = { serve(request: Incoming, bindings?: Bindings): Promise<Reply> }
@@ -100,8 +108,9 @@ async function dispatch(
 ): Promise<Reply> {
   const { url } = request
   const path = url.pathname
-  const open = deps.open[path]
-  if (open) return await open(request)
+  const open = Object.hasOwn(deps.open, path) ? deps.open[path] : undefined
+  if (open)
+    return await open(request, bindings, (user) => enter(deps, turn, { user, verb: request.method.toLowerCase(), path }, request, () => 1))
   const caller = bindings.user ?? (await deps.authenticate(request, bindings))
   const user = await impersonated(deps.authorizers, caller, request.headers)
   const info = isApi(path) ? parseResourceRequest(request.method, path, url.searchParams) : undefined
