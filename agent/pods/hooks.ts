@@ -11,7 +11,7 @@ export type Hook = { slot: Slot; ip: string; deps: Pick<PodDeps, 'runtime' | 'cl
 /** Never throws. */
 export async function runHook(handler: LifecycleHandler, { slot, ip, deps, signal }: Hook): Promise<Check> {
   if (handler.sleep) {
-    await sleep(deps.clock, handler.sleep.seconds * 1000, signal)
+    await sleep(deps.clock, Number(handler.sleep.seconds) * 1000, signal)
     return { ok: true, output: '' }
   }
   return check(handler, { container: slot.container, id: slot.current!.id, ip, runtime: deps.runtime, signal })

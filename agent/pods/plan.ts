@@ -73,14 +73,14 @@ export const isSidecar = (container: Container): boolean => container.restartPol
 
 /** The pod's grace period at its end, in seconds. */
 export function graceOf(pod: Pod): number {
-  return pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30
+  return Number(pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30)
 }
 
 export function plan(view: PodView): Plan {
   const { pod, now } = view
   if (view.gone || view.over || pod.metadata.deletionTimestamp !== undefined) return end(view)
   const deadline = pod.spec.activeDeadlineSeconds
-  const deadlineAt = deadline === undefined ? undefined : view.startedAt + deadline * 1000
+  const deadlineAt = deadline === undefined ? undefined : view.startedAt + Number(deadline) * 1000
   if (deadlineAt !== undefined && now >= deadlineAt) {
     const message = 'Pod was active on the node longer than the specified deadline'
     return { actions: [{ do: 'fail', reason: 'DeadlineExceeded', message }], crashLooping: new Map(), finished: false }
@@ -151,7 +151,7 @@ class Steps {
     if (!own || own.task) return
     const { name } = container
     if (own.last?.phase === 'running') {
-      const grace = this.#view.pod.spec.terminationGracePeriodSeconds ?? 30
+      const grace = Number(this.#view.pod.spec.terminationGracePeriodSeconds ?? 30)
       if (own.condemned) {
         const { message, graceSeconds = grace } = own.condemned
         this.#actions.push({ do: 'stop', container: name, graceSeconds, message })

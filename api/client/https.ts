@@ -6,6 +6,7 @@ import { isStatus, type Status, StatusError } from '../errors.ts'
 import type { Kind, KubeObject } from '../kinds/kind.ts'
 import { apiVersionOf } from '../kinds/kind.ts'
 import type { Log } from '../log.ts'
+import { parseExact } from '../schema/exact.ts'
 import type { Client, List, PatchType, Ref, ServedKind, WatchEvent, WatchOptions } from './client.ts'
 import { Connection, type Credentials, type Request, type Response } from './connection.ts'
 import { discover } from './discovery.ts'
@@ -78,7 +79,7 @@ export function httpsClient(options: HttpsClientOptions): HttpsClient {
     const text = await readAll(response, what, extra.signal)
     if (response.code >= 400) throw failureFrom(response.code, text, what)
     try {
-      return (isJson(response) ? JSON.parse(text) : text) as T
+      return (isJson(response) ? parseExact(text) : text) as T
     } catch (cause) {
       // A stream that was reset without an error code ends like a whole one.
       throw lostConnection(what, cause)
@@ -178,7 +179,7 @@ const isJson = (response: Response): boolean => (response.headers['content-type'
 
 function parse(text: string, what: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseExact(text)
   } catch (cause) {
     throw new StatusError('InternalError', `${what}: the server's answer is not JSON`, undefined, { cause })
   }

@@ -15,7 +15,7 @@ export type Column<T extends KubeObject = KubeObject> = {
   description?: string
   wide?: true
   /** `now` in milliseconds. Null: there is no value. */
-  cell(object: T, now: number): string | number | boolean | null
+  cell(object: T, now: number): string | number | bigint | boolean | null
 }
 
 export type GroupVersionKind = { group: string; version: string; kind: string }

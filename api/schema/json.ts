@@ -2,6 +2,7 @@
 // passes over in silence.
 
 import { StatusError } from '../errors.ts'
+import { parseExact } from './exact.ts'
 
 /** More would help nobody, and each is as long as its place is deep. */
 const mostDuplicates = 100
@@ -21,7 +22,7 @@ export function parseJson(body: string | Uint8Array, options: { duplicates?: boo
   const text = wholeCharacters(typeof body === 'string' ? body : new TextDecoder().decode(body))
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseExact(text)
   } catch (error) {
     throw new StatusError('BadRequest', `${failure}: ${(error as Error).message}`, undefined, { cause: error })
   }

@@ -5,6 +5,7 @@ import { StatusError } from '../errors.ts'
 import { schemaOf } from './compile.ts'
 import { decode, type JsonObject, put } from './decode.ts'
 import { formatDuration } from './duration.ts'
+import { plainInteger } from './exact.ts'
 import { parseJson } from './json.ts'
 import type { Either, Scalar, Schema, Struct } from './schema.ts'
 import { timeFromUnix } from './time.ts'
@@ -151,7 +152,7 @@ function scalar(schema: Scalar, reader: WireReader, type: WireType, depth: numbe
     case 'int32':
       return Number(BigInt.asIntN(32, integer(reader, type)))
     case 'int64':
-      return Number(BigInt.asIntN(64, integer(reader, type)))
+      return plainInteger(BigInt.asIntN(64, integer(reader, type)))
     case 'float64':
       if (type !== 1) throw malformed(`wire type ${type} where a double should be`)
       return reader.double()

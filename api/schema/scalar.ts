@@ -18,10 +18,11 @@ export function decodeScalar(schema: Scalar, value: unknown, place: Place): unkn
     case 'int32':
       return integer(value, -0x8000_0000, 0x7fff_ffff, schema.go, place)
     case 'int64':
-      return integer(value, -(2 ** 63), 2 ** 63 - 1024, schema.go, place)
+      return typeof value === 'bigint' ? value : integer(value, -(2 ** 63), 2 ** 63 - 1024, schema.go, place)
     case 'uint8':
       return integer(value, 0, 255, schema.go, place)
     case 'float64':
+      if (typeof value === 'bigint') return Number(value)
       if (typeof value !== 'number') throw place.mismatch(value, schema.go)
       return value
     case 'bytes':
@@ -44,8 +45,8 @@ export function decodeScalar(schema: Scalar, value: unknown, place: Place): unkn
 }
 
 function integer(value: unknown, min: number, max: number, go: string, place: Place): number {
-  if (typeof value !== 'number') throw place.mismatch(value, go)
-  if (!Number.isInteger(value) || value < min || value > max) {
+  if (typeof value !== 'number' && typeof value !== 'bigint') throw place.mismatch(value, go)
+  if (typeof value === 'bigint' || !Number.isInteger(value) || value < min || value > max) {
     const error = place.mismatch(value, go)
     error.message = error.message.replace('unmarshal number', `unmarshal number ${value}`)
     throw error
@@ -62,7 +63,12 @@ function base64(text: string): string {
 }
 
 function quantity(value: unknown): string {
-  const text = typeof value === 'string' ? value.trim() : typeof value === 'number' ? String(value) : JSON.stringify(value)
+  const text =
+    typeof value === 'string'
+      ? value.trim()
+      : typeof value === 'number' || typeof value === 'bigint'
+        ? String(value)
+        : JSON.stringify(value)
   try {
     return formatQuantity(parseQuantity(text))
   } catch (error) {
@@ -73,8 +79,9 @@ function quantity(value: unknown): string {
 
 function intOrString(value: unknown): number | string {
   if (typeof value === 'string') return value
-  if (typeof value !== 'number') throw new Mismatch(`json: cannot unmarshal ${describe(value)} into Go value of type int32`)
-  if (Number.isInteger(value) && Math.abs(value) <= 0x7fff_ffff) return value
+  if (typeof value !== 'number' && typeof value !== 'bigint')
+    throw new Mismatch(`json: cannot unmarshal ${describe(value)} into Go value of type int32`)
+  if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= 0x7fff_ffff) return value
   throw new Mismatch(`json: cannot unmarshal number ${value} into Go value of type int32`)
 }
 

@@ -66,7 +66,7 @@ export class Types {
       case 'integer':
         return { type: 'int', convert: (value) => (typeof value === 'number' ? BigInt(Math.trunc(value)) : value) }
       case 'number':
-        return { type: 'double', convert: same }
+        return { type: 'double', convert: (value) => (typeof value === 'bigint' ? Number(value) : value) }
       case 'boolean':
         return { type: 'bool', convert: same }
       case 'array':

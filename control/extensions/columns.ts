@@ -37,13 +37,14 @@ function parsed(source: string): JsonPath {
   }
 }
 
-function cellOf(type: string, value: unknown, now: number): string | number | boolean | null {
+function cellOf(type: string, value: unknown, now: number): string | number | bigint | boolean | null {
   if (value === undefined || value === null) return null
   switch (type) {
     case 'integer':
+      if (typeof value === 'bigint') return value
       return typeof value === 'number' ? Math.trunc(value) : null
     case 'number':
-      return typeof value === 'number' ? value : null
+      return typeof value === 'number' || typeof value === 'bigint' ? value : null
     case 'boolean':
       return typeof value === 'boolean' ? value : null
     case 'date':

@@ -90,7 +90,7 @@ function fieldsOf({ selectableFields }: CustomResourceDefinitionVersion): NonNul
     const read = (object: Stored) => {
       const value = valueAt(object, jsonPath)
       if (typeof value === 'string') return value
-      return typeof value === 'number' || typeof value === 'boolean' ? String(value) : ''
+      return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean' ? String(value) : ''
     }
     return [jsonPath.slice(1), read] as const
   })
@@ -106,7 +106,7 @@ function validateScale(object: KubeObject, scale: CustomResourceSubresourceScale
   ] as const) {
     const value = valueAt(object, path)
     if (value === undefined || value === null) continue
-    if (typeof value !== 'number') faults.invalid(path, value, `should be an integer in ${what}`)
+    if (typeof value !== 'number' && typeof value !== 'bigint') faults.invalid(path, value, `should be an integer in ${what}`)
     else if (value < limits.min) faults.invalid(path, value, 'should be a non-negative integer')
     else if (value > limits.max) faults.invalid(path, value, 'should be less than or equal to 2147483647')
   }

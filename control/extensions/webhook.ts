@@ -8,6 +8,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { isStatus, StatusError } from '#api/errors.ts'
+import { parseExact } from '#api/schema/exact.ts'
 import { specialAddress } from '#api/special-address.ts'
 import type { WebhookClientConfig } from '#api/types/apiextensions-v1.gen.ts'
 import { explain } from './webhook-fault.ts'
@@ -48,7 +49,7 @@ export function openWebhooks(deps: WebhookDeps): Webhooks {
       const post = { target, caBundle: config.caBundle, body: bytes, agent, signal: AbortSignal.timeout(timeoutSeconds * 1000) }
       const answer = await answered({ mostBytes, ...options, ...post })
       try {
-        return JSON.parse(answer.toString()) as unknown
+        return parseExact(answer.toString())
       } catch (cause) {
         throw new StatusError('ServiceUnavailable', `${target.name} did not answer with JSON: ${(cause as Error).message}`, undefined, {
           cause,

@@ -30,6 +30,8 @@ export type Deleted = { gone: boolean; item: Item }
 const foreground = 'foregroundDeletion'
 const orphan = 'orphan'
 const mostAttempts = 32
+/** The last moment that a time can say. */
+const latest = Date.UTC(9999, 11, 31, 23, 59, 59)
 
 export class Deleter {
   readonly #deps: { store: Store; admission: readonly Admission[]; clock: Clock }
@@ -73,7 +75,7 @@ export class Deleter {
     const shorter = before.grace !== undefined && grace < before.grace
     if (deleting && !shorter && sameNames(meta.finalizers, before.finalizers)) return { gone: false, item }
     if (!deleting || shorter) {
-      meta.deletionTimestamp = timestamp(this.#deps.clock.now() + grace * 1000)
+      meta.deletionTimestamp = timestamp(Math.min(this.#deps.clock.now() + Number(grace) * 1000, latest))
       meta.deletionGracePeriodSeconds = grace
       if (resource.spec.generation) meta.generation = (meta.generation ?? 0) + 1
     }

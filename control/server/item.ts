@@ -2,6 +2,7 @@
 // is first asked for and frozen. Bytes and object are shared by everybody who reads them.
 
 import type { KubeObject } from '#api/kinds/kind.ts'
+import { parseExact } from '#api/schema/exact.ts'
 import type { Entry } from '../store/store.ts'
 
 const text = new TextDecoder()
@@ -27,14 +28,14 @@ export class Item {
   get object(): KubeObject {
     const known = decoded.get(this.bytes)?.deref()
     if (known) return known
-    const object = deepFreeze(JSON.parse(text.decode(this.bytes)) as KubeObject)
+    const object = deepFreeze(parseExact(text.decode(this.bytes)) as KubeObject)
     decoded.set(this.bytes, new WeakRef(object))
     return object
   }
 
   /** The object for one reading: what nobody else had decoded is not kept. */
   read(): KubeObject {
-    return decoded.get(this.bytes)?.deref() ?? (JSON.parse(text.decode(this.bytes)) as KubeObject)
+    return decoded.get(this.bytes)?.deref() ?? (parseExact(text.decode(this.bytes)) as KubeObject)
   }
 
   /** Of the object, for who needs no more: read from the bytes each time, and not kept. */

@@ -196,6 +196,15 @@ test('sets merge by value, atomic values are owned whole', () => {
   assert.deepEqual(Object.keys(owners(one)['one/Apply']?.['f:metadata'] as object), ['f:finalizers'])
 })
 
+test('kubectl takes over only what is still as it applied it from the client’s side', () => {
+  const before = config({ replicas: 2, paused: true })
+  const annotation = { 'kubectl.kubernetes.io/last-applied-configuration': JSON.stringify(before) }
+  const live = update(undefined, config({ replicas: 2, paused: true }, { annotations: annotation }), 'kubectl-client-side-apply')
+  const scaled = update(live, { ...live, spec: { ...spec(live), replicas: 7 } }, 'scaler')
+  assert.equal(refusal(() => apply(scaled, config({ replicas: 5, paused: true }), 'kubectl')).reason, 'Conflict')
+  assert.equal(spec(apply(scaled, config({ replicas: 7, paused: false }), 'kubectl')).paused, undefined)
+})
+
 test('kubectl takes over what it applied from the client’s side', () => {
   const before = config({ replicas: 2, paused: true })
   const annotation = { 'kubectl.kubernetes.io/last-applied-configuration': JSON.stringify(before) }

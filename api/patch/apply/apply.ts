@@ -4,6 +4,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Cause, StatusError } from '../../errors.ts'
 import { decode, isObject, type JsonObject } from '../../schema/decode.ts'
+import { parseExact } from '../../schema/exact.ts'
 import type { Struct } from '../../schema/schema.ts'
 import { compare } from './compare.ts'
 import { fieldsOf, merge } from './config.ts'
@@ -111,8 +112,11 @@ function lastAppliedFields(schema: Struct, live: JsonObject): Fields {
   const text = lastAppliedText(live)
   if (text === undefined) return none
   try {
-    const config: unknown = JSON.parse(text)
-    return isObject(config) ? fieldsOf(schema, config) : none
+    const config = parseExact(text)
+    if (!isObject(config)) return none
+    // What somebody changed since is theirs.
+    const { removed, modified } = compare(schema, decode(schema, config).object, live)
+    return difference(fieldsOf(schema, config), union(removed, modified))
   } catch {
     return none // an annotation that is no configuration allows nothing
   }

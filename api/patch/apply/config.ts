@@ -2,6 +2,7 @@
 
 import { StatusError } from '../../errors.ts'
 import { isObject, type JsonObject, put } from '../../schema/decode.ts'
+import { parseExact } from '../../schema/exact.ts'
 import type { List, Schema, Struct } from '../../schema/schema.ts'
 import { childSchema, fieldElement, isLeaf, itemElement } from './element.ts'
 import { difference, type Fields, FieldsBuilder } from './fields.ts'
@@ -104,7 +105,7 @@ class Walk {
 }
 
 const spellKeys = (element: string): string => {
-  const keys = Object.entries(JSON.parse(element.slice(2)) as JsonObject)
+  const keys = Object.entries(parseExact(element.slice(2)) as JsonObject)
   return `[${keys.map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(',')}]`
 }
 

@@ -3,6 +3,8 @@
 // is empty or has `.`. Trees are never changed: operations return new ones that share what is the same,
 // and the very tree that came in where nothing differs.
 
+import { parseExact } from '../../schema/exact.ts'
+
 export type Fields = { readonly [element: string]: Fields }
 
 export const none: Fields = Object.freeze({})
@@ -136,6 +138,6 @@ function spell(element: string): string {
   if (element.startsWith('f:')) return `.${rest}`
   if (element.startsWith('v:')) return `[=${rest}]`
   if (element.startsWith('i:')) return `[${rest}]`
-  const keys = Object.entries(JSON.parse(rest) as Record<string, unknown>)
+  const keys = Object.entries(parseExact(rest) as Record<string, unknown>)
   return `[${keys.map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(',')}]`
 }

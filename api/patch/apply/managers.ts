@@ -1,5 +1,6 @@
 // The managers of an object: metadata.managedFields as sets by identity, and back.
 
+import { parseExact } from '../../schema/exact.ts'
 import type { ManagedFieldsEntry } from '../../types/meta-v1.gen.ts'
 import { type Fields, isEmpty, none, unionOf } from './fields.ts'
 
@@ -39,7 +40,7 @@ function isElement(element: string): boolean {
   if (element === '.' || element.startsWith('f:')) return true
   if (!/^[kvi]:/.test(element)) return false
   try {
-    const value: unknown = JSON.parse(element.slice(2))
+    const value: unknown = parseExact(element.slice(2))
     return element.startsWith('k:') ? typeof value === 'object' && value !== null : true
   } catch {
     return false

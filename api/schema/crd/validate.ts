@@ -28,7 +28,7 @@ export function validator({ patterns }: { patterns: Patterns }): (judgement: Jud
     }
     compose(schema, value, path, faults)
     if (typeof value === 'string') text(schema, value, path, faults)
-    else if (typeof value === 'number') number(schema, value, path, faults)
+    else if (typeof value === 'number' || typeof value === 'bigint') number(schema, value, path, faults)
     else if (Array.isArray(value)) list(schema, value, previous, path, faults)
     if (schema.enum?.length && !allowedBy(schema.enum).has(canonical(value)) && !(value === null && schema.nullable)) {
       faults.notSupported(
@@ -130,7 +130,7 @@ export function validator({ patterns }: { patterns: Patterns }): (judgement: Jud
 
 const child = (path: string, name: string): string => (path ? `${path}.${name}` : name)
 
-function number(schema: JsonSchema, value: number, path: string, faults: Faults): void {
+function number(schema: JsonSchema, value: number | bigint, path: string, faults: Faults): void {
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, format } = schema
   const should = (what: string) => faults.invalid(path, value, `${path} in body should be ${what}`)
   if (maximum !== undefined && (exclusiveMaximum ? value >= maximum : value > maximum)) {
@@ -139,7 +139,7 @@ function number(schema: JsonSchema, value: number, path: string, faults: Faults)
   if (minimum !== undefined && (exclusiveMinimum ? value <= minimum : value < minimum)) {
     should(`greater than ${exclusiveMinimum ? '' : 'or equal to '}${minimum}`)
   }
-  if (multipleOf !== undefined && !Number.isInteger(value / multipleOf)) should(`a multiple of ${multipleOf}`)
+  if (multipleOf !== undefined && !isMultiple(value, multipleOf)) should(`a multiple of ${multipleOf}`)
   if (format === 'int32' && (value > 0x7fff_ffff || value < -0x8000_0000)) {
     faults.invalid(path, value, `Checked value must be of type ${schema.type} with format int32 in ${path}`)
   }
@@ -154,6 +154,9 @@ function allowedBy(values: readonly unknown[]): ReadonlySet<string> {
   return known
 }
 
+const isMultiple = (value: number | bigint, of: number): boolean =>
+  typeof value === 'bigint' && Number.isInteger(of) ? value % BigInt(of) === 0n : Number.isInteger(Number(value) / of)
+
 /** JSON Schema counts characters. */
 function lengthOf(text: string): number {
   let length = 0
@@ -164,6 +167,7 @@ function lengthOf(text: string): number {
 function typeOf(value: unknown): string {
   if (value === null || value === undefined) return 'null'
   if (Array.isArray(value)) return 'array'
+  if (typeof value === 'bigint') return 'integer'
   if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number'
   return typeof value
 }

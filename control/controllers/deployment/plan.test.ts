@@ -159,6 +159,8 @@ test('revisions count up; a set that comes back is the newest, and remembers', (
   const back = annotationsFor(deployment({ image: '1' }), one, [two])
   assert.deepEqual([back[revisionKey], back['deployment.kubernetes.io/revision-history']], ['3', '1'])
   assert.equal(annotationsFor(deployment(), two, [one])[revisionKey], '2')
+  two.metadata.annotations = { [revisionKey]: '3546343826724305832' }
+  assert.equal(annotationsFor(deployment({ image: '3' }), undefined, [one, two])[revisionKey], '3546343826724305833')
 })
 
 test('the same template has the same name, another another', () => {

@@ -19,7 +19,12 @@ const historyMax = 2000
 /** Of the deployment alone. */
 const notCopied = new Set(['kubectl.kubernetes.io/last-applied-configuration', revisionKey, historyKey, desiredKey, maxKey])
 
-export const revisionOf = (set: ReplicaSet): number => Number.parseInt(set.metadata.annotations?.[revisionKey] ?? '0', 10) || 0
+/** Of 64 bits, as anybody may have written it; 0 where it is none. */
+export function revisionOf({ metadata }: ReplicaSet): bigint {
+  const [digits] = /^[+-]?\d{1,19}$/.exec(metadata.annotations?.[revisionKey] ?? '') ?? ['0']
+  const revision = BigInt(digits.replace('+', ''))
+  return BigInt.asIntN(64, revision) === revision ? revision : 0n
+}
 
 export const byAge = (a: ReplicaSet, b: ReplicaSet): number =>
   (a.metadata.creationTimestamp ?? '').localeCompare(b.metadata.creationTimestamp ?? '') || a.metadata.name.localeCompare(b.metadata.name)
@@ -42,8 +47,8 @@ export function annotationsFor(deployment: Deployment, set: ReplicaSet | undefin
   const { replicas, surge } = limitsOf(deployment)
   const copied = Object.entries(deployment.metadata.annotations ?? {}).filter(([key]) => !notCopied.has(key))
   const annotations = { ...set?.metadata.annotations, ...Object.fromEntries(copied) }
-  const next = Math.max(0, ...others.map(revisionOf)) + 1
-  const before = set ? revisionOf(set) : 0
+  const next = others.map(revisionOf).reduce((most, each) => (each > most ? each : most), 0n) + 1n
+  const before = set ? revisionOf(set) : 0n
   if (before < next) {
     annotations[revisionKey] = String(next)
     if (before) annotations[historyKey] = [...(annotations[historyKey]?.split(',') ?? []), before].join(',').slice(-historyMax)
@@ -79,7 +84,7 @@ export function newSet(deployment: Deployment, replicas: number, others: readonl
 
 /** Old sets beyond the history limit, oldest revisions first; never one with pods or with news not yet taken in. */
 export function expired(deployment: Deployment, old: readonly ReplicaSet[]): ReplicaSet[] {
-  const alive = old.filter(({ metadata }) => !metadata.deletionTimestamp).toSorted((a, b) => revisionOf(a) - revisionOf(b))
+  const alive = old.filter(({ metadata }) => !metadata.deletionTimestamp).toSorted((a, b) => Number(revisionOf(a) - revisionOf(b)))
   const surplus = alive.length - (deployment.spec.revisionHistoryLimit ?? 10)
   return alive
     .slice(0, Math.max(0, surplus))

@@ -56,6 +56,8 @@ const executing = ({ spec }: NodeObject): Taint[] => spec.taints?.filter(({ effe
 export function toleratedMs(taints: readonly Taint[], tolerations: readonly Toleration[]): number {
   const used = taints.map((taint) => tolerations.filter((toleration) => tolerates(toleration, taint)))
   if (used.some((list) => list.length === 0)) return 0
-  const seconds = used.flat().flatMap(({ tolerationSeconds }) => (tolerationSeconds === undefined ? [] : [Math.max(0, tolerationSeconds)]))
+  const seconds = used
+    .flat()
+    .flatMap(({ tolerationSeconds }) => (tolerationSeconds === undefined ? [] : [Math.max(0, Number(tolerationSeconds))]))
   return seconds.length ? Math.min(...seconds) * 1000 : Number.POSITIVE_INFINITY
 }

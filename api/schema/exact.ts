@@ -1,0 +1,36 @@
+// JSON with all of a whole number's digits. What is beyond 2^53 and fits into 64 bits is a bigint, all other
+// numbers are numbers: one value has one form, so that `===` tells whether two are the same.
+// As in Go, larger ones are floating-point numbers.
+
+/** JSON.stringify writes a bigint as the number that it is. */
+Object.defineProperty(BigInt.prototype, 'toJSON', {
+  value(this: bigint): unknown {
+    return (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(String(this))
+  },
+  configurable: true,
+  writable: true,
+})
+
+/** What may be such a number; most texts have none, and are parsed as fast as ever. */
+const long = /[:[,\s]-?\d{16}/
+const whole = /^-?\d+$/
+
+/** As JSON.parse. */
+export function parseExact(text: string): unknown {
+  return long.test(text) ? (JSON.parse(text, exact) as unknown) : (JSON.parse(text) as unknown)
+}
+
+function exact(this: unknown, _key: string, value: unknown, context?: { source?: string }): unknown {
+  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
+  const source = context?.source ?? ''
+  return whole.test(source) ? (integer(BigInt(source)) ?? value) : value
+}
+
+/** Undefined beyond 64 bits. */
+function integer(value: bigint): number | bigint | undefined {
+  return BigInt.asIntN(64, value) === value ? plainInteger(value) : undefined
+}
+
+/** A whole number in the one form that it has. */
+export const plainInteger = (value: bigint): number | bigint =>
+  value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value
