@@ -6,6 +6,7 @@
 // Then all containers run, restarted as the pod's policy says. At the end the others stop before the
 // sidecars, and those in reverse order.
 
+import { rounded } from '#api/schema/exact.ts'
 import type { Container, Pod } from '#api/types/core-v1.gen.ts'
 import { type Backoff, nextAttempt } from './backoff.ts'
 
@@ -73,14 +74,14 @@ export const isSidecar = (container: Container): boolean => container.restartPol
 
 /** The pod's grace period at its end, in seconds. */
 export function graceOf(pod: Pod): number {
-  return Number(pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30)
+  return rounded(pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30)
 }
 
 export function plan(view: PodView): Plan {
   const { pod, now } = view
   if (view.gone || view.over || pod.metadata.deletionTimestamp !== undefined) return end(view)
   const deadline = pod.spec.activeDeadlineSeconds
-  const deadlineAt = deadline === undefined ? undefined : view.startedAt + Number(deadline) * 1000
+  const deadlineAt = deadline === undefined ? undefined : view.startedAt + rounded(deadline) * 1000
   if (deadlineAt !== undefined && now >= deadlineAt) {
     const message = 'Pod was active on the node longer than the specified deadline'
     return { actions: [{ do: 'fail', reason: 'DeadlineExceeded', message }], crashLooping: new Map(), finished: false }
@@ -151,7 +152,7 @@ class Steps {
     if (!own || own.task) return
     const { name } = container
     if (own.last?.phase === 'running') {
-      const grace = Number(this.#view.pod.spec.terminationGracePeriodSeconds ?? 30)
+      const grace = rounded(this.#view.pod.spec.terminationGracePeriodSeconds ?? 30)
       if (own.condemned) {
         const { message, graceSeconds = grace } = own.condemned
         this.#actions.push({ do: 'stop', container: name, graceSeconds, message })

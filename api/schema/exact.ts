@@ -2,8 +2,8 @@
 // numbers are numbers: one value has one form, so that `===` tells whether two are the same.
 // As in Go, larger ones are floating-point numbers.
 
-/** JSON.stringify writes a bigint as the number that it is. */
-Object.defineProperty(BigInt.prototype, 'toJSON', {
+// JSON.stringify writes a bigint as the number that it is, where it would refuse one: the language leaves this name to programs.
+Reflect.defineProperty(BigInt.prototype, 'toJSON', {
   value(this: bigint): unknown {
     return (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(String(this))
   },
@@ -34,3 +34,6 @@ function integer(value: bigint): number | bigint | undefined {
 /** A whole number in the one form that it has. */
 export const plainInteger = (value: bigint): number | bigint =>
   value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value
+
+/** To reckon with: what the types call a number may have more digits than one. */
+export const rounded = (value: number | bigint): number => Number(value)

@@ -2,6 +2,7 @@
 // runs a pod, the holders of finalizers, the garbage collector).
 
 import { type Clock, timestamp } from '#api/clock.ts'
+import { rounded } from '#api/schema/exact.ts'
 import { type Admission, mutateAll, validateAll } from '#control/admission/admission.ts'
 import type { User } from '#control/auth/user.ts'
 import { RevisionMismatch, type Store } from '../store/store.ts'
@@ -75,7 +76,7 @@ export class Deleter {
     const shorter = before.grace !== undefined && grace < before.grace
     if (deleting && !shorter && sameNames(meta.finalizers, before.finalizers)) return { gone: false, item }
     if (!deleting || shorter) {
-      meta.deletionTimestamp = timestamp(Math.min(this.#deps.clock.now() + Number(grace) * 1000, latest))
+      meta.deletionTimestamp = timestamp(Math.min(this.#deps.clock.now() + rounded(grace) * 1000, latest))
       meta.deletionGracePeriodSeconds = grace
       if (resource.spec.generation) meta.generation = (meta.generation ?? 0) + 1
     }

@@ -6,6 +6,7 @@ import { byNode } from '#api/informer/indexes.ts'
 import { Node, Pod } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
 import { after, done, mapped, of, type Reconciler } from '#api/queue/reconciler.ts'
+import { rounded } from '#api/schema/exact.ts'
 import type { Node as NodeObject, Taint, Toleration } from '#api/types/core-v1.gen.ts'
 import { tolerates } from '../../scheduler/taints.ts'
 import type { Deps } from '../deps.ts'
@@ -58,6 +59,6 @@ export function toleratedMs(taints: readonly Taint[], tolerations: readonly Tole
   if (used.some((list) => list.length === 0)) return 0
   const seconds = used
     .flat()
-    .flatMap(({ tolerationSeconds }) => (tolerationSeconds === undefined ? [] : [Math.max(0, Number(tolerationSeconds))]))
+    .flatMap(({ tolerationSeconds }) => (tolerationSeconds === undefined ? [] : [Math.max(0, rounded(tolerationSeconds))]))
   return seconds.length ? Math.min(...seconds) * 1000 : Number.POSITIVE_INFINITY
 }
