@@ -220,8 +220,9 @@ export class Writer {
   async #replace(target: Target, { raw, item, handedIn }: There, object: Stored, options: WriteOptions): Promise<Item> {
     const { resource } = target
     const { store } = this.#deps
-    // What was written in another version or under another schema is brought up to date.
-    if (raw === item && sameButBookkeeping(object, item.object)) return await this.#acknowledged(item)
+    // Against what is kept, not what is shown of it: what was written in another version or under another
+    // schema is brought up to date.
+    if (sameButBookkeeping(object, raw.object)) return await this.#acknowledged(item)
     if (options.dryRun) return unsaved(item.key, storable(object, item.revision), item.revision)
     if (isDone(object)) {
       const deleted = store.delete(item.key, { expected: item.revision })
