@@ -4,35 +4,48 @@
 import type { Clock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
 import { Change } from './change.ts'
+import { type Allowance, History } from './history.ts'
 import type { Item } from './item.ts'
 import { Rounds } from './rounds.ts'
 import { Watcher } from './watcher.ts'
+import { type Wanted, Watchers } from './watchers.ts'
 
-/** Changes kept for watches that resume; older ones come from the store. */
-const historyLength = 4096
+type Options = {
+  /** Of all keys. */
+  prefix: string
+  items: Item[]
+  /** Of the items. */
+  revision: number
+  /** Up to which changes have been applied. */
+  now: () => number
+  allowance: Allowance
+  clock: Clock
+  log: Log
+}
 
 export class Collection {
   readonly #items = new Map<string, Item>()
   /** Sorted. */
   #keys: string[] = []
-  #history: Change[] = []
-  /** Every change above this revision is in the history. */
-  #since: number
-  readonly #watchers = new Set<Watcher>()
+  readonly #history: History
+  readonly #watchers: Watchers
+  /** Who has something to be told of. */
+  readonly #told = new Set<Watcher>()
   readonly #rounds: Rounds
   readonly #now: () => number
   readonly #log: Log
 
-  /** `revision`: of the items; `now`: up to which changes have been applied. */
-  constructor({ items, revision, now, clock, log }: { items: Item[]; revision: number; now: () => number; clock: Clock; log: Log }) {
+  constructor({ prefix, items, revision, now, allowance, clock, log }: Options) {
     for (const item of items) this.#items.set(item.key, item)
     this.#keys = items.map((item) => item.key)
-    this.#since = revision
+    this.#history = new History(revision, allowance)
+    this.#watchers = new Watchers(prefix)
     this.#now = now
     this.#rounds = new Rounds({
       clock,
       tell: () => {
-        for (const watcher of this.#watchers) watcher.tell()
+        for (const watcher of this.#told) watcher.tell()
+        this.#told.clear()
       },
     })
     this.#log = log
@@ -72,26 +85,29 @@ export class Collection {
       this.#items.set(key, change.item)
     }
     this.#history.push(change)
-    if (this.#history.length >= 2 * historyLength) {
-      const dropped = this.#history.splice(0, this.#history.length - historyLength)
-      this.#since = dropped.at(-1)?.revision ?? this.#since
+    for (const watcher of this.#watchers.concerned(change)) {
+      if (watcher.publish(change)) this.#told.add(watcher)
+      else this.#log.warn({ prefix: watcher.prefix }, 'a watch was cut off: its reader is too slow')
     }
-    for (const watcher of this.#watchers) {
-      if (!watcher.publish(change)) this.#log.warn({ prefix: watcher.prefix }, 'a watch was cut off: its reader is too slow')
-    }
-    if (this.#watchers.size > 0) this.#rounds.due(this.#watchers.size)
+    if (this.#told.size > 0) this.#rounds.due(this.#told.size)
   }
 
   /** Whether every change above `revision` is at hand. */
   reaches(revision: number): boolean {
-    return revision >= this.#since
+    return this.#history.reaches(revision)
   }
 
-  /** Changes under `prefix` above `revision`, then live ones; the caller closes it. */
-  watch(prefix: string, revision: number): Watcher {
-    const watcher = new Watcher(prefix, { revision: this.#now, onClose: (w) => this.#watchers.delete(w) })
-    const start = this.#history.findLastIndex((change) => change.revision <= revision) + 1
-    for (const change of this.#history.slice(start)) watcher.publish(change)
+  /**
+   * Changes under `prefix` above `revision`, then live ones; the caller closes it. Of `wanted` it is sure to
+   * tell all, and may tell more. `prefix`: the collection's, a namespace's, or a whole key.
+   */
+  watch(prefix: string, revision: number, wanted?: Wanted): Watcher {
+    const onClose = (closed: Watcher) => {
+      this.#watchers.delete(closed)
+      this.#told.delete(closed)
+    }
+    const watcher = new Watcher(prefix, { wanted, revision: this.#now, onClose })
+    for (const change of this.#history.after(revision)) watcher.publish(change)
     this.#watchers.add(watcher)
     return watcher
   }
@@ -111,6 +127,7 @@ export class Collection {
 
   close(): void {
     this.#rounds.close()
+    this.#history.close()
     for (const watcher of this.#watchers) watcher.close()
   }
 

@@ -1,5 +1,6 @@
 // One watch: from a revision, or from a list, on; selected, with bookmarks, until its time is over.
 
+import { breather } from '#api/breather.ts'
 import type { Clock, Timer } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
 import { Compacted, type Store, type StoreEvent } from '../store/store.ts'
@@ -7,6 +8,7 @@ import { revisionOf } from '../store/subscription.ts'
 import { Change, type ChangeType, type Telling } from './change.ts'
 import type { Item } from './item.ts'
 import { type ListQuery, parseRevision, prefixOf } from './read.ts'
+import { keyFor } from './resource.ts'
 import { type Selection, selectionOf } from './selection.ts'
 import type { WatchCache } from './watch-cache.ts'
 import type { Taken, Watcher } from './watcher.ts'
@@ -26,7 +28,7 @@ export type Sent =
 const bookmarkEveryMs = 60_000
 /** One more, so long before a watch ends: its client resumes from there. */
 const lastBookmarkMs = 2_000
-const initialBatch = 500
+const initialBatch = 100
 
 type Deps = { cache: WatchCache; store: Store; clock: Clock }
 
@@ -47,11 +49,11 @@ export async function openFeed(deps: Deps, query: WatchQuery): Promise<AsyncGene
     // The list and the watch behind it are taken in one turn: nothing falls between.
     const items = [...collection.under(prefixOf(query))]
     const revision = cache.revision
-    const changes = endingWith(query.signal, watchFrom(deps, query, revision))
+    const changes = endingWith(query.signal, watchFrom(deps, query, selection, revision))
     return run(deps, query, selection, changes, { items, revision })
   }
   const revision = query.resourceVersion && query.resourceVersion !== '0' ? parseRevision(query.resourceVersion) : cache.revision
-  return run(deps, query, selection, endingWith(query.signal, watchFrom(deps, query, revision)))
+  return run(deps, query, selection, endingWith(query.signal, watchFrom(deps, query, selection, revision)))
 }
 
 /** Changes whose reader may never come: they end with its request all the same. */
@@ -82,14 +84,21 @@ function checkInitial({ sendInitialEvents, resourceVersionMatch }: WatchQuery): 
 /** `take` waits for changes or a `wake`; undefined at the end. */
 type Changes = { take(): Promise<Taken | undefined>; wake(): void; close(): void }
 
-function watchFrom({ cache, store }: Deps, query: WatchQuery, revision: number): Changes {
-  const collection = cache.of(query.resource)
-  if (collection.reaches(revision)) return collection.watch(prefixOf(query), revision)
+function watchFrom({ cache, store }: Deps, query: WatchQuery, selection: Selection, revision: number): Changes {
+  const { resource, namespace } = query
+  const collection = cache.of(resource)
+  // One object has a key, if it is known in which namespace.
+  const isOne = selection.name !== undefined && (namespace !== undefined || !resource.kind.namespaced)
+  const watch = (from: number) =>
+    isOne
+      ? collection.watch(keyFor(resource, namespace, selection.name ?? ''), from)
+      : collection.watch(prefixOf(query), from, selection.wanted)
+  if (collection.reaches(revision)) return watch(revision)
   // After a restart, what is only kept in memory has no past.
-  const { ephemeralIn } = query.resource.spec
-  if (ephemeralIn && (query.namespace ?? ephemeralIn) === ephemeralIn) throw tooOld(revision, cache.revision)
+  const { ephemeralIn } = resource.spec
+  if (ephemeralIn && (namespace ?? ephemeralIn) === ephemeralIn) throw tooOld(revision, cache.revision)
   const { revision: now } = cache
-  return oldChanges(store.history(prefixOf(query), { after: revision, upTo: now }), collection.watch(prefixOf(query), now))
+  return oldChanges(store.history(prefixOf(query), { after: revision, upTo: now }), watch(now))
 }
 
 /** From before the cache's memory: the store still knows. Behind that it is a watch like any other. */
@@ -131,7 +140,9 @@ async function* run(
   const bookmarks = query.allowWatchBookmarks ? metronome(clock, { everyMs: bookmarkEveryMs, last }, () => changes.wake()) : undefined
   try {
     if (initial) {
+      const breathe = breather()
       for (let at = 0; at < initial.items.length && !state.ended; at += initialBatch) {
+        await breathe()
         const batch = initial.items.slice(at, at + initialBatch).filter((item) => selection.all || selection.matches(item))
         if (batch.length > 0) yield batch.map((item) => ({ type: 'ADDED', item, told: (telling) => telling('ADDED', item) }))
       }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { gunzipSync } from 'node:zlib'
+import { memoryStore } from '../store/memory.ts'
 import { configMap, pod, type Trial, trial } from './trial.fake.ts'
 
 const maps = '/api/v1/namespaces/test/configmaps'
@@ -133,4 +134,40 @@ describe('lists', () => {
     assert.ok(bytes.length < 20_000)
     assert.ok(names(JSON.parse(gunzipSync(bytes).toString())).includes('large'))
   })
+})
+
+it('a page of an older revision reads that page, with a selector as much as it has to look through', async (t) => {
+  const store = await memoryStore()
+  const list = store.list.bind(store)
+  let read = 0
+  store.list = async (...asked) => {
+    const found = await list(...asked)
+    read += found.entries.length
+    return found
+  }
+  const server = await trial({ store })
+  t.after(async () => {
+    await server.close()
+    await store.close()
+  })
+  const all = Array.from({ length: 40 }, (_, i) => `m${String(i).padStart(2, '0')}`)
+  for (const [i, name] of all.entries()) await server.ask('POST', maps, configMap(name, {}, { third: String(i % 3) }))
+  for (const selector of ['', '&labelSelector=third%3D1']) {
+    const expected = all.filter((_, i) => !selector || i % 3 === 1)
+    const seen: string[] = []
+    const remaining: (number | undefined)[] = []
+    let next = ''
+    do {
+      read = 0
+      const { body } = await server.ask('GET', `${maps}?limit=6${selector}${next}`)
+      assert.ok(read <= (selector ? 40 : 6), `${read} were read for a page of 6`)
+      seen.push(...names(body))
+      remaining.push(body.metadata.remainingItemCount)
+      next = body.metadata.continue ? `&continue=${body.metadata.continue}` : ''
+      // From now on the list's revision is an older one.
+      await server.ask('PUT', `${maps}/m00`, configMap('m00', { at: String(seen.length) }, { third: '0' }))
+    } while (next)
+    assert.deepEqual(seen, expected)
+    assert.deepEqual(remaining, selector ? [undefined, undefined, undefined] : [34, 28, 22, 16, 10, 4, undefined])
+  }
 })

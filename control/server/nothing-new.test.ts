@@ -15,8 +15,16 @@ before(async () => {
 })
 after(() => server.close())
 
-const patchTypes = { merge: 'application/merge-patch+json', json: 'application/json-patch+json', strategic: 'application/strategic-merge-patch+json' }
-const bookkeeping = ({ metadata }: Json) => ({ version: metadata.resourceVersion, generation: metadata.generation, managed: metadata.managedFields })
+const patchTypes = {
+  merge: 'application/merge-patch+json',
+  json: 'application/json-patch+json',
+  strategic: 'application/strategic-merge-patch+json',
+}
+const bookkeeping = ({ metadata }: Json) => ({
+  version: metadata.resourceVersion,
+  generation: metadata.generation,
+  managed: metadata.managedFields,
+})
 
 /** Every way to say of the object at `path` what is true already. `applied`: what was applied to make it. */
 async function repeat(path: string, plural: string, { applied, custom }: { applied: Json; custom?: boolean }): Promise<void> {
@@ -65,14 +73,16 @@ const apply = (path: string, object: Json) =>
 it('of built-in kinds', async () => {
   const text = await readFile(resolve(import.meta.dirname, 'kinds.fixture.yaml'), 'utf8')
   let seen = 0
-  for (const object of parseAllDocuments(text.replaceAll('NAMESPACE', 'test')).map((document) => document.toJSON() as Json)) {
+  for (const object of parseAllDocuments(text.replaceAll('NAMESPACE', 'test')).map((document) => document.toJSON())) {
     const { apiVersion, kind, metadata } = object
     const resource = server.core.resources.named(apiVersion, kind)
     if (!resource?.verbs.includes('create') || !resource.verbs.includes('get') || !metadata.name) continue
     const { plural, namespaced } = resource.kind
     const root = `/${apiVersion.includes('/') ? 'apis' : 'api'}/${apiVersion}`
     const path = `${root}${namespaced ? `/namespaces/${(metadata.namespace ??= 'test')}` : ''}/${plural}/${metadata.name}`
-    const made = resource.verbs.includes('patch') ? await apply(path, object) : await server.ask('POST', path.slice(0, path.lastIndexOf('/')), object)
+    const made = resource.verbs.includes('patch')
+      ? await apply(path, object)
+      : await server.ask('POST', path.slice(0, path.lastIndexOf('/')), object)
     assert.ok(made.code < 300, `${path}: ${made.text}`)
     await repeat(path, plural, { applied: object })
     seen += 1
@@ -82,7 +92,14 @@ it('of built-in kinds', async () => {
 
 it('of custom resources, in each of their versions', async () => {
   const properties = {
-    spec: { type: 'object', properties: { replicas: { type: 'integer', default: 1 }, name: { type: 'string' }, list: { type: 'array', items: { type: 'string' } } } },
+    spec: {
+      type: 'object',
+      properties: {
+        replicas: { type: 'integer', default: 1 },
+        name: { type: 'string' },
+        list: { type: 'array', items: { type: 'string' } },
+      },
+    },
     status: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
   }
   const version = (name: string, storage: boolean) => ({
@@ -94,7 +111,12 @@ it('of custom resources, in each of their versions', async () => {
   })
   await establish(server, definition('gadgets', { versions: [version('v1', true), version('v1beta1', false)] }))
   for (const made of ['v1', 'v1beta1']) {
-    const object = { apiVersion: `example.com/${made}`, kind: 'Gadget', metadata: { name: `made-in-${made}` }, spec: { name: 'x', list: ['a'] } }
+    const object = {
+      apiVersion: `example.com/${made}`,
+      kind: 'Gadget',
+      metadata: { name: `made-in-${made}` },
+      spec: { name: 'x', list: ['a'] },
+    }
     const at = (v: string) => `/apis/example.com/${v}/namespaces/test/gadgets/made-in-${made}`
     assert.equal((await apply(at(made), object)).code, 201)
     const status = { status: { replicas: 2, phase: 'Ready' } }

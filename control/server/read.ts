@@ -8,6 +8,9 @@ import { keyFor, notFound, type Resource } from './resource.ts'
 import { type Selection, selectionOf } from './selection.ts'
 import type { WatchCache } from './watch-cache.ts'
 
+/** Of an older revision, by a selector. */
+const lookedThroughAtOnce = 500
+
 export type ListQuery = {
   resource: Resource
   namespace?: string | undefined
@@ -70,11 +73,29 @@ export class Reader {
     return await this.#fromStore(query, prefix, selection, { revision, after })
   }
 
+  /** Reads no more than the page takes; with a selector as much as it has to look through. */
+  async #pageFromStore(query: ListQuery, prefix: string, selection: Selection, at: { revision: number; after?: string }): Promise<Listed> {
+    const { limit } = query
+    const found: Item[] = []
+    let from = at
+    for (;;) {
+      const most = limit && (selection.all ? limit : Math.max(limit, lookedThroughAtOnce))
+      const { entries, remaining } = await this.#store.list(prefix, { ...from, ...(most && { limit: most }) })
+      for (const entry of entries) {
+        const item = new Item(entry)
+        if (selection.all || selection.matches(item)) found.push(item)
+      }
+      const last = entries.at(-1)
+      const isFull = limit !== undefined && limit > 0 && (selection.all || found.length > limit)
+      if (!last || remaining === 0 || isFull) return page(query, found.values(), selection, at.revision, remaining)
+      from = { revision: at.revision, after: last.key }
+    }
+  }
+
   async #fromStore(query: ListQuery, prefix: string, selection: Selection, at: { revision: number; after?: string }): Promise<Listed> {
     if (at.revision > this.#store.revision) await this.#cache.reach(at.revision)
     try {
-      const { entries } = await this.#store.list(prefix, at)
-      return page(query, entries.map((entry) => new Item(entry)).values(), selection, at.revision)
+      return await this.#pageFromStore(query, prefix, selection, at)
     } catch (error) {
       if (!(error instanceof Compacted)) throw error
       if (query.continue) throw tooOldToContinue(query.continue, this.#cache.revision)
@@ -86,7 +107,8 @@ export class Reader {
 export const prefixOf = ({ resource, namespace }: Pick<ListQuery, 'resource' | 'namespace'>): string =>
   namespace ? `${resource.prefix}${namespace}/` : resource.prefix
 
-function page(query: ListQuery, items: Iterator<Item>, selection: Selection, revision: number): Listed {
+/** `unread`: how many there are behind `items`. */
+function page(query: ListQuery, items: Iterator<Item>, selection: Selection, revision: number, unread = 0): Listed {
   const limit = query.limit || Number.POSITIVE_INFINITY
   const found: Item[] = []
   for (let next = items.next(); !next.done; next = items.next()) {
@@ -96,12 +118,14 @@ function page(query: ListQuery, items: Iterator<Item>, selection: Selection, rev
       continue
     }
     // Only without a selector is the rest known without looking at it.
-    let remaining = 1
+    let remaining = 1 + unread
     if (selection.all) while (!items.next().done) remaining += 1
     const last = found.at(-1) as Item
     return { items: found, revision, continue: writeToken(revision, last.key, query), ...(selection.all && { remaining }) }
   }
-  return { items: found, revision }
+  const last = found.at(-1)
+  if (unread === 0 || !last) return { items: found, revision }
+  return { items: found, revision, continue: writeToken(revision, last.key, query), ...(selection.all && { remaining: unread }) }
 }
 
 /** Since before there was a match to say so, a version with a limit is exactly that version. */

@@ -5,12 +5,15 @@ import type { KindSpec } from '#api/kinds/spec.ts'
 import { type FieldSelector, matchesFields, parseFields } from '#api/selector/field.ts'
 import { matchesLabels, parseLabels } from '#api/selector/label.ts'
 import type { Item } from './item.ts'
+import type { Wanted } from './watchers.ts'
 
 export type Selection = {
   /** Nothing is selected out: objects need not be decoded. */
   readonly all: boolean
   /** The only name that can match, where a field selector says so. */
   readonly name: string | undefined
+  /** A value of a field that whatever matches has, where a field selector says so. */
+  readonly wanted: Wanted | undefined
   matches(item: Item): boolean
 }
 
@@ -21,6 +24,7 @@ export function selectionOf(spec: KindSpec, labelSelector: string | undefined, f
   return {
     all: labels.length === 0 && fields.length === 0,
     name: exactName(fields),
+    wanted: wantedOf(spec, fields),
     matches({ object }) {
       return matchesLabels(labels, object.metadata.labels) && matchesFields(fields, (field) => valueOf(spec, object, field))
     },
@@ -37,3 +41,16 @@ function valueOf(spec: KindSpec, object: KubeObject, field: string): string {
 }
 
 const exactName = (fields: FieldSelector): string | undefined => fields.find((f) => f.field === 'metadata.name' && f.equal)?.value
+
+const nameOf = ({ metadata }: KubeObject): string => metadata.name
+
+/** The name first: hardly anything else says as much. */
+function wantedOf(spec: KindSpec, fields: FieldSelector): Wanted | undefined {
+  const name = exactName(fields)
+  if (name !== undefined) return { read: nameOf, value: name }
+  for (const { field, equal, value } of fields) {
+    const read = Object.hasOwn(spec.fields ?? {}, field) ? spec.fields?.[field] : undefined
+    if (equal && read) return { read, value }
+  }
+  return undefined
+}

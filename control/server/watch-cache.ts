@@ -8,6 +8,7 @@ import type { Log } from '#api/log.ts'
 import { Compacted, type Entry, type Store } from '../store/store.ts'
 import { Change } from './change.ts'
 import { Collection } from './collection.ts'
+import { Allowance } from './history.ts'
 import { Item } from './item.ts'
 import { type Resource, registryPrefix } from './resource.ts'
 
@@ -27,6 +28,7 @@ export class WatchCache {
   readonly #listeners = new Set<Listener>()
   /** Of prefixes that are not held: the last change there. */
   readonly #passedOver = new Map<string, number>()
+  readonly #allowance = new Allowance()
   #waiters: Waiter[] = []
   #revision = 0
   #reloads = 0
@@ -58,7 +60,7 @@ export class WatchCache {
       // Events of what is not held are passed over: none may have come while it was read.
       if (reloads !== this.#reloads || (this.#passedOver.get(prefix) ?? 0) > revision) continue
       const items = entries.map((entry) => new Item(entry))
-      this.#collections.set(prefix, { resource, collection: this.#collection(items, revision) })
+      this.#collections.set(prefix, { resource, collection: this.#collection(prefix, items, revision) })
       return
     }
   }
@@ -78,7 +80,7 @@ export class WatchCache {
     for (const resource of resources) {
       const { entries } = await this.#store.list(resource.prefix, { revision })
       const items = entries.map((entry) => new Item(entry))
-      this.#collections.set(resource.prefix, { resource, collection: this.#collection(items, revision) })
+      this.#collections.set(resource.prefix, { resource, collection: this.#collection(resource.prefix, items, revision) })
     }
     this.#revision = revision
     this.#following = this.#follow()
@@ -148,8 +150,9 @@ export class WatchCache {
     }
   }
 
-  #collection(items: Item[], revision: number): Collection {
-    return new Collection({ items, revision, now: () => this.#revision, clock: this.#clock, log: this.#log })
+  #collection(prefix: string, items: Item[], revision: number): Collection {
+    const now = () => this.#revision
+    return new Collection({ prefix, items, revision, now, allowance: this.#allowance, clock: this.#clock, log: this.#log })
   }
 
   #apply(change: Change): void {
@@ -200,7 +203,7 @@ export class WatchCache {
       if (!items) continue
       for (const change of collection.differences(items, revision)) told.push({ resource, change })
       over.push(collection)
-      found.collection = this.#collection(items, revision)
+      found.collection = this.#collection(prefix, items, revision)
     }
     this.#revision = Math.max(revision, this.#revision)
     for (const { resource, change } of told.sort((a, b) => a.change.revision - b.change.revision)) {

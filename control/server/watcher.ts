@@ -3,6 +3,7 @@
 // resumes from its revision.
 
 import type { Change } from './change.ts'
+import type { Wanted } from './watchers.ts'
 
 const mostChanges = 10_000
 const mostBytes = 16 * 1024 * 1024
@@ -12,8 +13,12 @@ const takenBytes = 1024 * 1024
 /** Every change up to `revision` is among these, or was taken before. */
 export type Taken = { changes: readonly Change[]; revision: number }
 
+type Options = { wanted?: Wanted | undefined; revision: () => number; onClose: (watcher: Watcher) => void }
+
 export class Watcher {
   readonly prefix: string
+  /** The one value of a field that all it is told of has, or had. */
+  readonly wanted: Wanted | undefined
   readonly #revision: () => number
   readonly #onClose: (watcher: Watcher) => void
   #waiting: Change[] = []
@@ -22,8 +27,9 @@ export class Watcher {
   #closed = false
 
   /** `revision`: up to which changes have been published. */
-  constructor(prefix: string, { revision, onClose }: { revision: () => number; onClose: (watcher: Watcher) => void }) {
+  constructor(prefix: string, { wanted, revision, onClose }: Options) {
     this.prefix = prefix
+    this.wanted = wanted
     this.#revision = revision
     this.#onClose = onClose
   }
