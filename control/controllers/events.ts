@@ -1,8 +1,11 @@
-// Forgets events after an hour, so that they never fill the store.
+// Forgets events an hour after they were last written, so that they never fill the store. The times that they
+// carry are their senders' own, and decide nothing.
 
 import { isStatus } from '#api/errors.ts'
 import { Event } from '#api/kinds/index.ts'
 import { after, done, of, type Reconciler } from '#api/queue/reconciler.ts'
+import type { Event as EventType } from '#api/types/core-v1.gen.ts'
+import { Ages } from './ages.ts'
 import type { Deps } from './deps.ts'
 import { refOf } from './ownership.ts'
 
@@ -10,19 +13,25 @@ const keptMs = 3_600_000
 
 export function eventExpiry({ client, informers, clock }: Deps): Reconciler {
   const events = informers.of(Event)
+  const ages = new Ages(clock)
+  /** Versions: whatever is written into one renews it. */
+  const known = new Map<string, string>()
   return {
     name: 'event-expiry',
     watches: [of(Event)],
     workers: 1,
     async reconcile(key, signal) {
       const event = events.get(key)
-      if (!event) return done
-      const last = Date.parse(
-        event.series?.lastObservedTime ?? event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp ?? '',
-      )
-      const left = last + keptMs - clock.now()
-      // A clock that was set back must not keep events for years.
-      if (left > 0) return after(Math.min(left, keptMs))
+      if (!event) {
+        ages.forget(key)
+        known.delete(key)
+        return done
+      }
+      const { metadata } = event
+      if (known.get(key) !== metadata.resourceVersion) ages.forget(key)
+      known.set(key, metadata.resourceVersion ?? '')
+      const left = keptMs - ages.of(key, writtenAt(event))
+      if (left > 0) return after(left)
       await client.delete(Event, refOf(event), { preconditions: { uid: event.metadata.uid }, signal }).catch((error: unknown) => {
         if (!isStatus(error, 'NotFound')) throw error
       })
@@ -30,3 +39,7 @@ export function eventExpiry({ client, informers, clock }: Deps): Reconciler {
     },
   }
 }
+
+/** By the server's clock, for events from before this process. */
+const writtenAt = ({ metadata }: EventType): string | undefined =>
+  metadata.managedFields?.map(({ time }) => time ?? '').reduce((a, b) => (a > b ? a : b), '') || metadata.creationTimestamp

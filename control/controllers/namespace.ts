@@ -8,6 +8,7 @@ import { Namespace } from '#api/kinds/index.ts'
 import { apiVersionOf, type KubeObject } from '#api/kinds/kind.ts'
 import { after, done, of, type Reconciler } from '#api/queue/reconciler.ts'
 import type { NamespaceCondition, Namespace as NamespaceObject } from '#api/types/core-v1.gen.ts'
+import { Ages } from './ages.ts'
 import type { Deps } from './deps.ts'
 import { refOf } from './ownership.ts'
 import { canonical } from './template.ts'
@@ -25,6 +26,7 @@ export type Remains = { kind: Pick<ServedKind, 'group' | 'version' | 'plural'>; 
 
 export function namespaces({ client, informers, clock, log }: Deps): Reconciler {
   const all = informers.of(Namespace)
+  const ages = new Ages(clock)
 
   async function empty(kind: ServedKind, namespace: string, signal: AbortSignal): Promise<Remains> {
     try {
@@ -81,7 +83,7 @@ export function namespaces({ client, informers, clock, log }: Deps): Reconciler 
           { namespace: key, left: left.map(({ kind, objects }) => `${objects.length} ${kind.plural}`), unreachable },
           'namespace not empty yet',
         )
-        const elapsed = clock.now() - Date.parse(namespace.metadata.deletionTimestamp)
+        const elapsed = ages.of(namespace.metadata.uid, namespace.metadata.deletionTimestamp)
         return after(Math.min(Math.max(elapsed * lookAgain.share, lookAgain.first), lookAgain.longest))
       }
       const finalizers = current.spec.finalizers?.filter((name) => name !== finalizer) ?? []

@@ -11,11 +11,14 @@ export const readyCondition = (pod: Pod) => pod.status?.conditions?.find(({ type
 
 export const isReady = (pod: Pod): boolean => readyCondition(pod)?.status === 'True'
 
+/** Milliseconds that a pod has been ready. */
+export type ReadyFor = (pod: Pod) => number
+
 /** Milliseconds until the pod has been ready for `minReadySeconds`: 0 once it has; Infinity while it is not ready. */
-export function untilAvailable(pod: Pod, minReadySeconds: number, now: number): number {
+export function untilAvailable(pod: Pod, minReadySeconds: number, readyFor: ReadyFor): number {
   const ready = readyCondition(pod)
   if (ready?.status !== 'True') return Number.POSITIVE_INFINITY
   if (minReadySeconds === 0) return 0
   if (!ready.lastTransitionTime) return Number.POSITIVE_INFINITY
-  return Math.max(0, Date.parse(ready.lastTransitionTime) + minReadySeconds * 1000 - now)
+  return Math.max(0, minReadySeconds * 1000 - readyFor(pod))
 }

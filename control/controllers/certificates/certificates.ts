@@ -9,6 +9,7 @@ import { after, done, of, type Reconciler } from '#api/queue/reconciler.ts'
 import type { CertificateSigningRequest as RequestType } from '#api/types/certificates-v1.gen.ts'
 import { type Asked, readRequest } from '#api/x509/asked.ts'
 import type { Subject } from '#api/x509/certificate.ts'
+import { Ages } from '../ages.ts'
 import type { Deps } from '../deps.ts'
 import { type Signer, signers } from './signer.ts'
 
@@ -63,16 +64,19 @@ const kept = { decided: hour, waiting: 24 * hour }
 
 export function certificateExpiry({ client, informers, clock }: Deps): Reconciler {
   const requests = informers.of(CertificateSigningRequest)
+  const ages = new Ages(clock)
   return {
     name: 'csr-cleaning',
     watches: [of(CertificateSigningRequest)],
     workers: 1,
     async reconcile(name, signal) {
       const request = requests.get(name)
-      if (!request) return done
-      const left = endOf(request) - clock.now()
-      // A clock that was set back must not keep requests for years.
-      if (left > 0) return after(Math.min(left, kept.waiting))
+      if (!request) {
+        ages.forget(name)
+        return done
+      }
+      const left = leftOf(request, ages, clock.now())
+      if (left > 0) return after(left)
       const preconditions = { uid: request.metadata.uid }
       await client.delete(CertificateSigningRequest, { name }, { preconditions, signal }).catch((error: unknown) => {
         if (!isStatus(error, 'NotFound')) throw error
@@ -82,17 +86,15 @@ export function certificateExpiry({ client, informers, clock }: Deps): Reconcile
   }
 }
 
-/** When a request may go, in milliseconds. */
-function endOf(request: RequestType): number {
+/** Milliseconds until a request may go: by the time since it was seen to be decided, and by the certificate's own end. */
+function leftOf(request: RequestType, ages: Ages, now: number): number {
   const certificate = request.status?.certificate
   const decided = has(request, 'Failed') ?? has(request, 'Denied') ?? (certificate ? has(request, 'Approved') : undefined)
-  const ends = [
-    decided
-      ? Date.parse(decided.lastUpdateTime ?? decided.lastTransitionTime ?? '') + kept.decided
-      : Date.parse(request.metadata.creationTimestamp ?? '') + kept.waiting,
-    certificate ? expiryOf(certificate) : Number.POSITIVE_INFINITY,
-  ]
-  return Math.min(...ends.filter((end) => !Number.isNaN(end)))
+  const { name, creationTimestamp } = request.metadata
+  const age = ages.of(name, decided ? (decided.lastUpdateTime ?? decided.lastTransitionTime) : creationTimestamp)
+  const ofCertificate = certificate ? expiryOf(certificate) - now : Number.POSITIVE_INFINITY
+  const own = (decided ? kept.decided : kept.waiting) - age
+  return Number.isNaN(ofCertificate) ? own : Math.min(own, ofCertificate)
 }
 
 /** Other signers may have put anything there. */

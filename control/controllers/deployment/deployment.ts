@@ -7,6 +7,7 @@ import { keyOf } from '#api/kinds/kind.ts'
 import { after, done, mapped, of, ownedBy, type Reconciler } from '#api/queue/reconciler.ts'
 import { selectorMatcher } from '#api/selector/label.ts'
 import type { Deployment as DeploymentObject, ReplicaSet as ReplicaSetObject } from '#api/types/apps-v1.gen.ts'
+import { Ages } from '../ages.ts'
 import type { Deps } from '../deps.ts'
 import { claim, controllerOf, isControlledBy, orphansByNamespace, refOf, settleClaims } from '../ownership.ts'
 import { isTerminal } from '../pods.ts'
@@ -17,6 +18,7 @@ import { type Step, scaleAnnotations, size } from './sets.ts'
 import { planStatus } from './status.ts'
 
 export function deployments({ client, informers, recorderFor, clock }: Deps): Reconciler {
+  const ages = new Ages(clock)
   const all = informers.of(Deployment)
   const sets = informers.of(ReplicaSet)
   const pods = informers.of(Pod)
@@ -130,7 +132,8 @@ export function deployments({ client, informers, recorderFor, clock }: Deps): Re
 
       const current = currentSet(deployment, [...own.values()])
       const old = [...own.values()].filter((set) => set !== current)
-      const { status, recheck } = planStatus(deployment, current, old, clock.now())
+      const { uid } = deployment.metadata
+      const { status, recheck } = planStatus(deployment, current, old, clock.now(), (time) => ages.of(uid, time))
       if (canonical(status) !== canonical(deployment.status))
         await client.update(Deployment, { ...deployment, status }, { subresource: 'status', signal })
       // A second more: conditions tell time in whole seconds.

@@ -40,8 +40,17 @@ export function isComplete(deployment: Deployment, current: ReplicaSet | undefin
 
 export type Report = { status: DeploymentStatus; recheck?: number }
 
+/** Milliseconds that the deployment has told of the progress that it told of at `time`. */
+export type Idle = (time: string | undefined) => number
+
 /** `recheck`: milliseconds until the progress deadline would pass. */
-export function planStatus(deployment: Deployment, current: ReplicaSet | undefined, old: readonly ReplicaSet[], now: number): Report {
+export function planStatus(
+  deployment: Deployment,
+  current: ReplicaSet | undefined,
+  old: readonly ReplicaSet[],
+  now: number,
+  idle: Idle,
+): Report {
   const counts = count(current, old)
   const before = deployment.status ?? {}
   const conditions = new Map((before.conditions ?? []).map((condition) => [condition.type, condition]))
@@ -58,7 +67,7 @@ export function planStatus(deployment: Deployment, current: ReplicaSet | undefin
       message: 'Deployment does not have minimum availability.',
     })
 
-  const recheck = progress(deployment, current, old, counts, conditions, now)
+  const recheck = progress(deployment, current, old, counts, conditions, { now, idle })
 
   const failure = [...(current ? [current] : []), ...old]
     .map((each) => each.status?.conditions?.find(({ type }) => type === 'ReplicaFailure'))
@@ -85,7 +94,7 @@ function progress(
   old: readonly ReplicaSet[],
   counts: Counts,
   conditions: Conditions,
-  now: number,
+  { now, idle }: { now: number; idle: Idle },
 ): number | undefined {
   const deadline = deployment.spec.progressDeadlineSeconds ?? 600
   const known = conditions.get('Progressing')
@@ -123,7 +132,7 @@ function progress(
     return deadline * 1000
   }
   if (known.reason === reasons.timedOut) return undefined
-  const left = Date.parse(known.lastUpdateTime ?? '') + deadline * 1000 - now
+  const left = deadline * 1000 - idle(known.lastUpdateTime)
   if (left > 0) return left
   set('False', reasons.timedOut, `${name} has timed out progressing.`)
   return undefined

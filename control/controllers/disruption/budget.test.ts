@@ -16,12 +16,13 @@ const podOf = (name: string, { ready = true, leaving = false } = {}): PodObject 
     spec: { containers: [] },
     status: { phase: 'Running', conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] },
   }) as unknown as PodObject
+const grantedFor = (_pod: PodObject, since: string) => NOW - Date.parse(since)
 const budgetOf = (spec: BudgetObject['spec'], status: Partial<BudgetObject['status']> = {}): BudgetObject =>
   ({ metadata: { name: 'b', generation: 3 }, spec, status }) as BudgetObject
 const pods = (...ready: boolean[]) => ready.map((r, i) => podOf(`p${i}`, { ready: r }))
 
 function planned(spec: BudgetObject['spec'], own: PodObject[], wanted: number | string = own.length, status = {}): string {
-  const { status: next } = planBudget({ budget: budgetOf(spec, status), pods: own, wanted, now: NOW })
+  const { status: next } = planBudget({ budget: budgetOf(spec, status), pods: own, wanted, now: NOW, grantedFor })
   const { disruptionsAllowed: allowed, currentHealthy: healthy, desiredHealthy: desired, expectedPods: expected, conditions } = next
   return `${allowed} of ${healthy}, ${desired} of ${expected} wanted: ${conditions?.[0]?.reason}`
 }
@@ -43,7 +44,13 @@ test('a pod whose eviction was granted does not count, until it is gone or nothi
   const since = (seconds: number) => ({ disruptedPods: { p0: new Date(NOW - seconds * 1000).toISOString() } })
   assert.equal(planned({ minAvailable: 1 }, pods(true, true), 2, since(5)), '0 of 1, 1 of 2 wanted: InsufficientPods')
   assert.equal(planned({ minAvailable: 1 }, pods(true, true), 2, since(121)), '1 of 2, 1 of 2 wanted: SufficientPods')
-  const { recheck } = planBudget({ budget: budgetOf({ minAvailable: 1 }, since(5)), pods: pods(true, true), wanted: 2, now: NOW })
+  const { recheck } = planBudget({
+    budget: budgetOf({ minAvailable: 1 }, since(5)),
+    pods: pods(true, true),
+    wanted: 2,
+    now: NOW,
+    grantedFor,
+  })
   assert.equal(recheck, 115_000)
 })
 

@@ -17,6 +17,8 @@ export type Situation = {
   /** Replicas that the pods' controllers want together; a text says why nobody knows. */
   wanted: number | string
   now: number
+  /** Milliseconds since the eviction of a pod was granted, at `since`. */
+  grantedFor(this: void, pod: Pod, since: string): number
 }
 
 /** `recheck` in milliseconds: when an eviction that came to nothing gives its place back. */
@@ -42,14 +44,20 @@ export function planBudget(situation: Situation): { status: PodDisruptionBudgetS
 }
 
 /** Pods whose eviction was granted and which are still there, as they were. */
-function stillDisrupted({ budget, pods, now }: Situation): { disruptedPods?: Record<string, string>; recheck: number | undefined } {
+function stillDisrupted({ budget, pods, grantedFor }: Situation): {
+  disruptedPods?: Record<string, string>
+  recheck: number | undefined
+} {
+  let recheck = Number.POSITIVE_INFINITY
   const kept = Object.entries(budget.status?.disruptedPods ?? {}).filter(([name, since]) => {
     const pod = pods.find((p) => p.metadata.name === name)
-    return pod && !pod.metadata.deletionTimestamp && Date.parse(since) + deletionWithin > now
+    if (!pod || pod.metadata.deletionTimestamp) return false
+    const left = deletionWithin - grantedFor(pod, since)
+    if (left > 0) recheck = Math.min(recheck, left)
+    return left > 0
   })
   if (kept.length === 0) return { recheck: undefined }
-  const first = Math.min(...kept.map(([, since]) => Date.parse(since)))
-  return { disruptedPods: Object.fromEntries(kept), recheck: first + deletionWithin - now }
+  return { disruptedPods: Object.fromEntries(kept), recheck }
 }
 
 function needOf({ budget, pods, wanted }: Situation): { expected: number; desired: number } | string {

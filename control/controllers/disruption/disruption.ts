@@ -10,6 +10,7 @@ import { selectorMatcher } from '#api/selector/label.ts'
 import type { Pod as PodObject } from '#api/types/core-v1.gen.ts'
 import type { OwnerReference } from '#api/types/meta-v1.gen.ts'
 import type { PodDisruptionBudget as BudgetObject } from '#api/types/policy-v1.gen.ts'
+import { Ages } from '../ages.ts'
 import type { Deps } from '../deps.ts'
 import { controllerOf } from '../ownership.ts'
 import { canonical } from '../template.ts'
@@ -18,6 +19,8 @@ import { planBudget } from './budget.ts'
 type Scaled = KubeObject & { spec: { replicas?: number } }
 
 export function disruptionBudgets({ client, informers, clock }: Deps): Reconciler {
+  const ages = new Ages(clock)
+  const grantedFor = ({ metadata }: PodObject, since: string) => ages.of(metadata.uid, since)
   const budgets = informers.of(PodDisruptionBudget)
   const pods = informers.of(Pod)
   const owners: Record<string, Pick<Informer<Scaled>, 'get'>> = {
@@ -56,7 +59,7 @@ export function disruptionBudgets({ client, informers, clock }: Deps): Reconcile
       if (!budget || budget.metadata.deletionTimestamp) return done
       const matches = selectorMatcher(budget.spec.selector)
       const own = pods.by(byNamespace, budget.metadata.namespace ?? '').filter(({ metadata }) => matches(metadata.labels ?? {}))
-      const { status, recheck } = planBudget({ budget, pods: own, wanted: wantedBy(own), now: clock.now() })
+      const { status, recheck } = planBudget({ budget, pods: own, wanted: wantedBy(own), now: clock.now(), grantedFor })
       if (canonical(status) !== canonical(budget.status)) {
         await client.update(PodDisruptionBudget, { ...budget, status }, { subresource: 'status', signal })
       }

@@ -3,7 +3,7 @@
 import { timestamp } from '#api/clock.ts'
 import type { ReplicaSet, ReplicaSetStatus } from '#api/types/apps-v1.gen.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
-import { isActive, isReady, isTerminal, untilAvailable } from '../pods.ts'
+import { isActive, isReady, isTerminal, type ReadyFor, untilAvailable } from '../pods.ts'
 import { toGiveUp } from './rank.ts'
 
 /** Pods created or deleted in one go; the rest follows at once, but others get their turn. */
@@ -28,10 +28,11 @@ export function planStatus(
   pods: readonly Pod[],
   failure: Failure,
   now: number,
+  readyFor: ReadyFor,
 ): { status: ReplicaSetStatus; recheck?: number } {
   const active = pods.filter(isActive)
   const wanted = Object.entries(set.spec.template?.metadata?.labels ?? {})
-  const waits = active.map((pod) => untilAvailable(pod, set.spec.minReadySeconds ?? 0, now))
+  const waits = active.map((pod) => untilAvailable(pod, set.spec.minReadySeconds ?? 0, readyFor))
   const soon = waits.filter((ms) => ms > 0 && Number.isFinite(ms))
   const others = set.status?.conditions?.filter(({ type }) => type !== 'ReplicaFailure') ?? []
   const known = set.status?.conditions?.find(({ type }) => type === 'ReplicaFailure')

@@ -8,12 +8,15 @@ import { after, done, mapped, of, ownedBy, type Reconciler } from '#api/queue/re
 import { selectorMatcher } from '#api/selector/label.ts'
 import type { ReplicaSet as ReplicaSetObject } from '#api/types/apps-v1.gen.ts'
 import type { Pod as PodObject } from '#api/types/core-v1.gen.ts'
+import { Ages } from '../ages.ts'
 import type { Deps } from '../deps.ts'
 import { claim, controllerOf, orphansByNamespace, refOf, settleClaims } from '../ownership.ts'
+import { readyCondition } from '../pods.ts'
 import { canonical, podFrom } from '../template.ts'
 import { type Failure, planScaling, planStatus } from './plan.ts'
 
 export function replicaSets({ client, informers, recorderFor, clock }: Deps): Reconciler {
+  const ages = new Ages(clock)
   const sets = informers.of(ReplicaSet)
   const pods = informers.of(Pod)
   const events = recorderFor('replicaset-controller')
@@ -64,8 +67,10 @@ export function replicaSets({ client, informers, recorderFor, clock }: Deps): Re
     if (failed?.status === 'rejected') throw failed.reason
   }
 
+  const readyFor = (pod: PodObject) => ages.of(pod.metadata.uid, readyCondition(pod)?.lastTransitionTime)
+
   async function report(set: ReplicaSetObject, own: PodObject[], failure: Failure, signal: AbortSignal): Promise<number | undefined> {
-    const { status, recheck } = planStatus(set, own, failure, clock.now())
+    const { status, recheck } = planStatus(set, own, failure, clock.now(), readyFor)
     if (canonical(status) !== canonical(set.status)) await client.update(ReplicaSet, { ...set, status }, { subresource: 'status', signal })
     return recheck
   }
