@@ -155,7 +155,7 @@ async function lists(session: Session, pid: number): Promise<{ wall: number; cpu
 }
 
 /** Milliseconds of processor time that the process has used: fields 14 and 15 of /proc/PID/stat, in ticks of 10 ms. */
-async function cpu(pid: number): Promise<number> {
+export async function cpu(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) * 10

@@ -9,6 +9,7 @@ const benches: Record<string, () => Promise<AsyncIterable<Figure>>> = {
   'pod-start': async () => (await import('./pod-start.ts')).podStartBench(),
   memory: async () => (await import('./memory.ts')).memoryBench(),
   api: async () => (await import('./api.ts')).apiBench(),
+  scale: async () => (await import('./scale.ts')).scaleBench(),
   proxy: async () => (await import('./proxy.ts')).proxyBench(),
   'endpoint-change': async () => (await import('./endpoint-change.ts')).endpointChangeBench(),
   'service-traffic': async () => (await import('./service-traffic.ts')).serviceTrafficBench(),
