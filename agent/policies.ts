@@ -9,8 +9,8 @@ import type { Informers } from '#api/informer/informers.ts'
 import { Namespace, NetworkPolicy, Pod } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
 import type { Namespace as NamespaceType, Pod as PodType } from '#api/types/core-v1.gen.ts'
+import type { NetworkPolicy as NetworkPolicyType } from '#api/types/networking-v1.gen.ts'
 import { coalesce } from './coalesce.ts'
-import type { Placed } from './policy/members.ts'
 import { samePod, trimPod } from './policy/pod.ts'
 import type { Policy, PolicyError } from './policy/policy.ts'
 
@@ -40,7 +40,7 @@ const GATHER_MS = 10
 export function followPolicies(options: PoliciesOptions): Policies {
   const { clock, log, watched, policy } = options
   const policies = watched.of(NetworkPolicy)
-  const placed = new Map<string, Placed>()
+  const placed = new Set<string>()
   const closed = Promise.withResolvers<void>()
   const tell = teller(options.events)
   let cluster: Cluster | undefined
@@ -63,28 +63,31 @@ export function followPolicies(options: PoliciesOptions): Policies {
       cluster ??= followCluster(options, () => rules.poke())
       await Promise.race([cluster.synced, closed.promise])
     }
-    const { errors } = await policy.apply({
-      policies: policies.list(),
-      pods: cluster?.pods.list() ?? [],
-      namespaces: cluster?.namespaces.list() ?? [],
-      placed: placed.values(),
-    })
+    const { errors } = await policy.apply()
     tell(errors)
   }
 
   const rules = coalesce(settle, { name: 'network policies', clock, log, gather: GATHER_MS })
   const poke = () => rules.poke()
-  const silence = policies.on({ add: poke, update: poke, delete: poke })
+  const told = (object: NetworkPolicyType, now?: NetworkPolicyType) => {
+    const { name, namespace = '' } = object.metadata
+    policy.policyChanged({ name, namespace }, now)
+    poke()
+  }
+  const silence = policies.on({ add: (each) => told(each, each), update: (each) => told(each, each), delete: (each) => told(each) })
   const synced = policies.synced.then(poke)
 
   return {
     synced,
     async place(pod, ips) {
-      placed.set(pod.metadata.uid, { pod: trimPod(pod), ips })
+      placed.add(pod.metadata.uid)
+      policy.placedChanged(pod.metadata.uid, { pod: trimPod(pod), ips })
       if (policies.size > 0) await settle()
     },
     release(uid) {
-      if (placed.delete(uid) && policies.size > 0) poke()
+      if (!placed.delete(uid)) return
+      policy.placedChanged(uid, undefined)
+      if (policies.size > 0) poke()
     },
     async close() {
       closed.resolve()
@@ -102,10 +105,22 @@ type Cluster = { pods: Informer<PodType>; namespaces: Informer<NamespaceType>; s
 function followCluster(options: PoliciesOptions, poke: () => void): Cluster {
   const pods = new Informer(Pod, {}, options, { trim: trimPod })
   const namespaces = options.watched.of(Namespace)
+  const hear = (pod: PodType, now?: PodType) => {
+    options.policy.podChanged(pod.metadata.uid, now)
+    poke()
+  }
+  const hearNamespace = (namespace: NamespaceType, now?: NamespaceType) => {
+    options.policy.namespaceChanged(namespace.metadata.name, now)
+    poke()
+  }
+  pods.on({ add: (pod) => hear(pod, pod), update: (pod, old) => void (samePod(pod, old) || hear(pod, pod)), delete: (pod) => hear(pod) })
   pods.start()
   const synced = Promise.all([pods.synced, namespaces.synced])
-  pods.on({ add: poke, update: (pod, old) => void (samePod(pod, old) || poke()), delete: poke })
-  const silence = namespaces.on({ add: poke, update: poke, delete: poke })
+  const silence = namespaces.on({
+    add: (each) => hearNamespace(each, each),
+    update: (each) => hearNamespace(each, each),
+    delete: (each) => hearNamespace(each),
+  })
   return {
     pods,
     namespaces,

@@ -9,6 +9,7 @@ import { freshNetns, needsRoot } from 'nft-js/testing/fresh-netns.ts'
 import { fakeClock } from '#api/clock.fake.ts'
 import { silent } from '#api/log.ts'
 import type { NetworkPolicy } from '#api/types/networking-v1.gen.ts'
+import { wholePolicy } from './policy/fixtures.ts'
 import { bothNetworks, service, slice, wholeProxy } from './proxy/fixtures.ts'
 import { openRules, removeRules } from './rules.ts'
 
@@ -23,7 +24,7 @@ test('a change of mode leaves no rules of the other behind, and cleaning up leav
   const served = async (mode: 'auto' | 'nftables' | 'iptables') => {
     const rules = await openRules({ ...options, mode })
     await wholeProxy(rules.proxy).apply([service('web', '10.43.0.1')], [slice('web', ['10.42.0.2'])])
-    await rules.policy.apply({ policies: [], pods: [], namespaces: [], placed: [] })
+    await wholePolicy(rules.policy).apply({ policies: [], pods: [], namespaces: [], placed: [] })
     await rules.close()
     const [tables, legacy] = [await inside('nft', 'list', 'tables'), await inside('iptables-legacy-save')]
     return [
@@ -56,7 +57,7 @@ test('a kernel without nf_tables gets iptables by itself, and policies are told 
   const rules = await openRules({ ...none, mode: 'auto' })
   assert.equal(rules.mode, 'iptables')
   const policy = { metadata: { name: 'all' }, spec: { podSelector: {} } } as unknown as NetworkPolicy
-  const { errors } = await rules.policy.apply({ policies: [policy], pods: [], namespaces: [], placed: [] })
+  const { errors } = await wholePolicy(rules.policy).apply({ policies: [policy], pods: [], namespaces: [], placed: [] })
   assert.deepEqual(errors, [{ policy, reason: 'this node has no nf_tables: its pods are not isolated' }])
   await rules.close()
   await assert.rejects(openRules({ ...none, mode: 'nftables' }), /--proxy-mode nftables: this kernel has no nf_tables/)

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { type Nft, openConntrack, openNft } from 'nft-js'
 import type { Clock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
+import type { NetworkPolicy } from '#api/types/networking-v1.gen.ts'
 import { type FastPath, openFastPath, removeFastPath } from './fast-path/fast-path.ts'
 import { keepForward, removeForward } from './firewall/forward.ts'
 import { openPolicy, type Policy } from './policy/policy.ts'
@@ -66,7 +67,7 @@ export async function openRules(options: RulesOptions): Promise<Rules> {
   const fastPath = await fastPathOf(options, { nft, ruleset, pods })
   if (fastPath) stack.defer(() => fastPath.close())
   const judging = fastPath && { judging: fastPath.judge.bind(fastPath) }
-  const policy = ruleset ? openPolicy({ ruleset, log, nodeName, families, ...judging }) : unenforced
+  const policy = ruleset ? openPolicy({ ruleset, log, nodeName, families, ...judging }) : unenforced()
   const opened = stack.move()
   return { mode, proxy, policy, close: () => opened.disposeAsync() }
 }
@@ -131,11 +132,21 @@ async function leaveOther(mode: Rules['mode'], { dataDir, log, netns }: RulesOpt
 const modeFile = (dataDir: string): string => join(dataDir, 'proxy-mode')
 
 /** Policies are sets and maps, which iptables has not: each is told that it is not in force. */
-const unenforced: Policy = {
-  apply: async ({ policies }) => ({
-    errors: [...policies].map((policy) => ({ policy, reason: 'this node has no nf_tables: its pods are not isolated' })),
-  }),
-  remove: async () => {},
-  close: async () => {},
-  [Symbol.asyncDispose]: async () => {},
+function unenforced(): Policy {
+  const policies = new Map<string, NetworkPolicy>()
+  return {
+    policyChanged({ namespace, name }, policy) {
+      if (policy) policies.set(`${namespace}/${name}`, policy)
+      else policies.delete(`${namespace}/${name}`)
+    },
+    podChanged() {},
+    placedChanged() {},
+    namespaceChanged() {},
+    apply: async () => ({
+      errors: [...policies.values()].map((policy) => ({ policy, reason: 'this node has no nf_tables: its pods are not isolated' })),
+    }),
+    remove: async () => {},
+    close: async () => {},
+    [Symbol.asyncDispose]: async () => {},
+  }
 }

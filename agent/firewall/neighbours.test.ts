@@ -46,7 +46,7 @@ test('beside the rules of others', { skip: needsRoot }, async (t) => {
       const proxy = wholeProxy(openProxy({ ruleset, conntrack, log: silent, nodeName: 'here', networks: bothNetworks }))
       const policy = openPolicy({ ruleset, log: silent, nodeName: 'here', families: ['ip', 'ip6'] })
       await proxy.apply([...web, ...web6], [slice('web', [ip.pods[0]]), slice('web6', [ip6.pods[0]])])
-      await policy.apply({ policies: [], pods: [], namespaces: [], placed: [] })
+      await policy.apply()
       const settle = () => settleForward({ pods, netns, log: silent })
       await settle()
       await body({ before, settle })

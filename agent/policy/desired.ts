@@ -9,11 +9,11 @@ import type { NetworkPolicy } from '#api/types/networking-v1.gen.ts'
 import { allowsEverything, grants, numbersOf, podPeersOf } from './grants.ts'
 import { type Direction, type Family, type GroupSet, type LaidChain, type Layout, repliesOf } from './layout.ts'
 import { type Meaning, meaningOf, type PodPeers } from './meaning.ts'
-import { type ClusterState, type Member, Members } from './members.ts'
+import { type Member, Members } from './members.ts'
 import type { Content } from './plan.ts'
 import { portsOf } from './ports.ts'
 
-export type PolicyState = ClusterState & { policies: Iterable<NetworkPolicy> }
+export type ObjectName = { namespace: string; name: string }
 
 /** Pods with the same policies in a direction, and the same numbers for the ports these name. */
 export type PodGroup = {
@@ -27,33 +27,49 @@ export type PodGroup = {
 type Part = { readonly from: readonly unknown[]; readonly sets: ReadonlyMap<GroupSet, Elements>; readonly chains: readonly LaidChain[] }
 
 export class Desired {
-  readonly #members: Members
-  #meanings = new Map<string, readonly Meaning[]>()
+  /** Told of pods, of what has its place here, and of namespaces. */
+  readonly members: Members
+  readonly #policies = new Map<string, Map<string, NetworkPolicy>>()
+  /** Namespaces whose policies changed. */
+  readonly #changed = new Set<string>()
+  readonly #meanings = new Map<string, readonly Meaning[]>()
   #selecting = new WeakMap<Member, { of: readonly Meaning[]; selecting: readonly Meaning[] }>()
   #groups = new Map<string, PodGroup>()
   readonly #parts: Record<Family, Map<string, Part>> = { ip: new Map(), ip6: new Map() }
 
   constructor(nodeName: string) {
-    this.#members = new Members(nodeName)
+    this.members = new Members(nodeName)
   }
 
-  /** Takes in how things are now; returns the policies that are not right, of those that matter here. */
-  update(state: PolicyState): Meaning[] {
-    this.#members.update(state)
-    const meanings = Map.groupBy([...state.policies].map(meaningOf), ({ policy }) => policy.metadata.namespace ?? '')
-    for (const [namespace, now] of meanings) {
-      const before = this.#meanings.get(namespace)
-      if (before && same(before, now)) meanings.set(namespace, before as Meaning[])
+  /** Undefined: it is gone. */
+  policyChanged({ namespace, name }: ObjectName, policy: NetworkPolicy | undefined): void {
+    const policies = this.#policies.get(namespace) ?? new Map<string, NetworkPolicy>()
+    this.#policies.set(namespace, policies)
+    if (policy) policies.set(name, policy)
+    else policies.delete(name)
+    this.#changed.add(namespace)
+  }
+
+  /** Works out what changed since the last time; returns the policies that are not right, of those that matter here. */
+  refresh(): Meaning[] {
+    this.members.refresh()
+    for (const namespace of this.#changed) {
+      const policies = [...(this.#policies.get(namespace)?.values() ?? [])]
+      if (policies.length > 0) this.#meanings.set(namespace, policies.map(meaningOf))
+      else {
+        this.#meanings.delete(namespace)
+        this.#policies.delete(namespace)
+      }
     }
-    this.#meanings = meanings
+    this.#changed.clear()
     this.#groups = new Map()
     const selected = new Set<Meaning>()
-    for (const member of this.#members.local) {
+    for (const member of this.members.local) {
       const selecting = this.#policiesOf(member)
       for (const meaning of selecting) selected.add(meaning)
       for (const direction of ['ingress', 'egress'] as const) this.#join(member, direction, selecting)
     }
-    return [...meanings.values()].flat().filter((meaning) => meaning.faults.length > 0 && (!meaning.pods || selected.has(meaning)))
+    return [...this.#meanings.values()].flat().filter((meaning) => meaning.faults.length > 0 && (!meaning.pods || selected.has(meaning)))
   }
 
   group(name: string): PodGroup | undefined {
@@ -115,7 +131,7 @@ export class Desired {
 
   #part(layout: Layout, group: PodGroup, closed: boolean, from: readonly unknown[] = []): Part {
     const { name, direction, meanings, members } = group
-    const select = (namespace: string, peers: PodPeers) => this.#members.select(namespace, peers)
+    const select = (namespace: string, peers: PodPeers) => this.members.select(namespace, peers)
     const sets = closed ? new Map() : grants({ layout, group: name, direction, meanings, member: members[0] as Member, select })
     const names = `${direction} of ${meanings.map(({ policy: { metadata } }) => `${metadata.namespace}/${metadata.name}`).join(', ')}`
     return { from, sets, chains: layout.groupChains(group, [...sets.keys()], shortened(names)) }
@@ -125,7 +141,7 @@ export class Desired {
   #peersOf({ meanings, direction }: PodGroup): (readonly Member[])[] {
     return meanings.flatMap(({ rules, policy }) =>
       (rules[direction] ?? []).flatMap((rule) =>
-        podPeersOf(rule, direction).map((each) => this.#members.select(policy.metadata.namespace ?? '', each)),
+        podPeersOf(rule, direction).map((each) => this.members.select(policy.metadata.namespace ?? '', each)),
       ),
     )
   }

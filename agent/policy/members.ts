@@ -20,57 +20,130 @@ export type Member = {
   readonly local: boolean
 }
 
-export type ClusterState = {
-  /** As `trimPod` leaves them, or whole. */
-  pods: Iterable<Pod>
-  namespaces: Iterable<Namespace>
-  placed: Iterable<Placed>
-}
-
 const none: readonly Member[] = []
 
 export class Members {
   readonly #nodeName: string
-  #byNamespace = new Map<string, readonly Member[]>()
-  #namespaces: readonly Namespace[] = []
-  #made = new WeakMap<Pod, { ips: readonly string[] | undefined; member: Member }>()
+  readonly #pods = new Map<string, Pod>()
+  readonly #placed = new Map<string, Placed>()
+  /** By uid, with all addresses that they claim. */
+  readonly #claiming = new Map<string, Member>()
+  /** By address: the uids of who claims it; seldom more than one. */
+  readonly #claims = new Map<string, Set<string>>()
+  /** By uid, with the addresses that are theirs; and by namespace and uid. */
+  readonly #settled = new Map<string, Member>()
+  readonly #spaces = new Map<string, Map<string, Member>>()
+  readonly #local = new Map<string, Member>()
+  readonly #byNamespace = new Map<string, readonly Member[]>()
+  readonly #namespaces = new Map<string, Namespace>()
+  /** Uids that something was heard of. */
+  readonly #changed = new Set<string>()
   #selected = new WeakMap<PodPeers, { from: readonly (readonly Member[])[]; result: readonly Member[] }>()
   /** Members of a namespace by a label's key and value, for the labels that policies ask for. */
   readonly #byLabel = new WeakMap<readonly Member[], Map<string, Map<string | undefined, Member[]>>>()
-  #local: readonly Member[] = none
 
   constructor(nodeName: string) {
     this.#nodeName = nodeName
   }
 
-  get local(): readonly Member[] {
-    return this.#local
+  get local(): Iterable<Member> {
+    return this.#local.values()
   }
 
-  /** Takes in the cluster as it is now. */
-  update({ pods, namespaces, placed }: ClusterState): void {
-    const here = new Map([...placed].map((each) => [each.pod.metadata.uid, each]))
-    const found: Member[] = []
-    for (const pod of pods) {
-      const own = here.get(pod.metadata.uid)
-      here.delete(pod.metadata.uid)
-      if (isMember(pod, own)) found.push(this.#member(pod, own?.ips))
-    }
-    // Started here, and not heard of yet.
-    for (const { pod, ips } of here.values()) if (isMember(pod, { pod, ips })) found.push(this.#member(pod, ips))
+  /** As `trimPod` leaves it, or whole; undefined: it is gone. */
+  podChanged(uid: string, pod: Pod | undefined): void {
+    if (pod) this.#pods.set(uid, pod)
+    else this.#pods.delete(uid)
+    this.#changed.add(uid)
+  }
 
-    const groups = Map.groupBy(
-      oneByAddress(found, (member) => this.#made.get(member.pod)?.ips !== undefined),
-      ({ namespace }) => namespace,
-    )
-    for (const [namespace, members] of groups) {
-      const before = this.#byNamespace.get(namespace)
-      if (before && same(before, members)) groups.set(namespace, before as Member[])
+  placedChanged(uid: string, placed: Placed | undefined): void {
+    if (placed) this.#placed.set(uid, placed)
+    else this.#placed.delete(uid)
+    this.#changed.add(uid)
+  }
+
+  namespaceChanged(name: string, namespace: Namespace | undefined): void {
+    if (namespace) this.#namespaces.set(name, namespace)
+    else this.#namespaces.delete(name)
+  }
+
+  /** Works out what changed since the last time. */
+  refresh(): void {
+    const doubtful = new Set(this.#changed)
+    for (const uid of this.#changed) {
+      for (const address of this.#reclaim(uid)) for (const other of this.#claims.get(address) ?? []) doubtful.add(other)
     }
-    this.#byNamespace = groups
-    const listed = [...namespaces]
-    if (!same(this.#namespaces, listed)) this.#namespaces = listed
-    this.#local = [...groups.values()].flatMap((members) => members.filter(({ local }) => local))
+    this.#changed.clear()
+    const namespaces = new Set<string>()
+    for (const uid of doubtful) {
+      const namespace = this.#settle(uid)
+      if (namespace !== undefined) namespaces.add(namespace)
+    }
+    for (const namespace of namespaces) {
+      const members = this.#spaces.get(namespace)
+      if (members?.size) this.#byNamespace.set(namespace, [...members.values()])
+      else {
+        this.#byNamespace.delete(namespace)
+        this.#spaces.delete(namespace)
+      }
+    }
+  }
+
+  /** Who a pod is now, and what it claims. Returns the addresses that it claims, or claimed. */
+  #reclaim(uid: string): Set<string> {
+    const before = this.#claiming.get(uid)
+    const placed = this.#placed.get(uid)
+    // What was started here may not have been heard of yet.
+    const pod = this.#pods.get(uid) ?? placed?.pod
+    const now = pod && isMember(pod, placed) ? this.#member(pod, placed?.ips) : undefined
+    if (now) this.#claiming.set(uid, now)
+    else this.#claiming.delete(uid)
+    for (const address of addressesIn(before)) {
+      const claims = this.#claims.get(address)
+      claims?.delete(uid)
+      if (claims?.size === 0) this.#claims.delete(address)
+    }
+    for (const address of addressesIn(now)) {
+      const claims = this.#claims.get(address)
+      if (claims) claims.add(uid)
+      else this.#claims.set(address, new Set([uid]))
+    }
+    return new Set([...addressesIn(before), ...addressesIn(now)])
+  }
+
+  /** Gives a pod the addresses that are its own. Returns the namespace of which that changed the members. */
+  #settle(uid: string): string | undefined {
+    const claiming = this.#claiming.get(uid)
+    const lost = new Set(addressesIn(claiming).filter((address) => this.#holderOf(address) !== uid))
+    const left = (family: Family) => (claiming?.addresses[family] ?? []).filter((address) => !lost.has(address))
+    const now = claiming && lost.size > 0 ? { ...claiming, addresses: { ip: left('ip'), ip6: left('ip6') } } : claiming
+    const before = this.#settled.get(uid)
+    if (now === before) return undefined
+    const namespace = (now ?? before)?.namespace ?? ''
+    const members = this.#spaces.get(namespace) ?? new Map<string, Member>()
+    this.#spaces.set(namespace, members)
+    if (now) {
+      this.#settled.set(uid, now)
+      members.set(uid, now)
+    } else {
+      this.#settled.delete(uid)
+      members.delete(uid)
+    }
+    if (now?.local) this.#local.set(uid, now)
+    else this.#local.delete(uid)
+    return namespace
+  }
+
+  /**
+   * An address belongs to one pod. Where two claim it, one has gone and the server does not know yet: what
+   * this node placed counts, then what is younger.
+   */
+  #holderOf(address: string): string | undefined {
+    const rank = (uid: string) => `${this.#placed.has(uid) ? 1 : 0} ${this.#claiming.get(uid)?.pod.metadata.creationTimestamp ?? ''} ${uid}`
+    let holder: string | undefined
+    for (const uid of this.#claims.get(address) ?? []) if (holder === undefined || rank(uid) > rank(holder)) holder = uid
+    return holder
   }
 
   /** The same array as long as it has the same members. */
@@ -99,15 +172,13 @@ export class Members {
   }
 
   #in(selector: Selector): (readonly Member[])[] {
-    return this.#namespaces
+    return [...this.#namespaces.values()]
       .filter(({ metadata }) => matchesLabels(selector, metadata.labels))
       .map(({ metadata }) => this.#byNamespace.get(metadata.name) ?? none)
   }
 
   #member(pod: Pod, ips: readonly string[] | undefined): Member {
-    const made = this.#made.get(pod)
-    if (made && made.ips === ips) return made.member
-    const member = {
+    return {
       pod,
       namespace: pod.metadata.namespace ?? '',
       addresses: addressesOf(ips ?? pod.status?.podIPs?.map(({ ip }) => ip) ?? []),
@@ -118,8 +189,6 @@ export class Members {
       ),
       local: pod.spec.nodeName === this.#nodeName,
     }
-    this.#made.set(pod, { ips, member })
-    return member
   }
 }
 
@@ -136,29 +205,6 @@ const addressesOf = (ips: readonly string[]): Member['addresses'] => {
   return addresses
 }
 
-/**
- * An address belongs to one pod. Where two claim it, one has gone and the server does not know yet: what
- * this node placed counts, then what is younger.
- */
-const oneByAddress = (members: readonly Member[], isPlaced: (member: Member) => boolean): Member[] => {
-  const holders = new Map<string, Member>()
-  const losers = new Map<Member, Set<string>>()
-  const rank = (member: Member) => `${isPlaced(member) ? 1 : 0} ${member.pod.metadata.creationTimestamp ?? ''} ${member.pod.metadata.uid}`
-  const lose = (member: Member, address: string) => losers.set(member, (losers.get(member) ?? new Set()).add(address))
-  for (const member of members)
-    for (const address of [...member.addresses.ip, ...member.addresses.ip6]) {
-      const holder = holders.get(address)
-      const isHolder = !holder || rank(member) > rank(holder)
-      if (isHolder) holders.set(address, member)
-      if (holder && holder !== member) lose(isHolder ? holder : member, address)
-    }
-  if (losers.size === 0) return [...members]
-  return members.map((member) => {
-    const lost = losers.get(member)
-    if (!lost) return member
-    const left = (family: Family) => member.addresses[family].filter((address) => !lost.has(address))
-    return { ...member, addresses: { ip: left('ip'), ip6: left('ip6') } }
-  })
-}
+const addressesIn = (member: Member | undefined): string[] => (member ? [...member.addresses.ip, ...member.addresses.ip6] : [])
 
 const same = <T>(a: readonly T[], b: readonly T[]): boolean => a.length === b.length && a.every((each, i) => each === b[i])

@@ -10,7 +10,7 @@ import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '#api/t
 import { type Below, pick, randomly } from '../ruleset/random.ts'
 import { openRuleset } from '../ruleset/ruleset.ts'
 import { forwarded, type Packet } from '../ruleset/simulate.ts'
-import { namespace, pod, policy } from './fixtures.ts'
+import { namespace, pod, policy, wholePolicy } from './fixtures.ts'
 import type { Family } from './layout.ts'
 import { allows, type Connection, type World } from './oracle.ts'
 import { openPolicy } from './policy.ts'
@@ -147,7 +147,7 @@ const checkPackets = (below: Below, tables: Record<Family, Table>, world: World,
 
 export const runModel = async (nft: Nft, { steps, seed }: { steps: number; seed: number }): Promise<void> => {
   const below = randomly(seed)
-  const open = (nft: Nft) => openPolicy({ ruleset: openRuleset(nft), log: silent, nodeName: 'here', families: ['ip', 'ip6'] })
+  const open = (nft: Nft) => wholePolicy(openPolicy({ ruleset: openRuleset(nft), log: silent, nodeName: 'here', families: ['ip', 'ip6'] }))
   let enforced = open(nft)
   const policies = new Map<string, NetworkPolicy>()
   const pods = new Map<number, Pod>(Array.from({ length: 10 }, (_, i) => [i, randomPod(below, i)]))

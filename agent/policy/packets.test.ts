@@ -8,7 +8,7 @@ import { silent } from '#api/log.ts'
 import type { NetworkPolicy } from '#api/types/networking-v1.gen.ts'
 import { clientAddress, nodeNetwork, type Peer, podAddresses } from '../proxy/network.fixture.ts'
 import { openRuleset } from '../ruleset/ruleset.ts'
-import { app, namespace, pod, policy } from './fixtures.ts'
+import { app, namespace, pod, policy, wholePolicy } from './fixtures.ts'
 import { openPolicy } from './policy.ts'
 
 const [webAddress, clientPodAddress] = podAddresses
@@ -40,7 +40,7 @@ test('real packets', { skip: needsRoot }, async (t) => {
     peers.client.listen('tcp', 9000, 'client'),
   ])
 
-  const open = () => openPolicy({ ruleset: openRuleset(nft), log: silent, nodeName: 'here', families: ['ip'] })
+  const open = () => wholePolicy(openPolicy({ ruleset: openRuleset(nft), log: silent, nodeName: 'here', families: ['ip'] }))
   let enforced = open()
   const pods = [
     pod('web', webAddress, { ports: [{ name: 'http', containerPort: 8080 }] }),

@@ -5,14 +5,13 @@ import { commandText } from 'nft-js/nftables/command.ts'
 import { silent } from '#api/log.ts'
 import type { NetworkPolicySpec } from '#api/types/networking-v1.gen.ts'
 import { openRuleset } from '../ruleset/ruleset.ts'
-import type { PolicyState } from './desired.ts'
-import { app, namespace, pod, policy } from './fixtures.ts'
+import { app, namespace, type PolicyState, pod, policy, wholePolicy } from './fixtures.ts'
 import { openPolicy } from './policy.ts'
 
 const ref = { family: 'ip', name: 'coracle-policy' } as const
 
 const policyOn = (nft: FakeNft) => {
-  const enforced = openPolicy({ ruleset: openRuleset(nft), log: silent, nodeName: 'here', families: ['ip'] })
+  const enforced = wholePolicy(openPolicy({ ruleset: openRuleset(nft), log: silent, nodeName: 'here', families: ['ip'] }))
   return (state: Partial<PolicyState>) =>
     enforced.apply({ policies: [], pods: [], namespaces: [namespace('default')], placed: [], ...state })
 }

@@ -1,24 +1,33 @@
-// Network policies: objects in, nf_tables out. `apply` is whole and idempotent: it programs the difference
+// Network policies: objects in, nf_tables out. It is told of every change; `apply` then programs the difference
 // to what the kernel has, as one transaction, and is in force for the next packet of every connection, also
 // of those that are established. Calls may overlap; they run one after the other.
 
 import type { NftError } from 'nft-js'
 import type { Log } from '#api/log.ts'
+import type { Namespace, Pod } from '#api/types/core-v1.gen.ts'
 import type { NetworkPolicy } from '#api/types/networking-v1.gen.ts'
 import type { OwnTables, Ruleset } from '../ruleset/ruleset.ts'
-import { Desired, type PolicyState } from './desired.ts'
+import { Desired, type ObjectName } from './desired.ts'
 import { type Family, groupOf, type Layout, layoutOf } from './layout.ts'
+import type { Placed } from './members.ts'
 import { type Content, contentOf, plan } from './plan.ts'
 
 /** A policy that is not in force as it was meant; `reason` is for people. */
 export type PolicyError = { policy: NetworkPolicy; reason: string }
 
 export interface Policy extends AsyncDisposable {
+  /** Undefined: it is gone. This and the others take effect with the next `apply`. */
+  policyChanged(name: ObjectName, policy: NetworkPolicy | undefined): void
+  /** A pod of any node, as `trimPod` leaves it or whole, by its uid. */
+  podChanged(uid: string, pod: Pod | undefined): void
+  /** A pod has its addresses on this node, whether or not the server knows. */
+  placedChanged(uid: string, placed: Placed | undefined): void
+  namespaceChanged(name: string, namespace: Namespace | undefined): void
   /**
-   * Enforces these policies and no others on the pods of this node. A policy that makes no sense, or that the
+   * Enforces the policies that it was told of, and no others, on the pods of this node. A policy that makes no sense, or that the
    * kernel refuses, allows less than it says, and is told. Throws SysError if nothing could be changed.
    */
-  apply(state: PolicyState): Promise<{ errors: PolicyError[] }>
+  apply(): Promise<{ errors: PolicyError[] }>
   /** Deletes the tables: no pod of this node is isolated any more. */
   remove(): Promise<void>
   /** What is programmed stays in force while the agent is restarted. */
@@ -55,8 +64,24 @@ class NftPolicy implements Policy {
     })
   }
 
-  async apply(state: PolicyState): Promise<{ errors: PolicyError[] }> {
-    const errors = this.#desired.update(state).map(({ policy, faults }) => ({ policy, reason: faults.join('; ') }))
+  policyChanged(name: ObjectName, policy: NetworkPolicy | undefined): void {
+    this.#desired.policyChanged(name, policy)
+  }
+
+  podChanged(uid: string, pod: Pod | undefined): void {
+    this.#desired.members.podChanged(uid, pod)
+  }
+
+  placedChanged(uid: string, placed: Placed | undefined): void {
+    this.#desired.members.placedChanged(uid, placed)
+  }
+
+  namespaceChanged(name: string, namespace: Namespace | undefined): void {
+    this.#desired.members.namespaceChanged(name, namespace)
+  }
+
+  async apply(): Promise<{ errors: PolicyError[] }> {
+    const errors = this.#desired.refresh().map(({ policy, faults }) => ({ policy, reason: faults.join('; ') }))
     const closed = new Set<string>()
     let fromNothing = false
     const contents = () => this.#layouts.map((layout) => this.#desired.content(layout, closed))

@@ -5,15 +5,14 @@ import { needsRoot } from 'nft-js/testing/fresh-netns.ts'
 import { silent } from '#api/log.ts'
 import { goldenIn, nftPrintsAlike } from '../ruleset/golden.ts'
 import { openRuleset } from '../ruleset/ruleset.ts'
-import type { PolicyState } from './desired.ts'
-import { app, namespace, pod, policy } from './fixtures.ts'
+import { app, namespace, type PolicyState, pod, policy, wholePolicy } from './fixtures.ts'
 import { openPolicy } from './policy.ts'
 
 const golden = goldenIn(import.meta.dirname)
 
 const dump = async (state: Partial<PolicyState>): Promise<string> => {
   const nft = fakeNft()
-  const enforced = openPolicy({ ruleset: openRuleset(nft), log: silent, nodeName: 'here', families: ['ip', 'ip6'] })
+  const enforced = wholePolicy(openPolicy({ ruleset: openRuleset(nft), log: silent, nodeName: 'here', families: ['ip', 'ip6'] }))
   const { errors } = await enforced.apply({ policies: [], pods: [], namespaces: [namespace('default')], placed: [], ...state })
   assert.deepEqual(errors, [])
   return (await nft.dump('ip', 'coracle-policy')) + (await nft.dump('ip6', 'coracle-policy'))

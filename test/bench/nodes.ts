@@ -72,12 +72,7 @@ export class Nodes {
     const own = { ip: { ...networks.ip, pods: `10.42.${index}.0/24` } }
     const proxy = openProxy({ ruleset, conntrack: { remove: async () => 0 }, log: silent, nodeName: `node-${index}`, networks: own })
     await proxy.apply()
-    await openPolicy({ ruleset, log: silent, nodeName: `node-${index}`, families: ['ip'] }).apply({
-      policies: [],
-      pods: [],
-      namespaces: [],
-      placed: [],
-    })
+    await openPolicy({ ruleset, log: silent, nodeName: `node-${index}`, families: ['ip'] }).apply()
     const pods = await Promise.all(
       ['a', 'b'].map(async (uid): Promise<Place> => {
         const { namespaces, ips } = await network.setup({ uid, namespace: 'default', name: uid, hostname: uid })

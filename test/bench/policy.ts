@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { namespaces, openNft, writeSysctl } from 'nft-js'
-import { app, namespace, pod, policy } from '#agent/policy/fixtures.ts'
+import { app, namespace, pod, policy, wholePolicy } from '#agent/policy/fixtures.ts'
 import { openPolicy } from '#agent/policy/policy.ts'
 import { openRuleset } from '#agent/ruleset/ruleset.ts'
 import { silent } from '#api/log.ts'
@@ -72,7 +72,7 @@ export async function* policyBench(): AsyncGenerator<Figure> {
   }) as [Stream, Stream]
   await receiver.ask({ do: 'listen' })
 
-  const enforced = openPolicy({ ruleset: openRuleset(nft), log: silent, nodeName: 'here', families: ['ip'] })
+  const enforced = wholePolicy(openPolicy({ ruleset: openRuleset(nft), log: silent, nodeName: 'here', families: ['ip'] }))
   const all = cluster()
   const namespacesOf = [namespace('default')]
   const without = async () => void (await enforced.apply({ ...all, policies: [], namespaces: namespacesOf, placed: [] }))
@@ -81,7 +81,7 @@ export async function* policyBench(): AsyncGenerator<Figure> {
   const programs = await samples(10, async () => {
     await enforced.remove()
     return timed(() =>
-      openPolicy({ ruleset: openRuleset(nft), log: silent, nodeName: 'here', families: ['ip'] }).apply({
+      wholePolicy(openPolicy({ ruleset: openRuleset(nft), log: silent, nodeName: 'here', families: ['ip'] })).apply({
         ...cluster(),
         namespaces: namespacesOf,
         placed: [],

@@ -15,6 +15,8 @@ export type Session = {
 export async function openSession(server: string, credentials: Credentials = {}): Promise<Session> {
   const session: ClientHttp2Session = connect(server, { ...credentials, settings: { initialWindowSize: 1 << 20 } })
   await once(session, 'connect')
+  // Whoever has something under way on it hears of its end there.
+  session.on('error', () => {})
   session.setLocalWindowSize(1 << 22)
   return {
     async request(method, path, body, headers = { 'content-type': 'application/json' }) {

@@ -11,6 +11,8 @@ import { type Credentials, openSession, type Session } from '../bench/session.ts
 
 /** Milliseconds between renewals of the lease, as an agent has it. */
 const renewEvery = 10_000
+/** Milliseconds after a lost connection. */
+const comeBack = 1_000
 /** What an agent follows besides its pods; of no use here, but the server sends it all the same. */
 const followed = [
   '/api/v1/services?watch=true',
@@ -39,14 +41,15 @@ export type HollowNode = {
 
 /** Resolves once the node is registered, Ready, and hears of its pods. */
 export async function hollowNode({ server, credentials, name, index, heard }: HollowOptions): Promise<HollowNode> {
-  const session = await openSession(server, credentials)
-  const node = new Hollow(session, { name, index, ...(heard && { heard }) })
+  const open = () => openSession(server, credentials)
+  const node = new Hollow({ open, session: await open(), name, index, ...(heard && { heard }) })
   await node.join()
   return node
 }
 
 class Hollow implements HollowNode {
-  readonly #session: Session
+  readonly #open: () => Promise<Session>
+  #session: Session
   readonly #name: string
   readonly #index: number
   readonly #heard: HollowOptions['heard']
@@ -55,7 +58,14 @@ class Hollow implements HollowNode {
   readonly #stop = new AbortController()
   #addresses = 0
 
-  constructor(session: Session, { name, index, heard }: Pick<HollowOptions, 'name' | 'index' | 'heard'>) {
+  constructor({
+    open,
+    session,
+    name,
+    index,
+    heard,
+  }: Pick<HollowOptions, 'name' | 'index' | 'heard'> & { open: () => Promise<Session>; session: Session }) {
+    this.#open = open
     this.#session = session
     this.#name = name
     this.#index = index
@@ -77,9 +87,35 @@ class Hollow implements HollowNode {
     await this.#send('PATCH', `/api/v1/nodes/${name}/status`, { status: { capacity, allocatable: capacity, conditions: [ready] } }, merge)
     await this.#send('POST', leases, { metadata: { name }, spec: this.#renewal() })
     void this.#track(this.#beat())
-    for (const path of followed) (await this.#session.open(path)).resume()
-    const pods = await this.#session.open(`/api/v1/pods?watch=true&fieldSelector=spec.nodeName%3D${name}`)
-    void this.#track(this.#follow(pods))
+    void this.#track(this.#stay(await this.#listen()))
+  }
+
+  /** Resolves with the events of this node's pods. */
+  async #listen(): Promise<ClientHttp2Stream> {
+    for (const path of followed) {
+      const stream = await this.#session.open(path)
+      stream.on('error', () => {}).resume()
+    }
+    return await this.#session.open(`/api/v1/pods?watch=true&fieldSelector=spec.nodeName%3D${this.#name}`)
+  }
+
+  /** Comes back when its watch or its connection ends, as an agent does. */
+  async #stay(first: ClientHttp2Stream): Promise<void> {
+    const { signal } = this.#stop
+    let pods: ClientHttp2Stream | undefined = first
+    while (!signal.aborted) {
+      if (pods) await this.#follow(pods).catch(() => {})
+      pods = undefined
+      if (signal.aborted) return
+      this.#session.close()
+      await sleep(comeBack, undefined, { signal }).catch(() => {})
+      try {
+        this.#session = await this.#open()
+        pods = await this.#listen()
+      } catch {
+        // Once more.
+      }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -97,7 +133,9 @@ class Hollow implements HollowNode {
     while (!signal.aborted) {
       await sleep(wait, undefined, { signal }).catch(() => {})
       wait = renewEvery
-      if (!signal.aborted) await this.#send('PATCH', `${leases}/${this.#name}`, { spec: this.#renewal() }, merge)
+      if (signal.aborted) return
+      // A server that has too much to do lets some wait for the next time.
+      await this.#send('PATCH', `${leases}/${this.#name}`, { spec: this.#renewal() }, merge).catch(() => {})
     }
   }
 

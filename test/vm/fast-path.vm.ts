@@ -12,7 +12,7 @@ import { addAddress, addRoute, addVeth, connectInNetns, inTable, openConntrack, 
 import { object, rule } from 'nft-js/nftables/statement.ts'
 import { freshNetns } from 'nft-js/testing/fresh-netns.ts'
 import { openFastPath } from '#agent/fast-path/fast-path.ts'
-import { namespace, pod, policy } from '#agent/policy/fixtures.ts'
+import { namespace, pod, policy, wholePolicy } from '#agent/policy/fixtures.ts'
 import { openPolicy } from '#agent/policy/policy.ts'
 import { networks, service, slice, wholeProxy } from '#agent/proxy/fixtures.ts'
 import { openProxy } from '#agent/proxy/proxy.ts'
@@ -40,7 +40,7 @@ test('a connection goes past the rules until a policy is to judge it', async (t)
     log: silent,
   })
   t.after(() => fast.close())
-  const enforced = openPolicy({ ruleset, log: silent, nodeName: 'here', families: ['ip'], judging: fast.judge.bind(fast) })
+  const enforced = wholePolicy(openPolicy({ ruleset, log: silent, nodeName: 'here', families: ['ip'], judging: fast.judge.bind(fast) }))
   const apply = async (...policies: ReturnType<typeof policy>[]) => {
     const { errors } = await enforced.apply({ policies, pods: [pod('server', far)], namespaces: [namespace('default')], placed: [] })
     assert.deepEqual(errors, [])
