@@ -121,3 +121,7 @@ function validateClaims(at: string, claims: NonNullable<ResourceRequirements['cl
     }
   }
 }
+
+/** Most amounts are whole by their look alone. */
+export const isWholeAmount = (amount: string): boolean =>
+  /^\d+([KMGTPE]i|[kMGTPE])?$/.test(amount) || parseQuantity(amount).nano % 1_000_000_000n === 0n

@@ -4,9 +4,10 @@ import { ageColumn, nameColumn, none, templateColumns } from './columns.ts'
 import { CronError, parseCron } from './cron-schedule.ts'
 import type { Faults } from './faults.ts'
 import { CronJob } from './index.ts'
-import { validateJobSpec } from './job-validation.ts'
+import { jobWarnings, validateJobSpec } from './job-validation.ts'
 import { isDns1123Subdomain } from './names.ts'
 import { defaultPodSpec } from './pod-template.ts'
+import { workloadWarnings } from './pod-warnings.ts'
 import type { KindSpec } from './spec.ts'
 
 /** The jobs are named after it, with 11 characters more. */
@@ -44,6 +45,10 @@ export const cronJob: KindSpec<CronJobType> = {
   },
   prepareCreate(c) {
     c.status = {}
+  },
+  *warnings({ metadata, spec }) {
+    yield* workloadWarnings(metadata.name, spec.jobTemplate.spec.template, 'spec.jobTemplate.spec.template')
+    yield* jobWarnings('spec.jobTemplate.spec', spec.jobTemplate.spec)
   },
   validate({ metadata: { name }, spec }, faults) {
     if (name.length > longestName) faults.invalid('metadata.name', name, `must be no more than ${longestName} characters`)

@@ -3,6 +3,7 @@ import type { CSIStorageCapacity as CapacityType } from '../types/storage-v1.gen
 import { nameColumn } from './columns.ts'
 import { CSIStorageCapacity } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
+import { labelDeprecation } from './node-labels.ts'
 import type { KindSpec } from './spec.ts'
 import { validateLabelSelector } from './workload.ts'
 
@@ -15,6 +16,16 @@ export const csiStorageCapacity: KindSpec<CapacityType> = {
     { name: 'StorageClassName', cell: (c) => c.storageClassName },
     { name: 'Capacity', cell: (c) => c.capacity ?? '<unset>' },
   ],
+  *warnings({ nodeTopology }) {
+    for (const [i, { key }] of (nodeTopology?.matchExpressions ?? []).entries()) {
+      const why = labelDeprecation(key)
+      if (why) yield `nodeTopology.matchExpressions[${i}].key: ${key} is ${why}`
+    }
+    for (const key of Object.keys(nodeTopology?.matchLabels ?? {})) {
+      const why = labelDeprecation(key)
+      if (why) yield `nodeTopology.matchLabels.${key}: ${why}`
+    }
+  },
   validate(c, faults) {
     if (c.nodeTopology) validateLabelSelector('nodeTopology', c.nodeTopology, faults)
     faults.each('storageClassName', c.storageClassName, isDns1123Subdomain(c.storageClassName))

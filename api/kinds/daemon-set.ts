@@ -4,6 +4,7 @@ import type { Faults } from './faults.ts'
 import { DaemonSet } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
 import { defaultPodSpec } from './pod-template.ts'
+import { templateWarnings } from './pod-warnings.ts'
 import type { KindSpec } from './spec.ts'
 import { validatePodTemplate, validateRunsForever, validateTemplateSelector } from './template-validation.ts'
 import { isZero, validateAtMostAll, validateIntOrPercent } from './workload.ts'
@@ -45,6 +46,7 @@ export const daemonSet: KindSpec<DaemonSetType> = {
   prepareCreate(d) {
     d.status = { currentNumberScheduled: 0, numberMisscheduled: 0, desiredNumberScheduled: 0, numberReady: 0 }
   },
+  warnings: ({ spec }) => templateWarnings(spec.template),
   validate(d, faults) {
     const { spec } = d
     if (!spec) return faults.required('spec')

@@ -3,6 +3,7 @@ import { ageColumn, nameColumn, templateColumns } from './columns.ts'
 import { Deployment } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
 import { defaultPodSpec } from './pod-template.ts'
+import { workloadWarnings } from './pod-warnings.ts'
 import type { KindSpec } from './spec.ts'
 import { validateReplicated } from './template-validation.ts'
 import { isZero, replicas, validateAtMostAll, validateIntOrPercent } from './workload.ts'
@@ -59,6 +60,7 @@ export const deployment: KindSpec<DeploymentType> = {
   prepareCreate(d) {
     d.status = {}
   },
+  warnings: ({ metadata, spec }) => workloadWarnings(metadata.name, spec.template),
   validate(d, faults) {
     const { spec } = d
     if (!spec) return faults.required('spec')

@@ -1,4 +1,5 @@
 import type { Endpoint, EndpointSlice as EndpointSliceType } from '../types/discovery-v1.gen.ts'
+import { ipWarnings } from './address-warnings.ts'
 import { ageColumn, nameColumn } from './columns.ts'
 import type { Faults } from './faults.ts'
 import { isFullDomain } from './forms.ts'
@@ -40,6 +41,11 @@ export const endpointSlice: KindSpec<EndpointSliceType> = {
       port.name ??= ''
       port.protocol ??= 'TCP'
     }
+  },
+  *warnings({ addressType, endpoints }) {
+    if (addressType === 'FQDN') yield 'spec.addressType: FQDN endpoints are deprecated'
+    for (const [i, { addresses }] of (endpoints ?? []).entries())
+      for (const [j, address] of (addresses ?? []).entries()) yield* ipWarnings(`endpoints[${i}].addresses[${j}]`, address)
   },
   validate(s, faults) {
     if (!s.addressType) faults.required('addressType')

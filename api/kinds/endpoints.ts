@@ -1,4 +1,5 @@
 import type { Endpoints as EndpointsType } from '../types/core-v1.gen.ts'
+import { ipWarnings } from './address-warnings.ts'
 import { ageColumn, nameColumn, none } from './columns.ts'
 import { Endpoints } from './index.ts'
 import { isDns1123Label, isDns1123Subdomain, isQualifiedName } from './names.ts'
@@ -23,6 +24,13 @@ export const endpoints: KindSpec<EndpointsType> = {
   columns: [nameColumn, { name: 'Endpoints', description: 'The addresses behind the service.', cell: addressesText }, ageColumn],
   defaults(e) {
     for (const subset of e.subsets ?? []) for (const port of subset.ports ?? []) port.protocol ??= 'TCP'
+  },
+  warning: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
+  *warnings({ subsets }) {
+    for (const [i, subset] of (subsets ?? []).entries()) {
+      for (const list of ['addresses', 'notReadyAddresses'] as const)
+        for (const [j, { ip }] of (subset[list] ?? []).entries()) yield* ipWarnings(`subsets[${i}].${list}[${j}].ip`, ip)
+    }
   },
   validate(e, faults) {
     for (const [i, subset] of (e.subsets ?? []).entries()) {

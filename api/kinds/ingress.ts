@@ -44,6 +44,10 @@ export const ingress: KindSpec<IngressType> = {
   prepareCreate(i) {
     i.status = { loadBalancer: {} }
   },
+  *warnings({ metadata }, previous) {
+    if (!previous && metadata.annotations?.[classAnnotation] !== undefined)
+      yield `annotation "${classAnnotation}" is deprecated, please use 'spec.ingressClassName' instead`
+  },
   validate({ spec, status }, faults) {
     const { rules = [], defaultBackend, tls = [], ingressClassName } = spec ?? {}
     if (rules.length === 0 && !defaultBackend) faults.invalid('spec', rules, 'either `defaultBackend` or `rules` must be specified')

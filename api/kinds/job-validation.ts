@@ -176,3 +176,8 @@ function countIndexes(text: string, completions: number): number | { wrong: stri
   }
   return count
 }
+
+export function* jobWarnings(at: string, { completionMode, completions = 0, parallelism = 0 }: JobSpec): Generator<string> {
+  if (completionMode === 'Indexed' && completions > most.indexes && parallelism > most.manyIndexes)
+    yield `${at}: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail`
+}

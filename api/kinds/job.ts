@@ -4,9 +4,10 @@ import { humanDuration } from './age.ts'
 import { ageColumn, nameColumn, templateColumns } from './columns.ts'
 import { Faults, same } from './faults.ts'
 import { Job } from './index.ts'
-import { validateJobSpec } from './job-validation.ts'
+import { jobWarnings, validateJobSpec } from './job-validation.ts'
 import { isDns1123Label, isDns1123Subdomain } from './names.ts'
 import { defaultPodSpec } from './pod-template.ts'
+import { workloadWarnings } from './pod-warnings.ts'
 import type { KindSpec } from './spec.ts'
 import { validateLabelSelector } from './workload.ts'
 
@@ -89,6 +90,10 @@ export const job: KindSpec<JobType> = {
     spec.template.metadata = { ...spec.template.metadata, labels: { ...labels, ...spec.template.metadata?.labels } }
     spec.selector ??= { matchLabels: { 'batch.kubernetes.io/controller-uid': j.metadata.uid } }
     defaultLabels(j)
+  },
+  *warnings({ metadata, spec }) {
+    yield* workloadWarnings(metadata.name, spec.template)
+    yield* jobWarnings('spec', spec)
   },
   validate(j, faults) {
     const { spec } = j

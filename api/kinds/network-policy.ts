@@ -1,4 +1,5 @@
 import type { NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicy as PolicyType } from '../types/networking-v1.gen.ts'
+import { cidrWarnings } from './address-warnings.ts'
 import { ageColumn, nameColumn, selectorText } from './columns.ts'
 import type { Faults } from './faults.ts'
 import { isCidr, isStrictSubset } from './forms.ts'
@@ -18,6 +19,20 @@ export const networkPolicy: KindSpec<PolicyType> = {
     if (!spec) return
     for (const rule of [...(spec.ingress ?? []), ...(spec.egress ?? [])]) for (const port of rule.ports ?? []) port.protocol ??= 'TCP'
     if (!spec.policyTypes?.length) spec.policyTypes = spec.egress?.length ? ['Ingress', 'Egress'] : ['Ingress']
+  },
+  *warnings({ spec }) {
+    for (const [side, rules] of [
+      ['ingress', spec.ingress?.map(({ from }) => from)] as const,
+      ['egress', spec.egress?.map(({ to }) => to)] as const,
+    ]) {
+      for (const [i, peers = []] of (rules ?? []).entries()) {
+        for (const [j, { ipBlock }] of peers.entries()) {
+          const at = `spec.${side}[${i}].${side === 'ingress' ? 'from' : 'to'}[${j}].ipBlock`
+          if (ipBlock) yield* cidrWarnings(`${at}.cidr`, ipBlock.cidr)
+          for (const [k, except] of (ipBlock?.except ?? []).entries()) yield* cidrWarnings(`${at}.except[${k}]`, except)
+        }
+      }
+    }
   },
   validate({ spec }, faults) {
     if (!spec) return faults.required('spec')

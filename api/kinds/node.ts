@@ -61,6 +61,10 @@ export const node: KindSpec<NodeType> = {
     // What a node can give to pods is all it has, unless it says less.
     if (n.status?.capacity && !n.status.allocatable) n.status.allocatable = { ...n.status.capacity }
   },
+  *warnings({ spec }) {
+    if (spec?.configSource) yield 'spec.configSource: the feature is no longer available'
+    if (spec?.externalID) yield 'spec.externalID: this field is deprecated, and is unused by Kubernetes'
+  },
   validate(n, faults) {
     validateTaints('spec.taints', n.spec?.taints, faults)
     validatePodCidrs(n, faults)

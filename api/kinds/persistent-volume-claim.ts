@@ -2,6 +2,7 @@ import { compareQuantity } from '../quantity.ts'
 import type { PersistentVolumeClaim as ClaimType } from '../types/core-v1.gen.ts'
 import { accessModesText, storageClassOf } from './access-modes.ts'
 import { validateClaimSpec } from './claim-validation.ts'
+import { claimWarnings } from './claim-warnings.ts'
 import { ageColumn, nameColumn } from './columns.ts'
 import { same } from './faults.ts'
 import { PersistentVolumeClaim } from './index.ts'
@@ -45,6 +46,7 @@ export const persistentVolumeClaim: KindSpec<ClaimType> = {
   prepareCreate(claim) {
     claim.status = { phase: 'Pending' }
   },
+  warnings: claimWarnings,
   validate({ spec }, faults) {
     if (!spec) return faults.required('spec')
     validateClaimSpec('spec', spec, faults)

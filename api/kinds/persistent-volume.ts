@@ -2,6 +2,7 @@ import { posix } from 'node:path'
 import { compareQuantity } from '../quantity.ts'
 import type { PersistentVolumeSpec, VolumeNodeAffinity, PersistentVolume as VolumeType } from '../types/core-v1.gen.ts'
 import { accessModesText, storageClassOf, validateAccessModes, validateVolumeMode } from './access-modes.ts'
+import { volumeWarnings } from './claim-warnings.ts'
 import { ageColumn, nameColumn } from './columns.ts'
 import { type Faults, same } from './faults.ts'
 import { PersistentVolume } from './index.ts'
@@ -70,6 +71,7 @@ export const persistentVolume: KindSpec<VolumeType> = {
   prepareCreate(v) {
     v.status = { phase: 'Pending' }
   },
+  warnings: volumeWarnings,
   validate({ metadata, spec }, faults) {
     if (!spec) return faults.required('spec')
     validateAccessModes('spec.accessModes', spec.accessModes, '', faults)

@@ -3,6 +3,7 @@ import { labelsText, nameColumn } from './columns.ts'
 import { PodTemplate } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
 import { defaultPodSpec } from './pod-template.ts'
+import { templateWarnings } from './pod-warnings.ts'
 import type { KindSpec } from './spec.ts'
 import { validatePodTemplate } from './template-validation.ts'
 
@@ -34,6 +35,7 @@ export const podTemplate: KindSpec<PodTemplateType> = {
   defaults({ template }) {
     if (template?.spec) defaultPodSpec(template.spec)
   },
+  warnings: ({ template }) => templateWarnings(template, 'template'),
   validate({ template }, faults) {
     validatePodTemplate('template', template, faults)
   },

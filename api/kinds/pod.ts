@@ -9,6 +9,7 @@ import { resized, validateResize } from './pod-resize.ts'
 import { defaultPod } from './pod-template.ts'
 import { validateEphemeralUpdate, validatePodUpdate } from './pod-update.ts'
 import { validatePodSpec } from './pod-validation.ts'
+import { nameWarnings, podWarnings } from './pod-warnings.ts'
 import type { KindSpec } from './spec.ts'
 
 const options = (name: string) => ({ group: '', version: 'v1', kind: name })
@@ -75,6 +76,12 @@ export const pod: KindSpec<PodType> = {
     if (subresource === 'ephemeralcontainers') validateEphemeralUpdate(next, previous, faults)
     else if (subresource === 'resize') validateResize(next, previous, faults)
     else if (subresource === '') validatePodUpdate(next, previous, faults)
+  },
+  *warnings({ metadata, spec }, previous) {
+    // Who updates a pod is a controller or a node, and does so often.
+    if (previous) return
+    yield* nameWarnings(metadata.name, "the Pod's hostname")
+    yield* podWarnings(spec, metadata)
   },
   gracePeriod(p, asked) {
     // Nothing runs where no node has the pod, or where it has ended: there is nobody to wait for.

@@ -3,6 +3,7 @@ import { ageColumn, nameColumn, templateColumns } from './columns.ts'
 import { ReplicaSet } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
 import { defaultPodSpec } from './pod-template.ts'
+import { workloadWarnings } from './pod-warnings.ts'
 import type { KindSpec } from './spec.ts'
 import { validateReplicated } from './template-validation.ts'
 import { replicas } from './workload.ts'
@@ -46,6 +47,7 @@ export const replicaSet: KindSpec<ReplicaSetType> = {
   prepareCreate(r) {
     r.status = { replicas: 0 }
   },
+  warnings: ({ metadata, spec }) => workloadWarnings(metadata.name, spec.template),
   validate(r, faults) {
     if (!r.spec) return faults.required('spec')
     faults.notNegative('spec.replicas', r.spec.replicas)

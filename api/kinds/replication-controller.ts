@@ -4,6 +4,7 @@ import { ageColumn, labelsText, nameColumn, templateColumns } from './columns.ts
 import { ReplicationController } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
 import { defaultPodSpec } from './pod-template.ts'
+import { workloadWarnings } from './pod-warnings.ts'
 import type { KindSpec } from './spec.ts'
 import { validatePodTemplate, validateRunsForever } from './template-validation.ts'
 
@@ -55,6 +56,7 @@ export const replicationController: KindSpec<ReplicationControllerType> = {
   prepareCreate(r) {
     r.status = { replicas: 0 }
   },
+  warnings: ({ metadata, spec }) => workloadWarnings(metadata.name, spec.template),
   validate({ spec }, faults) {
     if (!spec) return faults.required('spec')
     faults.notNegative('spec.minReadySeconds', spec.minReadySeconds)

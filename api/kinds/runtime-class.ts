@@ -5,6 +5,7 @@ import { repeats } from './faults.ts'
 import { RuntimeClass } from './index.ts'
 import { validateLabels } from './meta.ts'
 import { isDns1123Label, isDns1123Subdomain, isQualifiedName } from './names.ts'
+import { labelDeprecation } from './node-labels.ts'
 import type { KindSpec } from './spec.ts'
 import { validateTolerations } from './taints.ts'
 
@@ -13,6 +14,12 @@ export const runtimeClass: KindSpec<RuntimeClassType> = {
   singular: 'runtimeclass',
   nameRule: isDns1123Subdomain,
   columns: [nameColumn, { name: 'Handler', cell: (c) => c.handler }, ageColumn],
+  *warnings({ scheduling }) {
+    for (const key of Object.keys(scheduling?.nodeSelector ?? {})) {
+      const why = labelDeprecation(key)
+      if (why) yield `scheduling.nodeSelector: ${why}`
+    }
+  },
   validate({ handler, overhead, scheduling }, faults) {
     faults.each('handler', handler, isDns1123Label(handler))
     for (const [name, amount] of Object.entries(overhead?.podFixed ?? {})) {

@@ -4,12 +4,18 @@ import { ServiceAccount } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
 import type { KindSpec } from './spec.ts'
 
+const mountableKey = 'kubernetes.io/enforce-mountable-secrets'
+
 export const serviceAccount: KindSpec<ServiceAccountType> = {
   kind: ServiceAccount,
   singular: 'serviceaccount',
   shortNames: ['sa'],
   subresources: [{ name: 'token', kind: { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' }, verbs: ['create'] }],
   nameRule: isDns1123Subdomain,
+  *warnings({ metadata }) {
+    if (metadata.annotations?.[mountableKey] !== undefined)
+      yield `metadata.annotations[${mountableKey}]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets`
+  },
   columns: [
     nameColumn,
     {

@@ -16,6 +16,7 @@ import {
   needsHealthPort,
   needsNodePorts,
 } from './service-type-change.ts'
+import { serviceWarnings } from './service-warnings.ts'
 import type { KindSpec } from './spec.ts'
 
 const distributions = ['PreferClose', 'PreferSameNode', 'PreferSameZone']
@@ -94,6 +95,7 @@ export const service: KindSpec<ServiceType> = {
     if (needsClusterIP(next.spec) && needsClusterIP(previous.spec)) keepFamilies(next.spec, previous.spec)
   },
   validate,
+  warnings: serviceWarnings,
   validateUpdate(next, previous, faults) {
     const [now, before] = [next.spec.loadBalancerClass, previous.spec.loadBalancerClass]
     if (next.spec.type === 'LoadBalancer' && previous.spec.type === 'LoadBalancer' && now !== before)

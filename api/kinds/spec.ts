@@ -94,6 +94,11 @@ export type KindSpec<T extends KubeObject = KubeObject> = {
   validateCreate?(object: T, faults: Faults): void
   /** What an update may not do; `validate` runs as well. */
   validateUpdate?(next: T, previous: T, faults: Faults, subresource: string): void
+  /**
+   * What its author should know though it is kept, in Kubernetes' words: of a new object, and of one that an
+   * update changes. Each is told once.
+   */
+  warnings?(object: T, previous: T | undefined): Iterable<string>
   /** What takes its time to judge; asked only where the other rules found nothing. */
   examine?(next: T, previous: T | undefined, faults: Faults): Promise<void>
   /** Marks an object whose deletion is asked for, in place, e.g. with a finalizer; may find it marked already. */

@@ -5,6 +5,7 @@ import { StatefulSet } from './index.ts'
 import { isDns1123Subdomain } from './names.ts'
 import { defaultClaim } from './persistent-volume-claim.ts'
 import { defaultPodSpec } from './pod-template.ts'
+import { templateWarnings } from './pod-warnings.ts'
 import type { KindSpec } from './spec.ts'
 import { validatePodTemplate, validateTemplateSelector } from './template-validation.ts'
 import { isZero, replicas, validateAtMostAll, validateIntOrPercent } from './workload.ts'
@@ -61,6 +62,11 @@ export const statefulSet: KindSpec<StatefulSetType> = {
   },
   prepareCreate(s) {
     s.status = { replicas: 0, availableReplicas: 0 }
+  },
+  *warnings({ spec }) {
+    yield* templateWarnings(spec.template)
+    if ((spec.revisionHistoryLimit ?? 0) < 0)
+      yield 'spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended'
   },
   validate({ spec }, faults) {
     if (!spec) return faults.required('spec')

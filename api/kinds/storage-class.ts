@@ -3,6 +3,7 @@ import { ageColumn, nameColumn } from './columns.ts'
 import { type Faults, repeats, same } from './faults.ts'
 import { StorageClass } from './index.ts'
 import { isDns1123Subdomain, isQualifiedName } from './names.ts'
+import { labelDeprecation } from './node-labels.ts'
 import type { KindSpec } from './spec.ts'
 
 const most = { parameters: 512, bytes: 256 * 1024 }
@@ -28,6 +29,14 @@ export const storageClass: KindSpec<StorageClassType> = {
   defaults(c) {
     c.reclaimPolicy ??= 'Delete'
     c.volumeBindingMode ??= 'Immediate'
+  },
+  *warnings({ allowedTopologies }) {
+    for (const [i, { matchLabelExpressions = [] }] of (allowedTopologies ?? []).entries()) {
+      for (const [j, { key }] of matchLabelExpressions.entries()) {
+        const why = labelDeprecation(key)
+        if (why) yield `allowedTopologies[${i}].matchLabelExpressions[${j}].key: ${key} is ${why}`
+      }
+    }
   },
   validate(c, faults) {
     if (!c.provisioner) faults.required('provisioner')

@@ -32,7 +32,8 @@ export function reviewOf(resource: Resource, said: Said, options: Options, onFai
 const mostWarnings = 4096
 const longestWarning = 256
 
-function warn(warnings: string[], text: string): void {
+/** Once each. */
+export function warn(warnings: string[], text: string): void {
   if (text === '' || warnings.includes(text)) return
   const size = warnings.reduce((sum, each) => sum + each.length, 0)
   const short = size + text.length > mostWarnings ? text.slice(0, longestWarning) : text

@@ -13,7 +13,7 @@ import { CommitFailed, type Entry, RevisionMismatch, type Store } from '../store
 import type { Target, WriteOptions } from './call.ts'
 import { isDone } from './deletion.ts'
 import { clone, encode, Item } from './item.ts'
-import { reviewOf, writeOptionsAs } from './request-review.ts'
+import { reviewOf, warn, writeOptionsAs } from './request-review.ts'
 import { conflict, isEphemeral, keyFor, notFound, type Resource, staleMessage } from './resource.ts'
 import { applyDefaults, confine, desired, sameButBookkeeping, settleMeta, settleNamespace } from './settle.ts'
 import { Turns } from './turns.ts'
@@ -97,6 +97,7 @@ export class Writer {
       spec.validateCreate?.(object, faults)
       if (faults.list.length === 0) await spec.examine?.(object, undefined, faults)
       if (faults.list.length > 0) throw invalid(kind.group, kind.kind, meta.name || meta.generateName || '', faults.list)
+      tellOf(resource, object, undefined, options)
       return async () => {
         const key = keyFor(resource, meta.namespace, meta.name)
         if (options.dryRun) {
@@ -187,6 +188,7 @@ export class Writer {
         spec.validateUpdate?.(object, previous, faults, subresource)
         if (faults.list.length === 0) await spec.examine?.(object, previous, faults)
         if (faults.list.length > 0) throw invalid(kind.group, kind.kind, target.name, faults.list)
+        tellOf(resource, object, previous, options)
         return () => this.#replace(target, there, object, options)
       })
     } catch (error) {
@@ -280,6 +282,13 @@ export class Writer {
       if (!written) giveBack()
     }
   }
+}
+
+/** What the kind has to say of an object that is sound; nothing of an update that leaves what is asked for as it was. */
+function tellOf({ spec }: Resource, object: Stored, previous: Stored | undefined, { warnings, subresource = '' }: WriteOptions): void {
+  if (!warnings || !spec.warnings || subresource !== '') return
+  if (previous && spec.generation && object.metadata.generation === previous.metadata.generation) return
+  for (const text of spec.warnings(object, previous)) warn(warnings, text)
 }
 
 const metaRule = ({ nameRule, kind, anyFinalizer }: Resource['spec']) => ({ name: nameRule, namespaced: kind.namespaced, anyFinalizer })
