@@ -3,6 +3,7 @@
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { RuntimeClass } from '#api/kinds/index.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import type { Standing } from '../volumes/downward.ts'
 import type { Mounted } from '../volumes/volumes.ts'
@@ -138,10 +139,19 @@ export class Ground {
   async #makeSandbox(): Promise<Sandbox> {
     // The kubelet's words. Nothing is made: it would be the host's own root that runs in it.
     if (this.#pod.spec.hostUsers === false) throw new Error("can't set `spec.hostUsers: false`, runtime does not support user namespaces")
+    await this.#checkRuntime()
     const pids = this.#deps.isolation.pidsLimit
     const limits = { ...podResources(this.#pod), ...(pids !== undefined && { pids }) }
     const [sandbox] = await Promise.all([this.#join(), this.#deps.cgroups.create(cgroupOf(this.#pod), limits)])
     return sandbox
+  }
+
+  /** Every container here is runc's. A pod that asks for the sandbox of another runtime must not run without it. */
+  async #checkRuntime(): Promise<void> {
+    const name = this.#pod.spec.runtimeClassName
+    if (!name) return
+    const { handler } = await this.#deps.client.get(RuntimeClass, { name })
+    if (handler !== 'runc') throw new Error(`failed to get sandbox runtime: no runtime for ${JSON.stringify(handler)} is configured`)
   }
 
   async #join(): Promise<Sandbox> {

@@ -2,6 +2,7 @@
 // runs with less than it asked for.
 
 import { readFile } from 'node:fs/promises'
+import { sysctlNamespace } from '#api/kinds/sysctls.ts'
 import type { AppArmorProfile, Pod } from '#api/types/core-v1.gen.ts'
 
 export type Isolation = {
@@ -33,21 +34,10 @@ const safeSysctls: readonly string[] = [
   'net.ipv4.tcp_wmem',
 ]
 
-/** Each begins the names of a namespace's own; others are the node's and no pod's to set. */
-const namespaces: readonly (readonly [prefix: string, 'net' | 'ipc'])[] = [
-  ['net.', 'net'],
-  ['kernel.shm', 'ipc'],
-  ['kernel.msg', 'ipc'],
-  ['kernel.sem', 'ipc'],
-  ['fs.mqueue.', 'ipc'],
-]
-
-const namespaceOf = (sysctl: string) => namespaces.find(([prefix]) => sysctl.startsWith(prefix))?.[1]
-
 /** Throws where a pattern allows what no pod can have for itself. */
 export function checkUnsafeSysctls(patterns: readonly string[]): void {
   for (const pattern of patterns) {
-    if (!/^[a-z0-9][-_a-z0-9./]*\*?$/.test(pattern) || !namespaceOf(dotted(pattern))) {
+    if (!/^[a-z0-9][-_a-z0-9./]*\*?$/.test(pattern) || !sysctlNamespace(dotted(pattern))) {
       throw new Error(`--allowed-unsafe-sysctls: ${JSON.stringify(pattern)} names no sysctl that a pod has of its own`)
     }
   }
@@ -71,7 +61,7 @@ export function refusal(pod: Pod, isolation: Isolation): { reason: string; messa
 }
 
 function sysctlRefusal({ spec }: Pod, name: string, { unsafeSysctls }: Isolation): string | undefined {
-  const namespace = namespaceOf(name)
+  const namespace = sysctlNamespace(name)
   const allowed =
     safeSysctls.includes(name) ||
     (namespace !== undefined &&

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate, setTimeout } from 'node:timers/promises'
-import { ConfigMap, Pod } from '#api/kinds/index.ts'
+import { ConfigMap, Pod, RuntimeClass } from '#api/kinds/index.ts'
 import type { ContainerStatus, PodStatus, Pod as PodType } from '#api/types/core-v1.gen.ts'
 import { RuntimeError } from '../runtime/runtime.ts'
 import { VolumeError } from '../volumes/volume-error.ts'
@@ -393,6 +393,25 @@ test('a sandbox that cannot be made is tried again', async (t) => {
     events.filter((event) => event.startsWith('Warning')),
     ['Warning FailedCreatePodSandBox Failed to create pod sandbox: no addresses left'],
   )
+})
+
+test('a pod that asks for the sandbox of another runtime never runs without it', async (t) => {
+  const { client, until, events } = await setup(t)
+  client.put(RuntimeClass, { metadata: { name: 'class-kata' }, handler: 'kata' })
+  podIn(client, { runtimeClassName: 'class-kata' })
+  while (!events.some((event) => event.startsWith('Warning'))) await setImmediate()
+  assert.deepEqual(
+    events.filter((event) => event.startsWith('Warning')),
+    ['Warning FailedCreatePodSandBox Failed to create pod sandbox: failed to get sandbox runtime: no runtime for "kata" is configured'],
+  )
+  assert.ok(!ready(await until(() => true, { still: true })))
+})
+
+test('a pod may name the runtime that there is', async (t) => {
+  const { client, until } = await setup(t)
+  client.put(RuntimeClass, { metadata: { name: 'class-runc' }, handler: 'runc' })
+  podIn(client, { runtimeClassName: 'class-runc' })
+  await until(ready)
 })
 
 test('a sandbox that cannot be taken down is told, and tried again', async (t) => {

@@ -19,6 +19,7 @@ import { namespaceLifecycle } from '#control/admission/namespace.ts'
 import { nodeRestriction } from '#control/admission/node-restriction.ts'
 import { podPriority, podTolerations } from '#control/admission/pod-defaults.ts'
 import { rbacEscalation } from '#control/admission/rbac-escalation.ts'
+import { runtimeClasses } from '#control/admission/runtime-class.ts'
 import { serviceAccounts } from '#control/admission/service-account.ts'
 import { type OwnAddresses, serviceAddresses } from '#control/admission/service-addresses.ts'
 import { type Authenticator, authenticator } from '#control/auth/authenticator.ts'
@@ -132,6 +133,7 @@ export async function assemble({
     serviceAccounts({ find, clock, suffix }),
     podPriority({ find, classes: () => [...cache.of(classes).under(classes.prefix)].map((item) => item.object as PriorityClassType) }),
     podTolerations,
+    runtimeClasses({ find }),
     limitRanges({ ranges: rangesIn }),
     addresses.admission,
     nodeRestriction,
