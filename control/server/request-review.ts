@@ -22,7 +22,7 @@ export function reviewOf(resource: Resource, said: Said, options: Options, onFai
     user,
     dryRun,
     settled,
-    warn: (text) => warnings && warn(warnings, text),
+    warn: (text) => void (warnings && warn(warnings, text)),
     annotate: annotate ?? (() => {}),
     onFailure,
   }
@@ -32,12 +32,14 @@ export function reviewOf(resource: Resource, said: Said, options: Options, onFai
 const mostWarnings = 4096
 const longestWarning = 256
 
-/** Once each. */
-export function warn(warnings: string[], text: string): void {
-  if (text === '' || warnings.includes(text)) return
+/** Once each. Returns whether there is room for more. */
+export function warn(warnings: string[], text: string): boolean {
+  if (text === '' || warnings.includes(text)) return true
   const size = warnings.reduce((sum, each) => sum + each.length, 0)
   const short = size + text.length > mostWarnings ? text.slice(0, longestWarning) : text
-  if (size + short.length <= mostWarnings) warnings.push(short)
+  const fits = size + short.length <= mostWarnings
+  if (fits) warnings.push(short)
+  return fits
 }
 
 /** `kind`: CreateOptions and the like. What is not said is left out. */

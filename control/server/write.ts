@@ -288,7 +288,7 @@ export class Writer {
 function tellOf({ spec }: Resource, object: Stored, previous: Stored | undefined, { warnings, subresource = '' }: WriteOptions): void {
   if (!warnings || !spec.warnings || subresource !== '') return
   if (previous && spec.generation && object.metadata.generation === previous.metadata.generation) return
-  for (const text of spec.warnings(object, previous)) warn(warnings, text)
+  for (const text of spec.warnings(object, previous)) if (!warn(warnings, text)) break
 }
 
 const metaRule = ({ nameRule, kind, anyFinalizer }: Resource['spec']) => ({ name: nameRule, namespaced: kind.namespaced, anyFinalizer })
