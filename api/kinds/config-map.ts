@@ -30,7 +30,7 @@ export const configMap: KindSpec<ConfigMapType> = {
     }
     const text = validateKeys('data', map.data, (value) => Buffer.byteLength(value), faults)
     const binary = validateKeys('binaryData', map.binaryData, (value) => (value.length / 4) * 3, faults)
-    if (text + binary > mostBytes) faults.tooLong('', mostBytes)
+    if (text + binary > mostBytes) faults.tooLong('[]', mostBytes)
   },
   validateUpdate: validateFrozen,
 }

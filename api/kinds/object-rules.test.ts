@@ -290,7 +290,7 @@ it('nodes, leases and data', () => {
   check(lease, [[{ spec: { preferredHolder: 'a' } }, 'spec.preferredHolder: Forbidden: may only be specified if `strategy` is defined']])
   const half = 'x'.repeat(600 * 1024)
   check(configMap, [
-    [{ data: { a: half }, binaryData: { b: Buffer.from(half).toString('base64') } }, ': Too long: may not be more than 1048576 bytes'],
+    [{ data: { a: half }, binaryData: { b: Buffer.from(half).toString('base64') } }, '[]: Too long: may not be more than 1048576 bytes'],
   ])
   check(secret, [
     [

@@ -99,7 +99,7 @@ function fixedPart(spec: PodSpec, gated: boolean): unknown {
 /** Ephemeral containers are added, and never changed or taken away. */
 export function validateEphemeralUpdate(next: PodType, previous: PodType, faults: Faults): void {
   if (previous.metadata.annotations?.[mirrorKey] !== undefined)
-    return faults.forbidden('', 'static pods do not support ephemeral containers')
+    return faults.forbidden('[]', 'static pods do not support ephemeral containers')
   const now = new Map(next.spec.ephemeralContainers?.map((container) => [container.name, container]))
   for (const before of previous.spec.ephemeralContainers ?? []) {
     const after = now.get(before.name)

@@ -78,7 +78,7 @@ describe('bad input', () => {
       configMap('big', { a: 'x'.repeat(1_100_000) }),
       422,
       'Invalid',
-      /data: Too long: may not be more than 1048576 bytes/,
+      /is invalid: \[\]: Too long: may not be more than 1048576 bytes/,
     )
   })
 
