@@ -4,43 +4,19 @@
 import { openRtnetlink, SysError, watchNetwork } from 'nft-js'
 import { type Cidr, parseCidr } from '#api/cidr.ts'
 import type { Log } from '#api/log.ts'
-import type { Node } from '#api/types/core-v1.gen.ts'
 import { places } from './cleanup.ts'
 import { Departures } from './departures.ts'
 import { forwardingSysctls } from './forwarding.ts'
 import { gatewayOf } from './names.ts'
 import type { Backend } from './nodes.ts'
 import { aliasOf, refuseOther } from './owner.ts'
+import type { PodNetwork } from './pod-network.ts'
 import { AddressPools } from './pool.ts'
 import { Routing } from './routing.ts'
 import { sandboxKernel, sandboxPaths } from './sandbox.ts'
 import { Sandboxes } from './sandboxes.ts'
 import { applySysctls } from './sysctls.ts'
 import { Underlay } from './underlay.ts'
-
-export type PodSandbox = {
-  /** Pinned namespace files for containers to join. */
-  namespaces: { net: string; ipc: string; uts: string }
-  /** The pod's addresses, one of each family, in the order of the node's ranges. */
-  ips: string[]
-}
-
-export interface PodNetwork {
-  /** Makes (or finds again) the pod's namespaces, its veth pair and addresses. Idempotent; throws with nothing left behind. */
-  setup(pod: { uid: string; namespace: string; name: string; hostname: string }): Promise<PodSandbox>
-  /** Idempotent; works for a pod that was never set up. */
-  teardown(uid: string): Promise<void>
-  /** Uids of the pods that have a sandbox on this node. */
-  list(): Promise<string[]>
-  /** Routes and tunnel entries towards the other nodes: whole and idempotent. */
-  applyNodes(nodes: readonly Node[]): Promise<void>
-  /** The node is at other addresses from now on. */
-  moved(nodeIPs: readonly string[]): void
-  /** The addresses through which pods reach this node (their gateways), one of each family. */
-  readonly gateways: readonly string[]
-  /** Lets go of sockets; what was made stays, for the next agent to find. */
-  close(): Promise<void>
-}
 
 export type PodNetworkOptions = {
   /** The agent's data folder. */

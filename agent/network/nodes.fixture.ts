@@ -13,7 +13,8 @@ import { familyOf } from '#api/cidr.ts'
 import { silent } from '#api/log.ts'
 import type { Node } from '#api/types/core-v1.gen.ts'
 import { cleanupNetwork } from './cleanup.ts'
-import { openPodNetwork, type PodNetwork, type PodNetworkOptions, type PodSandbox } from './network.ts'
+import { openPodNetwork, type PodNetworkOptions } from './network.ts'
+import { type PodNetwork, type PodSandbox } from './pod-network.ts'
 
 export const run = promisify(execFile)
 export const inside = async (netns: string, ...command: string[]): Promise<string> =>

@@ -24,7 +24,7 @@ import type { Log } from '#api/log.ts'
 import type { Departures } from './departures.ts'
 import { wholePrefix } from './links.ts'
 import { isVethName, macOf, vethName } from './names.ts'
-import type { PodSandbox } from './network.ts'
+import type { PodSandbox } from './pod-network.ts'
 
 /** What the kernel has of a sandbox: its addresses, and whether nothing is missing. */
 export type Found = { addresses: readonly string[]; whole: boolean }

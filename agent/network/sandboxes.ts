@@ -1,7 +1,7 @@
 // All pods' sandboxes on this node: who has which addresses, one change of a pod at a time, many pods
 // at once.
 
-import type { PodNetwork } from './network.ts'
+import type { PodNetwork } from './pod-network.ts'
 import type { AddressPools } from './pool.ts'
 import type { Found, SandboxKernel } from './sandbox.ts'
 

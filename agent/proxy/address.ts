@@ -2,7 +2,7 @@
 
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 import { Elements, type SetSpec } from 'nft-js'
-import type { ProxyFamily } from './layout.ts'
+import type { ProxyFamily } from './family.ts'
 
 type Canonical = { text: string; family: ProxyFamily }
 

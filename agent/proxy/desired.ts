@@ -3,8 +3,8 @@
 
 import type { Pod, Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
+import type { ProxyFamily } from './family.ts'
 import { type Frontend, frontendsOf, type HealthCheck, hostPortsOf, type Meaning, type ProxyError, serviceNameLabel } from './frontends.ts'
-import type { ProxyFamily } from './layout.ts'
 
 export type ObjectName = { namespace: string; name: string }
 

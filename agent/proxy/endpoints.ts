@@ -3,7 +3,7 @@
 import type { ServicePort } from '#api/types/core-v1.gen.ts'
 import type { EndpointHints, EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import { canonicalAddress } from './address.ts'
-import type { ProxyFamily } from './layout.ts'
+import type { ProxyFamily } from './family.ts'
 
 export type Backend = { readonly address: string; readonly port: number /** Runs on this node. */; readonly local: boolean }
 

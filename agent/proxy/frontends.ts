@@ -5,7 +5,7 @@ import type { Pod, Service, ServicePort } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import { canonicalAddress, distinctPrefixes } from './address.ts'
 import { type Backend, type Endpoints, endpointsOf, type Here } from './endpoints.ts'
-import type { ProxyFamily } from './layout.ts'
+import type { ProxyFamily } from './family.ts'
 
 export type Protocol = 'tcp' | 'udp' | 'sctp'
 

@@ -35,12 +35,8 @@ import {
   vmap,
 } from 'nft-js/nftables/statement.ts'
 import { jhash } from '../ruleset/jhash.ts'
+import type { Networks, ProxyFamily } from './family.ts'
 import type { Frontend, Split } from './frontends.ts'
-
-export type ProxyFamily = 'ip' | 'ip6'
-
-/** Of one family, as prefixes: all pods of the cluster, those of this node, and the services. */
-export type Networks = { cluster: string; pods: string; services: string }
 
 const setNames = [
   'services',

@@ -4,7 +4,7 @@
 import { BlockList, isIPv6 } from 'node:net'
 import type { Pod, Service, ServicePort } from '#api/types/core-v1.gen.ts'
 import type { Endpoint, EndpointSlice } from '#api/types/discovery-v1.gen.ts'
-import type { Networks } from './layout.ts'
+import type { Networks } from './family.ts'
 
 export type World = {
   services: readonly Service[]

@@ -4,8 +4,8 @@ import { test } from 'node:test'
 import { encodeBatch } from './batch.ts'
 import { inTable } from './command.ts'
 import { Elements } from './elements.ts'
+import type { SetSpec } from './set.ts'
 import * as s from './statement.ts'
-import type { SetSpec } from './table.ts'
 
 const t = inTable({ family: 'ip', name: 'golden' })
 const key = ['ip daddr', 'meta l4proto', 'th dport'] as const

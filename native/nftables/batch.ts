@@ -4,10 +4,11 @@ import { headerSize, MessageWriter, NLM_F } from '../netlink/message.ts'
 import type { Command } from './command.ts'
 import { elementsOfRow, writeElements } from './elements-codec.ts'
 import { type SetId, writeExpressions } from './expression-codec.ts'
+import type { Family, TableRef } from './family.ts'
 import { writeFlowtable } from './flowtable.ts'
 import { writeObject, writeObjectName } from './object-codec.ts'
 import { writeSet } from './set-codec.ts'
-import type { ChainSpec, Family, RuleSpec, TableRef } from './table.ts'
+import type { ChainSpec, RuleSpec } from './table.ts'
 
 export const SUBSYSTEM = 10 << 8
 /** NFT_MSG_* */

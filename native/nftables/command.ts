@@ -1,9 +1,11 @@
 // The commands of a transaction, as nft has them, made by `inTable`.
 
 import type { Elements } from './elements.ts'
+import type { TableRef } from './family.ts'
 import type { FlowtableSpec } from './flowtable.ts'
 import type { ObjectKind, ObjectSpec } from './object.ts'
-import type { ChainSpec, RuleSpec, SetSpec, TableRef } from './table.ts'
+import type { SetSpec } from './set.ts'
+import type { ChainSpec, RuleSpec } from './table.ts'
 
 /** `add` is fine with what is already there and equal; `delete` is not fine with what is missing (ENOENT). */
 export type Command = { readonly table: TableRef } & (

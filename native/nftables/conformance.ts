@@ -7,8 +7,8 @@ import { inTable } from './command.ts'
 import { Elements } from './elements.ts'
 import { describe } from './expression.ts'
 import { type Nft, NftError } from './nft.ts'
+import type { SetSpec } from './set.ts'
 import * as s from './statement.ts'
-import type { SetSpec } from './table.ts'
 import type { NftChange } from './watch.ts'
 
 const t = inTable({ family: 'ip', name: 'conformance' })

@@ -4,8 +4,9 @@
 // `verdicts`).
 
 import { type DatatypeName, datatypes, formatValue, type Value, wordsOf, writeValue } from './datatype.ts'
+import type { Verdict } from './family.ts'
 import { type Field, typeOfField } from './selector.ts'
-import type { SetSpec, Verdict } from './table.ts'
+import type { SetSpec } from './set.ts'
 
 export type Column = { type: DatatypeName; at: number }
 

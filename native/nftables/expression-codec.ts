@@ -2,8 +2,8 @@
 
 import type { AttributeReader, MessageWriter } from '../netlink/message.ts'
 import { type CompareOp, compareOps, ctKeys, type Expression, metaKeys, registerNumber, registerWord, rejectTypes } from './expression.ts'
+import type { Verdict } from './family.ts'
 import { limitOf, objectKind, objectTypes, writeLimit, writeQuota } from './object-codec.ts'
-import type { Verdict } from './table.ts'
 
 // NFTA_DATA_*, NFTA_VERDICT_*
 const DATA = { VALUE: 1, VERDICT: 2 }

@@ -3,9 +3,9 @@
 // `immediate` and `lookup` that carries `verdict`. What is read back from the kernel decodes to the
 // same value as what was sent, so two rules are compared by `describe`.
 
+import type { Verdict } from './family.ts'
 import { burstOf, type Limit, type ObjectKind, type Quota } from './object.ts'
 import { objectTypes } from './object-codec.ts'
-import type { SetSpec, Verdict } from './table.ts'
 
 export type CompareOp = '==' | '!=' | '<' | '<=' | '>' | '>='
 
@@ -191,5 +191,3 @@ export const namesOf = (expressions: readonly Expression[]) => {
   }
   return { chains, sets, objects, flowtables }
 }
-
-export type Sets = ReadonlyMap<string, SetSpec>

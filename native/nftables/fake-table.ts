@@ -3,10 +3,12 @@
 import type { Command } from './command.ts'
 import { Elements, shapeOf } from './elements.ts'
 import { chainOfVerdict, namesOf } from './expression.ts'
+import type { Family, TableRef, Verdict } from './family.ts'
 import type { FlowtableSpec } from './flowtable.ts'
 import { NftError } from './nft.ts'
 import type { ObjectSpec } from './object.ts'
-import type { ChainSpec, Family, Rule, SetSpec, Table, TableRef, Verdict } from './table.ts'
+import type { SetSpec } from './set.ts'
+import type { ChainSpec, Rule, Table } from './table.ts'
 import type { NftChange } from './watch.ts'
 
 type StoredElement = { words: Uint32Array; verdict?: Verdict; data: string; options?: { timeoutMs?: number } }

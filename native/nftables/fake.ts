@@ -4,9 +4,10 @@
 import { on } from 'node:events'
 import { type Command } from './command.ts'
 import { apply, copy, type FakeTable, snapshot } from './fake-table.ts'
+import type { Family } from './family.ts'
 import { dump, type Nft, NftError } from './nft.ts'
 import type { ObjectSpec } from './object.ts'
-import type { Family, Table } from './table.ts'
+import type { Table } from './table.ts'
 import type { NftChange, NftNotification } from './watch.ts'
 
 export type FakeNft = Nft & {

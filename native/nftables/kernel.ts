@@ -10,13 +10,15 @@ import { type Batch, encodeBatch, families, MSG, rowAt, SUBSYSTEM, writeFamily }
 import type { Command } from './command.ts'
 import { Elements } from './elements.ts'
 import { elementReader } from './elements-codec.ts'
+import type { Family, TableRef } from './family.ts'
 import { type FlowtableSpec, readFlowtable } from './flowtable.ts'
 import { dump, type Nft, NftError } from './nft.ts'
 import type { ObjectSpec } from './object.ts'
 import { readObject } from './object-codec.ts'
 import { readChain, readRule, tableOf } from './read.ts'
+import type { SetSpec } from './set.ts'
 import { readSet } from './set-codec.ts'
-import type { Chain, Family, NftSet, Rule, SetSpec, Table, TableRef } from './table.ts'
+import type { Chain, NftSet, Rule, Table } from './table.ts'
 import { type NftNotification, NOTIFICATIONS, notifications } from './watch.ts'
 
 /** `netns`: path of a network namespace; absent: the process's own. */

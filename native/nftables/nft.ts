@@ -4,8 +4,10 @@
 import { SysError } from '../sys-error.ts'
 import { type Command, commandText } from './command.ts'
 import type { Elements } from './elements.ts'
+import type { Family, TableRef } from './family.ts'
 import type { ObjectSpec } from './object.ts'
-import type { Family, SetSpec, Table, TableRef } from './table.ts'
+import type { SetSpec } from './set.ts'
+import type { Table } from './table.ts'
 import { tableText } from './table-text.ts'
 import type { NftNotification } from './watch.ts'
 

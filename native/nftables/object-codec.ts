@@ -2,8 +2,8 @@
 
 import type { AttributeReader, MessageWriter } from '../netlink/message.ts'
 import { SysError } from '../sys-error.ts'
+import type { Family } from './family.ts'
 import { burstOf, type Limit, type ObjectKind, type ObjectSpec, type Quota, seconds, stateTimeouts } from './object.ts'
-import type { Family } from './table.ts'
 
 // NFTA_OBJ_*, NFTA_COUNTER_*, NFTA_QUOTA_*, NFTA_LIMIT_*, NFTA_CT_HELPER_*, NFTA_CT_TIMEOUT_*
 const OBJ = { NAME: 2, TYPE: 3, DATA: 4 }

@@ -3,11 +3,13 @@
 
 import { type DatatypeName, datatypes, formatValue, wordsOf } from './datatype.ts'
 import { duration, shapeOf } from './elements.ts'
-import { describe, type Expression, natFlags, type Sets } from './expression.ts'
+import { describe, type Expression, natFlags } from './expression.ts'
+import type { Family } from './family.ts'
 import { limitText, quotaText } from './object.ts'
 import { numgenText, type SelectorType, selectorOf, sourceOf } from './selector.ts'
+import { type Sets } from './set.ts'
 import { named } from './statement.ts'
-import type { Family, RuleSpec } from './table.ts'
+import type { RuleSpec } from './table.ts'
 
 /** What a register holds: the text that loads it, and how its constants are written. */
 type Held = { text: string; type: SelectorType /** Of a prefix: the bytes loaded. */; bytes?: number; mask?: Uint8Array; xor?: Uint8Array }

@@ -9,7 +9,7 @@ import { Elements, shapeOf } from './elements.ts'
 import { valueBytes } from './elements-codec.ts'
 import { typeofText } from './rule-text.ts'
 import { type Field, isDatatype, type Selector, sourceOf, typeOfField } from './selector.ts'
-import type { SetFlag, SetSpec } from './table.ts'
+import type { SetFlag, SetSpec } from './set.ts'
 
 // NFTA_SET_*
 const SET = {

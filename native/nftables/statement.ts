@@ -7,9 +7,10 @@
 
 import { type DatatypeName, datatypes, type Value, wordsOf, writeValue } from './datatype.ts'
 import { type CompareOp, type Expression, natFlags } from './expression.ts'
+import type { Family, Verdict } from './family.ts'
 import type { Limit, ObjectKind, Quota } from './object.ts'
 import { load, type Selector, type SelectorType, sourceOf } from './selector.ts'
-import type { Family, RuleSpec, Verdict } from './table.ts'
+import type { RuleSpec } from './table.ts'
 
 type Statement = readonly Expression[]
 

@@ -6,7 +6,8 @@ import { flowtableLines } from './flowtable.ts'
 import { objectLines } from './object.ts'
 import { ruleText } from './rule-text.ts'
 import { type Field, isDatatype } from './selector.ts'
-import type { Chain, ChainSpec, Hook, NftSet, SetSpec, Table } from './table.ts'
+import type { SetSpec } from './set.ts'
+import type { Chain, ChainSpec, Hook, NftSet, Table } from './table.ts'
 
 export const tableText = (table: Table): string => {
   const sets = new Map(table.sets.map(({ spec }) => [spec.name, spec]))

@@ -3,12 +3,10 @@
 
 import type { Elements } from './elements.ts'
 import type { Expression } from './expression.ts'
+import type { TableRef } from './family.ts'
 import type { FlowtableSpec } from './flowtable.ts'
 import type { ObjectSpec } from './object.ts'
-import type { Field } from './selector.ts'
-
-export type Family = 'ip' | 'ip6' | 'inet'
-export type TableRef = { readonly family: Family; readonly name: string }
+import type { SetSpec } from './set.ts'
 
 export type Hook = 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting'
 
@@ -27,23 +25,6 @@ export type RuleSpec = { readonly expressions: readonly Expression[]; readonly c
 
 /** `handle` is the kernel's name of the rule. */
 export type Rule = RuleSpec & { readonly handle: number }
-
-export type SetFlag = 'constant' | 'interval' | 'timeout' | 'dynamic'
-
-export type SetSpec = {
-  readonly name: string
-  /** More than one field: a concatenation. */
-  readonly key: readonly Field[]
-  /** Makes it a map. */
-  readonly data?: readonly Field[] | 'verdict'
-  readonly flags?: readonly SetFlag[]
-  /** The elements' timeout unless they have their own; needs the flag `timeout`. */
-  readonly timeoutMs?: number
-  /** The most elements it takes; more are refused with ENFILE. */
-  readonly size?: number
-}
-
-export type Verdict = 'accept' | 'drop' | 'return' | 'continue' | `jump ${string}` | `goto ${string}`
 
 export type Chain = ChainSpec & { readonly rules: readonly Rule[] }
 export type NftSet = { readonly spec: SetSpec; readonly elements: Elements }

@@ -6,12 +6,14 @@ import type { NetlinkSocket } from '../types.ts'
 import { families, MSG, SUBSYSTEM } from './batch.ts'
 import { Elements } from './elements.ts'
 import { elementReader } from './elements-codec.ts'
+import type { Family, TableRef } from './family.ts'
 import { type FlowtableSpec, readFlowtable } from './flowtable.ts'
 import type { ObjectKind, ObjectSpec } from './object.ts'
 import { readObject } from './object-codec.ts'
 import { readChain, readRule, tableOf } from './read.ts'
+import type { SetSpec } from './set.ts'
 import { readSet } from './set-codec.ts'
-import type { ChainSpec, Family, Rule, SetSpec, TableRef } from './table.ts'
+import type { ChainSpec, Rule } from './table.ts'
 
 /** Of what is gone there is the name, of a rule the handle; the rest the kernel may leave out. */
 export type NftChange = { readonly table: TableRef; readonly gone: boolean } & (

@@ -14,8 +14,8 @@
 
 import { createHash } from 'node:crypto'
 import type { Backend } from '../endpoints.ts'
+import type { Networks, ProxyFamily } from '../family.ts'
 import type { Frontend } from '../frontends.ts'
-import type { Networks, ProxyFamily } from '../layout.ts'
 
 export type TableName = 'nat' | 'mangle' | 'filter'
 /** `frontend`: whose rule it is, if the kernel refuses it. */

@@ -2,9 +2,9 @@
 // is read before every change, so nothing is trusted that somebody else may have flushed.
 
 import { Desired } from '../desired.ts'
+import type { ProxyFamily } from '../family.ts'
 import { forgetFlows } from '../flows.ts'
 import type { Frontend, ProxyError } from '../frontends.ts'
-import type { ProxyFamily } from '../layout.ts'
 import { programmed, type StaleFlows, staleFlows } from '../plan.ts'
 import { type Applied, defaultMark, ofFamily, type Proxy, type ProxyOptions } from '../proxy.ts'
 import type { Programmed } from '../state.ts'

@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { findProgram } from '../../program.ts'
-import type { ProxyFamily } from '../layout.ts'
+import type { ProxyFamily } from '../family.ts'
 
 const exec = promisify(execFile)
 

@@ -1,7 +1,7 @@
 // The schema of a custom resource as OpenAPI shows it: with what every object has, and, for version 2,
 // without what that version has no words for.
 
-import type { Json } from '../openapi/definitions.ts'
+import type { Json } from '../openapi/json.ts'
 import { isEmbedded, isIntOrString, itemsOf, type JsonSchema, keepsUnknown, valuesOf } from './json-schema.ts'
 
 /** How a custom resource is published: see Definitions.custom. */

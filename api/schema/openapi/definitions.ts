@@ -5,8 +5,7 @@ import { compile } from '../compile.ts'
 import { listMeta, objectMeta, type Published, publishedList, publishedObject } from '../crd/publish.ts'
 import type { Field, Gvk, Scalar, Schema, Struct } from '../schema.ts'
 import type { Docs } from './docs.ts'
-
-export type Json = Record<string, unknown>
+import type { Json } from './json.ts'
 
 export type Dialect = 2 | 3
 

@@ -2,7 +2,7 @@
 // that kubectl before 1.27 asks for. Written as far as our documents go.
 // https://github.com/google/gnostic/blob/main/openapiv2/OpenAPIv2.proto
 
-import type { Json } from './definitions.ts'
+import type { Json } from './json.ts'
 
 /** Accept header of the clients that want it. */
 export const gnosticType = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'

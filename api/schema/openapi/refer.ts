@@ -2,7 +2,8 @@
 
 import { schemaOf } from '../compile.ts'
 import type { Gvk } from '../schema.ts'
-import type { Definitions, Json } from './definitions.ts'
+import type { Definitions } from './definitions.ts'
+import type { Json } from './json.ts'
 import type { Endpoint } from './paths.ts'
 
 export const objectOf = ({ gvk, published }: Endpoint, definitions: Definitions): Json =>

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { WireReader } from '../wire.ts'
-import type { Json } from './definitions.ts'
 import { toGnostic } from './gnostic.ts'
+import type { Json } from './json.ts'
 import { openapiV2 } from './v2.ts'
 
 const document = openapiV2(

@@ -1,7 +1,8 @@
 // OpenAPI 2 of everything, as /openapi/v2 serves it: clients before kubectl 1.27 validate and explain with it.
 
-import { Definitions, type Json } from './definitions.ts'
+import { Definitions } from './definitions.ts'
 import { readDocs } from './docs.ts'
+import { type Json } from './json.ts'
 import { type Endpoint, endpointsOf, type Parameter, type ServedKind } from './paths.ts'
 import { listOf, objectOf } from './refer.ts'
 import { operationId } from './v3.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Kind } from '../../kinds/kind.ts'
 import { packages } from '../table.ts'
-import type { Json } from './definitions.ts'
+import type { Json } from './json.ts'
 import { openapiV3 } from './v3.ts'
 
 const verbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']

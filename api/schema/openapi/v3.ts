@@ -2,8 +2,9 @@
 // for explain, apply, diff and validation.
 
 import type { Gvk } from '../schema.ts'
-import { Definitions, type Json } from './definitions.ts'
+import { Definitions } from './definitions.ts'
 import { readDocs } from './docs.ts'
+import { type Json } from './json.ts'
 import { type Endpoint, endpointsOf, type Parameter, type ServedKind } from './paths.ts'
 import { listOf, objectOf, refOf } from './refer.ts'
 

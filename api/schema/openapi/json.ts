@@ -1,0 +1,3 @@
+// Pieces of OpenAPI documents, as plain data.
+
+export type Json = Record<string, unknown>
