@@ -2,12 +2,13 @@
 // decides that without asking; this is for signers that people approve.
 
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
-import { bytesOfBits, type Element, elements, fields, oid, only } from './der.ts'
+import { isIP } from 'node:net'
+import { bytesOfBits, type Element, elements, fields, oid, only, sequence, set } from './der.ts'
 import { fromPem } from './pem.ts'
 
 export type Asked = {
   key: KeyObject
-  /** The whole name as it was asked for (DER), and what of it counts for Kubernetes. */
+  /** The name (DER), made anew of what was read of the one that was asked for; and what of it counts for Kubernetes. */
   subject: Buffer
   commonName: string
   organizations: readonly string[]
@@ -49,18 +50,20 @@ export function readRequest(pem: string): Asked {
   if (!hashes.has(name)) throw new SyntaxError('its signature is of a kind that is not known here')
   if (!verified(info as Element, { hash: hashes.get(name), key, signature: bytesOfBits(signature) }))
     throw new SyntaxError('its signature does not match its key')
-  const names = fields(subject).flatMap((set) => elements(set.content).map((pair) => fields(pair)))
-  const of = (type: Buffer) => names.flatMap(([key, value]) => (key?.whole.equals(type) && value ? [textOf(value)] : []))
+  const names = attributesOf(subject)
+  const of = (type: Buffer) => names.flatMap((each) => (each.type.equals(type) ? [each.text] : []))
+  const [commonName = '', ...more] = of(id.commonName)
+  if (more.length > 0) throw new SyntaxError('it has more than one common name')
   const alternatives = alternativesIn(attributes)
   const tagged = (tag: number) => alternatives.filter((each) => each.tag === tag).map(({ content }) => content)
-  const texts = (tag: number) => tagged(tag).map((content) => content.toString('latin1'))
+  const texts = (tag: number) => tagged(tag).map((content) => asciiOf(content))
   return {
     key,
-    subject: (subject as Element).whole,
-    commonName: of(id.commonName)[0] ?? '',
+    subject: sequence(...names.map(({ type, value }) => set(sequence(type, value)))),
+    commonName,
     organizations: of(id.organization),
     emails: texts(0x81),
-    dnsNames: texts(0x82),
+    dnsNames: texts(0x82).map(dnsName),
     uris: texts(0x86),
     addresses: tagged(0x87).map(addressOf),
   }
@@ -84,12 +87,61 @@ function verified(info: Element, { hash, key, signature }: Signature): boolean {
   }
 }
 
-const bmpString = 30
+type Attribute = { type: Buffer; text: string; value: Buffer }
 
+/** Those of a person or a program, as Go reads and writes them; others are left out. */
+const known = ['2.5.4.3', '2.5.4.5', '2.5.4.6', '2.5.4.7', '2.5.4.8', '2.5.4.9', '2.5.4.10', '2.5.4.11', '2.5.4.17'].map((each) =>
+  oid(each),
+)
+
+function attributesOf(subject: Element | undefined): Attribute[] {
+  return fields(subject).flatMap(({ tag, content }) => {
+    if (tag !== 0x31) throw new SyntaxError('its name holds something else than sets')
+    return elements(content).flatMap((pair) => {
+      const [type, value, ...rest] = fields(pair)
+      if (!type || !value || rest.length > 0) throw new SyntaxError('a part of its name is no pair')
+      const text = textOf(value)
+      return known.some((each) => each.equals(type.whole)) ? [{ type: type.whole, text, value: value.whole }] : []
+    })
+  })
+}
+
+const strings = { utf8: 12, printable: 19, ia5: 22 }
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Of a string that everybody reads alike. What others read differently would be judged as one name and used as another. */
 function textOf({ tag, content }: Element): string {
-  if (tag !== bmpString) return content.toString('utf8')
-  if (content.length % 2 !== 0) throw new SyntaxError('a name ends within a character')
-  return Buffer.from(content).swap16().toString('utf16le')
+  if (tag === strings.utf8) return plainOf(decoded(content))
+  if (tag !== strings.printable && tag !== strings.ia5)
+    throw new SyntaxError('a part of its name is neither UTF8String nor PrintableString nor IA5String')
+  const text = asciiOf(content)
+  if (tag === strings.printable && !/^[A-Za-z0-9 '()+,./:=?*&-]*$/.test(text))
+    throw new SyntaxError('a PrintableString holds what is not printable')
+  return text
+}
+
+function decoded(content: Buffer): string {
+  try {
+    return utf8.decode(content)
+  } catch (cause) {
+    throw new SyntaxError('a part of its name is no UTF-8', { cause })
+  }
+}
+
+function asciiOf(content: Buffer): string {
+  if (content.some((byte) => byte > 0x7e)) throw new SyntaxError('a name holds what is not ASCII')
+  return plainOf(content.toString('latin1'))
+}
+
+function plainOf(text: string): string {
+  if (/\p{Cc}/u.test(text)) throw new SyntaxError('a name holds a control character')
+  return text
+}
+
+/** An address among names would become an address of the certificate. */
+function dnsName(name: string): string {
+  if (isIP(name) !== 0) throw new SyntaxError(`${name} is an address and no DNS name`)
+  return name
 }
 
 /** General names (RFC 5280, 4.2.1.6). `attributes`: the field [0], a set of attributes. */

@@ -2,9 +2,9 @@
 // decide for that signer (CertificateApproval, CertificateSigning, CertificateSubjectRestriction of Kubernetes).
 
 import type { CertificateSigningRequest } from '#api/types/certificates-v1.gen.ts'
-import { readRequest } from '#api/x509/asked.ts'
+import { type Asked, readRequest } from '#api/x509/asked.ts'
 import { type Authorizer, allowedBy } from '#control/auth/authorizer.ts'
-import { masters } from '#control/auth/user.ts'
+import { reservedName } from '#control/auth/reserved-names.ts'
 import { type Admission, forbidden, isKind, type Review } from './admission.ts'
 
 const group = 'certificates.k8s.io'
@@ -38,17 +38,17 @@ export const certificateRequests = ({ authorizers }: { authorizers: readonly Aut
   },
 })
 
-/** Whoever approves requests of people must not be able to make them masters. */
+/** Whoever approves requests of people must not be able to make them masters, nodes, or a part of the cluster. */
 function restrictSubject(review: Review): void {
   const { spec } = review.object as CertificateSigningRequest
   if (spec.signerName !== clientSigner) return
-  const asked = organizationsIn(review, spec.request)
-  if (asked.includes(masters)) throw forbidden(review, `use of ${clientSigner} signer with ${masters} group is not allowed`)
+  const reserved = reservedName(askedIn(review, spec.request))
+  if (reserved) throw forbidden(review, `use of ${clientSigner} signer with ${reserved} is not allowed`)
 }
 
-function organizationsIn(review: Review, request: string): readonly string[] {
+function askedIn(review: Review, request: string): Asked {
   try {
-    return readRequest(Buffer.from(request, 'base64').toString('latin1')).organizations
+    return readRequest(Buffer.from(request, 'base64').toString('latin1'))
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     throw forbidden(review, `failed to parse CSR: ${error.message}`)

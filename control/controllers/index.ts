@@ -28,6 +28,7 @@ import { nodeLifecycle } from './node/lifecycle.ts'
 import { podGc } from './pod-gc.ts'
 import { policyStatus } from './policy-status.ts'
 import { replicaSets } from './replica-set/replica-set.ts'
+import { tokenExpiry } from './token-expiry.ts'
 
 export type ControlDeps = {
   client: Client
@@ -79,6 +80,7 @@ export async function startControllers({ ca, podRanges, certify, probe = nobodyT
     taintEviction(deps),
     podGc(deps),
     eventExpiry(deps),
+    tokenExpiry(deps),
     clusterRoles(deps),
     disruptionBudgets(deps),
     policyStatus(deps, signal),

@@ -2,6 +2,7 @@
 // https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#kubernetes-signers
 
 import type { Asked } from '#api/x509/asked.ts'
+import { reservedName } from '../../auth/reserved-names.ts'
 import { nodesGroup } from '../../auth/user.ts'
 
 export type Request = { asked: Asked; usages: readonly string[]; username: string }
@@ -33,7 +34,14 @@ function nodeFault({ commonName, organizations, emails, uris }: Asked): string |
 export const signers: ReadonlyMap<string, Signer> = new Map<string, Signer>([
   [
     'kubernetes.io/kube-apiserver-client',
-    { usage: 'client', fault: ({ usages }) => usageFault(usages, ['client auth'], ['digital signature', 'key encipherment']) },
+    {
+      usage: 'client',
+      // Looked at again: admission may have been another's, or older.
+      fault({ asked, usages }) {
+        const reserved = reservedName(asked)
+        return reserved ? `${reserved} is not allowed` : usageFault(usages, ['client auth'], ['digital signature', 'key encipherment'])
+      },
+    },
   ],
   [
     'kubernetes.io/kube-apiserver-client-kubelet',

@@ -54,7 +54,8 @@ export function joinPage({ pki, peek, revoked, server, serviceCidrs, clock, log 
       return new Reply(JSON.stringify(answer), { headers: { 'content-type': 'application/json', 'cache-control': 'no-store' } })
     } catch (error) {
       if (isStatus(error, 'Unauthorized', 'Forbidden')) {
-        attempts.failed(source)
+        // Who has a token guesses nothing, and may share an address with others.
+        if (error.reason === 'Unauthorized') attempts.failed(source)
         log.warn({ source, why: error.message }, 'somebody was refused who wanted to join')
       }
       throw error
