@@ -13,7 +13,7 @@ import type { Store } from '#control/store/store.ts'
 
 const skip = process.getuid?.() !== 0 && 'needs root'
 const maps = '/api/v1/namespaces/default/configmaps'
-const big = (name: string) => ({ metadata: { name }, data: { x: randomBytes(350_000).toString('base64') } })
+const big = (name: string) => ({ metadata: { name }, data: { x: randomBytes(600_000).toString('base64') } })
 
 async function smallDisk(t: TestContext): Promise<string> {
   const disk = await mkdtemp(join(tmpdir(), 'coracle-disk-'))

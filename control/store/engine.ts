@@ -24,7 +24,7 @@ export interface Engine {
   read(revision: number): Promise<StoredRecord | undefined>
   /** Asked once it is open, after a failure, and every few seconds until there is none. After one without deletions, `load` again. */
   shortage(): Promise<Shortage | undefined>
-  /** Gives the room of dropped records back to the disk. */
-  reclaim(): Promise<void>
+  /** Gives the room of dropped records back to the disk; false where that is not possible now. `live`: the bytes that are not dropped. */
+  reclaim(live: number): Promise<boolean>
   close(): Promise<void>
 }

@@ -17,12 +17,17 @@ type Database = Level<Uint8Array, Uint8Array> & { compactRange(start: Uint8Array
 export const openLevelStore = ({ dir, log }: { dir: string; log: Log }): Promise<Store> =>
   openMvcc({ engine: new LevelEngine(dir, log), log })
 
+/** Bytes that have become free on a full disk. */
+const worthATry = 1 << 20
+
 class LevelEngine implements Engine {
   readonly #dir: string
   readonly #room: Room
   #db: Database | undefined
   /** Where the database is read from instead, while there is no room to open it where it is. */
   #shadow: string | undefined
+  /** Of the disk, when it was last looked at for that. */
+  #freeThen = 0
 
   constructor(dir: string, log: Log) {
     this.#dir = dir
@@ -63,11 +68,19 @@ class LevelEngine implements Engine {
 
   async shortage(): Promise<Shortage | undefined> {
     const short = await this.#room.shortage()
-    return short && this.#shadow ? { message: short.message.replace('only deletions are', 'nothing is'), deletions: false } : short
+    if (!short || !this.#shadow) return short
+    // What has become free may be enough to open it where it is.
+    const free = await this.#room.free()
+    const isMore = free > this.#freeThen + worthATry
+    this.#freeThen = Math.min(free, this.#freeThen)
+    return { message: short.message.replace('only deletions are', 'nothing is'), deletions: isMore }
   }
 
-  async reclaim(): Promise<void> {
+  async reclaim(live: number): Promise<boolean> {
+    // All that is left is written anew before anything is given back.
+    if ((await this.#room.free()) < live) return false
     await this.#open().compactRange(recordKey(0), markKey('~'))
+    return true
   }
 
   async close(): Promise<void> {
@@ -82,13 +95,13 @@ class LevelEngine implements Engine {
     try {
       return await opened(this.#dir)
     } catch (error) {
-      if (!(await this.#room.isFull())) throw this.#unopened(error)
+      if (!(await this.#room.isTooFull())) throw this.#unopened(error)
     }
     if (await this.#room.release()) {
       try {
         return await opened(this.#dir)
       } catch (error) {
-        if (!(await this.#room.isFull())) throw this.#unopened(error)
+        if (!(await this.#room.isTooFull())) throw this.#unopened(error)
       }
     }
     return await this.#openShadow()
@@ -102,6 +115,7 @@ class LevelEngine implements Engine {
     const files = await readdir(this.#dir)
     if (!files.includes('CURRENT')) throw this.#unopened(new Error('no space left on the disk'))
     this.#shadow = await mkdtemp('/dev/shm/coracle-store-')
+    this.#freeThen = await this.#room.free()
     for (const file of files) {
       if (file === 'CURRENT') await copyFile(join(this.#dir, file), join(this.#shadow, file))
       else if (/^(MANIFEST-\d+|\d+\.(ldb|sst|log))$/.test(file)) await symlink(resolve(this.#dir, file), join(this.#shadow, file))

@@ -48,7 +48,9 @@ export class MemoryEngine implements Engine {
     return this.full
   }
 
-  async reclaim(): Promise<void> {}
+  async reclaim(): Promise<boolean> {
+    return true
+  }
 
   async read(revision: number): Promise<StoredRecord | undefined> {
     return this.#records.get(revision)

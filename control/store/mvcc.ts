@@ -59,8 +59,8 @@ class MvccStore implements Store {
   /** The attempt to read it back; never rejects. */
   #recovering: Promise<void> | undefined
   #shortage: Shortage | undefined
-  /** Whether something was written under a shortage, or before it, whose going could make room. */
-  #reclaimable = true
+  /** Whether records were dropped whose room the disk does not have yet. */
+  #reclaimable = false
   #looking: NodeJS.Timeout | undefined
   #closed = false
 
@@ -199,6 +199,7 @@ class MvccStore implements Store {
     const drop = this.#keys.compact(upTo).filter((r) => !this.#volatile.delete(r))
     // An idle cluster has only heartbeats to forget, which were never on the disk: leave it alone then.
     if (drop.length === 0) return
+    this.#reclaimable = true
     this.#compacting = this.#engine
       .commit({ drop, marks: { compacted: upTo } })
       .catch((cause: unknown) => this.#fail(cause))
@@ -259,7 +260,6 @@ class MvccStore implements Store {
     while (this.#recovering) await this.#recovering
     const isTaken = !this.#failure && (!this.#shortage || (this.#shortage.deletions && (deletes || ephemeral)))
     if (!isTaken) throw refused(key, this.trouble ?? '')
-    this.#reclaimable = true
   }
 
   /** Commits group after group until nothing waits. Never rejects: each write learns its own fate. */
@@ -370,18 +370,21 @@ class MvccStore implements Store {
     this.#looking = setTimeout(() => void this.#look(), this.#lookAgainMs).unref()
   }
 
+  #liveBytes(): number {
+    let bytes = 0
+    for (const { value } of this.#keys.currents()) bytes += value.length
+    return bytes
+  }
+
   /** Whether the disk is well again; what can be done for it is done. */
   async #look(): Promise<void> {
     if (this.#recovering) return
     if (this.#failure) return this.#recover()
     const before = this.#shortage
     try {
-      if (before?.deletions && this.#reclaimable) {
-        this.#reclaimable = false
-        await this.compact(this.#revision)
-        if (!this.#failure) await this.#engine.reclaim()
-      }
+      if (before?.deletions) await this.compact(this.#revision)
       if (this.#failure) return
+      if (before?.deletions && this.#reclaimable) this.#reclaimable = !(await this.#engine.reclaim(this.#liveBytes()))
       const now = await this.#engine.shortage()
       // It was opened as one opens it on a full disk.
       if (before?.deletions === false && now?.deletions !== false) this.#recover()

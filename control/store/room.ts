@@ -12,6 +12,8 @@ const MiB = 1024 * 1024
 const bytes = { least: 6 * MiB, most: 32 * MiB, ofDisk: 1 / 8 }
 /** Less than this is full: a commit may be as large as the largest object. */
 const fewBytes = 4 * MiB
+/** With less the database may fail to open: what its log holds is written anew, and then it is deleted. */
+const openingBytes = 12 * MiB
 /** Reserves. */
 const plenty = 4
 
@@ -30,9 +32,13 @@ export class Room {
     return join(this.#dir, 'reserve')
   }
 
-  /** Whether so little is free that this is why something failed. */
-  async isFull(): Promise<boolean> {
-    return (await this.#disk()).free < fewBytes
+  /** Whether so little is free that this is why the database could not be opened; what it began has been given back since. */
+  async isTooFull(): Promise<boolean> {
+    return (await this.free()) < openingBytes
+  }
+
+  async free(): Promise<number> {
+    return (await this.#disk()).free
   }
 
   /** Gives the reserve to whoever writes next. False: there was none. */
