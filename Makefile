@@ -1,4 +1,4 @@
-# make up [NODES=n] · make down · make check · make test · make bench [BENCH=name]
+# make up [NODES=n] · make down · make check · make test · make bench [BENCH=name] · make clients
 # Everything else is a step of one of these.
 
 NODES ?= 1
@@ -20,7 +20,7 @@ OTHER := $(if $(filter arm64,$(ARCH)),x64,arm64)
 VM_PACKAGES := $(if $(filter x64,$(ARCH)),qemu-system-x86 cpio)
 CROSS_PACKAGES := qemu-user-static $(if $(filter arm64,$(OTHER)),g++-aarch64-linux-gnu,g++-x86-64-linux-gnu)
 
-.PHONY: up down check test bench deps packages test-packages bench-packages cross-packages vm-packages addon images format .coracle/debian-kubectl .coracle/debian-etcd .coracle/debian-kernel
+.PHONY: up down check test bench clients deps packages test-packages bench-packages cross-packages vm-packages addon images format .coracle/debian-kubectl .coracle/debian-etcd .coracle/debian-kernel
 
 up: deps images
 	@$(NODE) test/cluster/up.ts --nodes=$(NODES)
@@ -64,6 +64,26 @@ test: check images .coracle/debian-kubectl .coracle/debian-kernel cross-packages
 
 bench: deps bench-packages images .coracle/debian-etcd
 	@$(NODE) test/bench/run.ts $(BENCH)
+
+# Programs of others in Go, which meet the API as their users do; nothing else here needs Go. Each is built once
+# for its version (a mark beside it says which), two packages at a time: compiling Helm and k9s is most of it.
+CLIENTS := .coracle/clients
+GO_CLIENTS := helm3=helm.sh/helm/v3/cmd/helm@v3.22.0 helm4=helm.sh/helm/v4/cmd/helm@v4.3.1 \
+  stern=github.com/stern/stern@v1.33.0 k9s=github.com/derailed/k9s@v0.50.16
+GO_BUILD := -p 2 -buildvcs=false -ldflags='-s -w'
+
+clients: deps images test-packages $(CLIENTS)
+	@$(NODE) --test --test-reporter=spec --test-concurrency=1 --test-timeout=300000 test/clients/*.clients.ts
+
+.PHONY: $(CLIENTS)
+$(CLIENTS):
+	@command -v go >/dev/null || { echo "make clients: it builds programs in Go, and there is no go here" >&2; exit 1; }
+	@mkdir -p $@
+	@cd test/clients && go build $(GO_BUILD) -o $(CURDIR)/$@/ ./informer ./operator
+	@for each in $(GO_CLIENTS); do name=$${each%%=*}; from=$${each#*=}; \
+	  [ "$$(cat $@/$$name.version 2>/dev/null)" = $$from ] && continue; echo "building $$from"; \
+	  GOBIN=$(CURDIR)/$@/bin-$$name go install $(GO_BUILD) $$from && mv $@/bin-$$name/* $@/$$name && rmdir $@/bin-$$name && echo $$from >$@/$$name.version || exit 1; \
+	done
 
 deps: packages node_modules/.installed addon
 

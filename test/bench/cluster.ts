@@ -1,4 +1,4 @@
-// A cluster of one node for a benchmark, gone afterwards.
+// A cluster for a benchmark, of one node unless told otherwise, gone afterwards.
 
 import { mkdtemp } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -13,9 +13,9 @@ export const images = ['busybox', 'pause'].map((name) => join(state, `images/${n
 
 export type BenchCluster = { plan: ClusterPlan; client: HttpsClient; [Symbol.asyncDispose](): Promise<void> }
 
-export async function benchCluster(): Promise<BenchCluster> {
+export async function benchCluster({ nodes = 1 } = {}): Promise<BenchCluster> {
   const dir = await mkdtemp(join(state, 'bench-'))
-  const plan = await upOrNothing({ dir, nodes: 1, slot: 9, images })
+  const plan = await upOrNothing({ dir, nodes, slot: 9, images })
   const client = httpsClient({ ...(await loadKubeconfig(plan.kubeconfig)), userAgent: 'bench/0.1.0', log: silent })
   return {
     plan,

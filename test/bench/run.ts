@@ -16,7 +16,10 @@ const benches: Record<string, () => Promise<AsyncIterable<Figure>>> = {
   'pod-network': async () => (await import('./pod-network.ts')).podNetworkBench(),
   dns: async () => (await import('./dns.ts')).dnsBench(),
   policy: async () => (await import('./policy.ts')).policyBench(),
+  soak: async () => (await import('./soak.ts')).soakBench(),
 }
+/** Only by their names. */
+const long = ['soak']
 
 const wanted = process.argv[2]
 if (wanted && !benches[wanted]) {
@@ -26,7 +29,7 @@ if (wanted && !benches[wanted]) {
 
 const figures: Figure[] = []
 for (const [name, open] of Object.entries(benches)) {
-  if (wanted && name !== wanted) continue
+  if (wanted ? name !== wanted : long.includes(name)) continue
   for await (const figure of await open()) {
     figures.push(figure)
     console.log(row(figure))
