@@ -30,11 +30,9 @@ const applied = async (...objects: object[]) => {
   }
 }
 
-await run(
-  'openssl',
-  ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '30', '-subj', '/CN=boats'],
-  ...['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', join(certs, 'tls.key'), '-out', join(certs, 'tls.crt')],
-)
+const subject = ['-subj', '/CN=boats', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '30']
+const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', join(certs, 'tls.key')]
+await run('openssl', 'req', '-x509', ...subject, ...key, '-out', join(certs, 'tls.crt'))
 const caBundle = (await readFile(join(certs, 'tls.crt'))).toString('base64')
 const port = await new Promise<number>((resolve) => {
   const probe = createServer().listen(0, '127.0.0.1', () => {
