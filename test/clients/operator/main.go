@@ -114,7 +114,7 @@ func main() {
 	check(err)
 	scheme := clientgoscheme.Scheme
 	addToScheme(scheme)
-	lease, renew, retry := 4*time.Second, 3*time.Second, 500*time.Millisecond
+	lease, renew, retry := 20*time.Second, 15*time.Second, 500*time.Millisecond
 	manager, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                  scheme,
 		Metrics:                 server.Options{BindAddress: "0"},
