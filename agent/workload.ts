@@ -21,6 +21,7 @@ import type { ImageStore } from './images/store.ts'
 import { namesSettings, serveNames } from './names.ts'
 import { bandwidthOf, openLimiter } from './network/bandwidth.ts'
 import { forwardingLinks } from './network/links.ts'
+import { openLoopbackPorts } from './network/loopback.ts'
 import { isOwnLink } from './network/names.ts'
 import { openPodNetwork } from './network/network.ts'
 import type { Backend } from './network/nodes.ts'
@@ -193,6 +194,12 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
       logsDir: places(options.dataDir).logs,
     })
     stack.defer(() => pods.close())
+    const loopback = openLoopbackPorts({ log })
+    stack.defer(() => loopback.close())
+    const hostPorts = coalesce(() => loopback.apply([...assigned.list()]), { name: 'host ports of loopback addresses', clock, log })
+    stack.defer(() => hostPorts.close())
+    stack.defer(follow(assigned, () => hostPorts.poke()))
+    hostPorts.poke()
     const set = (pod: PodType) => pods.set(pod)
     stack.defer(assigned.on({ add: set, update: set, delete: (pod) => pods.remove(pod) }))
     pods.sweep()

@@ -1,7 +1,7 @@
 // What keeps a pod from its neighbours and its node: given as it asks for it, or the pod is refused and says why.
 
 import assert from 'node:assert/strict'
-import { chmod, lstat, mkdir, readdir, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { isForeign } from '#agent/places.ts'
@@ -158,4 +158,29 @@ test("the agent's folder is its own: whoever opened it, it is closed at the next
   })
   assert.equal(await kubectl('exec', 'plain', '--', 'cat', '/all/a'), '1')
   await forget('plain')
+})
+
+test('kubectl cp into a container that swaps the folder for a link stays in the container', async () => {
+  const outside = await mkdtemp(join(plan.dir, 'outside-'))
+  const file = join(plan.dir, 'brought')
+  await writeFile(file, 'brought')
+  const swap = `mkdir /d; while :; do rm -rf /d/x; ln -s ${outside} /d/x; rm -rf /d/x; mkdir /d/x; done`
+  await apply(pod('swaps', `mkdir -p ${outside}; ${swap}`))
+  await ready('swaps')
+  for (let round = 0; round < 8; round++) await kubectl.attempt(['cp', file, 'swaps:/d/x/brought'])
+  for (let round = 0; round < 4; round++) await kubectl.attempt(['cp', 'swaps:/d', join(plan.dir, `taken-${round}`)])
+  assert.deepEqual(await readdir(outside), [])
+  assert.equal(await kubectl('exec', 'swaps', '--', 'echo', 'alive'), 'alive\n')
+  await forget('swaps')
+})
+
+test('a flood of output costs its node a bounded log, and a deaf process no more than its grace', async () => {
+  await apply(pod('flood', 'trap "" TERM; yes "nothing to say" | head -c 400000000; echo; echo through; while :; do sleep 1; done'))
+  await ready('flood')
+  await eventually(async () => assert.equal(await kubectl('logs', 'flood', '--tail=1'), 'through\n'), { withinMs: 120_000, everyMs: 500 })
+  const logs = join(node!.dir, 'logs')
+  let bytes = 0
+  for (const name of await readdir(logs, { recursive: true })) bytes += (await lstat(join(logs, name))).size
+  assert(bytes < 120 << 20, `${bytes} bytes of logs`)
+  await kubectl('delete', 'pod', 'flood', '--timeout=60s')
 })

@@ -4,8 +4,10 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { inside } from './cluster/cluster.ts'
 import { eventually } from './cluster/eventually.ts'
 import { testCluster } from './cluster/fixture.ts'
+import { run } from './cluster/shell.ts'
 
 const { plan, kubectl } = await testCluster({ nodes: 1 })
 
@@ -56,6 +58,43 @@ test('environment and files come from ConfigMaps, Secrets and the pod itself', a
     everyMs: 500,
   })
   await kubectl('delete', 'pod', 'sees')
+})
+
+test('a part of a ConfigMap: what has changed since is there after a restart', async () => {
+  await kubectl('create', 'configmap', 'part', '--from-literal=a=old')
+  await apply(
+    pod('part', 'cat /a; while ! test -e /tmp/go; do sleep 0.1; done; exit 1', {
+      spec: 'volumes: [{name: part, configMap: {name: part}}, {name: late, configMap: {name: late, optional: true}}]',
+      container: 'volumeMounts: [{name: part, mountPath: /a, subPath: a}, {name: late, mountPath: /late}]',
+    }),
+  )
+  await kubectl('wait', '--for=condition=Ready', 'pod/part', '--timeout=30s')
+  await kubectl('patch', 'configmap', 'part', '-p', '{"data":{"a":"newer"}}')
+  await kubectl('create', 'configmap', 'late', '--from-literal=b=there')
+  // Both were changed before: once the later one is seen, the other has been written as well, or is in the next moment.
+  await eventually(async () => assert.equal(await kubectl('exec', 'part', '--', 'cat', '/late/b'), 'there'))
+  await eventually(
+    async () => {
+      await kubectl.attempt(['exec', 'part', '--', 'touch', '/tmp/go'])
+      assert.equal(await kubectl('logs', 'part'), 'newer')
+    },
+    { withinMs: 60_000, everyMs: 500 },
+  )
+  await kubectl('delete', 'pod', 'part', '--now')
+})
+
+test("a host port answers on the node's own loopback address", async () => {
+  await apply(
+    pod('hosted', 'mkdir /w; echo here > /w/index.html; httpd -f -p 8080 -h /w', {
+      container: 'ports: [{containerPort: 8080, hostPort: 18088}]',
+    }),
+  )
+  await kubectl('wait', '--for=condition=Ready', 'pod/hosted', '--timeout=30s')
+  const [command, ...args] = [...inside(plan.nodes[0]!), 'curl', '-sS', '--fail', '--max-time', '3']
+  for (const address of ['127.0.0.1', 'localhost', plan.nodes[0]!.addresses[0]!]) {
+    await eventually(async () => assert.equal(await run(command!, ...args, `http://${address}:18088/`), 'here\n'))
+  }
+  await kubectl('delete', 'pod', 'hosted', '--now')
 })
 
 test('several containers share the network; limits are cgroups; one over its memory is killed as OOMKilled', async () => {

@@ -199,8 +199,9 @@ test('host ports of the pods that run', () => {
     '192.0.2.1 udp 53 goto local-1-of-1 10.42.1.7 53',
     '* tcp 8080 goto node-local-1-of-1 fd00:42::7 80',
   ])
-  assert.deepEqual(told('2', [{ containerPort: 53, hostPort: 53, hostIP: '127.0.0.1' }]).slice(2), [
-    '2: host port 53: pods cannot be reached through 127.0.0.1',
+  assert.deepEqual(told('2', [{ containerPort: 53, hostPort: 53, hostIP: '127.0.0.1' }]).slice(2), [])
+  assert.deepEqual(told('2', [{ containerPort: 53, hostPort: 53, hostIP: '127.0.0.1', protocol: 'UDP' }]).slice(2), [
+    '2: host port 53: pods are reached through 127.0.0.1 by TCP only',
   ])
   assert.deepEqual(told('2', [{ containerPort: 53, hostPort: 53 }], { hostNetwork: true }).length, 2)
   assert.deepEqual(told('1', [{ containerPort: 80, hostPort: 8080 }], { phase: 'Failed' }), [])

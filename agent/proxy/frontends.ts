@@ -178,8 +178,13 @@ export const hostPortsOf = (pod: Pod, families: Families): Meaning => {
     const protocol = protocolOf(rest)
     if (!hostPort || !protocol) continue
     const bound = hostIP === '' ? undefined : canonicalAddress(hostIP)
-    if (hostIP !== '' && (!bound || /^127\.|^::1$/.test(hostIP))) {
-      fail(`host port ${hostPort}: pods cannot be reached through ${hostIP}`)
+    if (hostIP !== '' && !bound) {
+      fail(`host port ${hostPort}: ${hostIP} is not an IP address`)
+      continue
+    }
+    // No rule leads from these to a pod: agent/network/loopback.ts does.
+    if (bound && /^127\.|^::1$/.test(bound.text)) {
+      if (protocol !== 'tcp') fail(`host port ${hostPort}: pods are reached through ${hostIP} by TCP only`)
       continue
     }
     const address = bound && /^(0\.0\.0\.0|::)$/.test(bound.text) ? undefined : bound?.text
