@@ -175,7 +175,7 @@ test('kubectl cp into a container that swaps the folder for a link stays in the 
 })
 
 test('a flood of output costs its node a bounded log, and a deaf process no more than its grace', async () => {
-  await apply(pod('flood', 'trap "" TERM; yes "nothing to say" | head -c 400000000; echo; echo through; while :; do sleep 1; done'))
+  await apply(pod('flood', 'trap "" TERM; yes "nothing to say" | head -c 100000000; echo; echo through; while :; do sleep 1; done'))
   await ready('flood')
   await eventually(async () => assert.equal(await kubectl('logs', 'flood', '--tail=1'), 'through\n'), { withinMs: 120_000, everyMs: 500 })
   const logs = join(node!.dir, 'logs')
