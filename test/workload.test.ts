@@ -92,7 +92,7 @@ test("a host port answers on the node's own loopback address", async () => {
   await kubectl('wait', '--for=condition=Ready', 'pod/hosted', '--timeout=30s')
   const [command, ...args] = [...inside(plan.nodes[0]!), 'curl', '-sS', '--fail', '--max-time', '3']
   for (const address of ['127.0.0.1', 'localhost', plan.nodes[0]!.addresses[0]!]) {
-    await eventually(async () => assert.equal(await run(command!, ...args, `http://${address}:18088/`), 'here\n'))
+    await eventually(async () => assert.equal(await run(command, ...args, `http://${address}:18088/`), 'here\n'))
   }
   await kubectl('delete', 'pod', 'hosted', '--now')
 })

@@ -81,7 +81,7 @@ export function openLoopbackPorts({ log }: { log: Log }): LoopbackPorts {
     async apply(pods) {
       const targets = targetsOf(pods)
       for (const key of taken) if (!targets.has(key)) taken.delete(key)
-      for (const [key, listener] of [...listeners]) {
+      for (const [key, listener] of listeners) {
         const target = targets.get(key)
         if (target) listener.target = target
         else await shut(key, listener)
