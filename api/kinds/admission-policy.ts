@@ -29,6 +29,7 @@ export const validatingAdmissionPolicy: KindSpec<ValidatingType> = {
   kind: ValidatingAdmissionPolicy,
   singular: 'validatingadmissionpolicy',
   status: true,
+  statusMeta: [],
   generation: true,
   nameRule: isDns1123Subdomain,
   columns: [

@@ -19,6 +19,7 @@ export const apiService: KindSpec<APIServiceType> = {
   singular: 'apiservice',
   categories: ['api-extensions'],
   status: true,
+  statusMeta: [],
   nameRule: (name) => isDns1123Subdomain(name.endsWith('.') ? name.slice(0, -1) : name),
   anyFinalizer: true,
   columns: [

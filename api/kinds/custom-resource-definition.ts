@@ -18,6 +18,7 @@ export const customResourceDefinition: KindSpec<Definition> = {
   shortNames: ['crd', 'crds'],
   categories: ['api-extensions'],
   status: true,
+  statusMeta: [],
   generation: true,
   nameRule: isDns1123Subdomain,
   anyFinalizer: true,

@@ -14,6 +14,7 @@ export const deployment: KindSpec<DeploymentType> = {
   shortNames: ['deploy'],
   categories: ['all'],
   status: true,
+  statusMeta: ['annotations'],
   generation: true,
   scale: replicas,
   nameRule: isDns1123Subdomain,

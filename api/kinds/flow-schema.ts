@@ -18,6 +18,7 @@ export const flowSchema: KindSpec<FlowSchemaType> = {
   kind: FlowSchema,
   singular: 'flowschema',
   status: true,
+  statusMeta: [],
   generation: true,
   nameRule: isDns1123Subdomain,
   columns: [

@@ -13,6 +13,7 @@ export const priorityLevelConfiguration: KindSpec<LevelType> = {
   kind: PriorityLevelConfiguration,
   singular: 'prioritylevelconfiguration',
   status: true,
+  statusMeta: [],
   generation: true,
   nameRule: isDns1123Subdomain,
   columns: [

@@ -15,6 +15,7 @@ export const resourceClaim: KindSpec<ClaimType> = {
   kind: ResourceClaim,
   singular: 'resourceclaim',
   status: true,
+  statusMeta: [],
   nameRule: isDns1123Subdomain,
   columns: [nameColumn, { name: 'State', cell: stateText }, ageColumn],
   defaults({ spec }) {

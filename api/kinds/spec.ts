@@ -71,6 +71,8 @@ export type KindSpec<T extends KubeObject = KubeObject> = {
   verbs?: readonly Verb[]
   /** Has a status subresource: `status` is written only through it, everything else never through it. */
   status?: boolean
+  /** What else a write to the status may change: labels and annotations unless told. Of custom resources: nothing. */
+  statusMeta?: readonly ('labels' | 'annotations')[]
   scale?: Scale<T>
   subresources?: readonly Subresource[]
   /** `metadata.generation` starts at 1 and counts changes outside metadata and status. */

@@ -12,6 +12,7 @@ export const volumeAttachment: KindSpec<AttachmentType> = {
   kind: VolumeAttachment,
   singular: 'volumeattachment',
   status: true,
+  statusMeta: [],
   nameRule: isDns1123Subdomain,
   columns: [
     nameColumn,

@@ -84,7 +84,7 @@ export function validateClient(at: string, { url, service }: WebhookClientConfig
   if (service.port !== undefined && (service.port < 1 || service.port > 65_535))
     faults.invalid(`${at}.service.port`, service.port, 'port is not valid: must be between 1 and 65535, inclusive')
   const { path } = service
-  if (path === undefined || path === '/') return
+  if (!path || path === '/') return
   if (!path.startsWith('/')) return faults.invalid(`${at}.service.path`, path, "must start with a '/'")
   for (const [i, step] of path.replace(/\/$/, '').slice(1).split('/').entries()) {
     if (step === '') faults.invalid(`${at}.service.path`, path, `segment[${i}] may not be empty`)

@@ -64,7 +64,8 @@ export function openWebhooks(deps: WebhookDeps): Webhooks {
 export type Target = { name: string; servername: string; host: string; port: number; path: string }
 
 async function serviceTarget(deps: WebhookDeps, service: NonNullable<WebhookClientConfig['service']>, query: string): Promise<Target> {
-  const { namespace, name, path = '/', port = 443 } = service
+  const { namespace, name, port = 443 } = service
+  const path = service.path || '/'
   const servername = `${name}.${namespace}.svc`
   const full = `${path}?${query}`
   const target = { name: `https://${servername}:${port}${full}`, servername, path: full }

@@ -36,6 +36,16 @@ describe('bad input', () => {
     await refused('GET', maps, undefined, 406, 'NotAcceptable', /application\/vnd.kubernetes.protobuf$/, {
       accept: 'application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1',
     })
+    // What has no rows and no metadata of its own.
+    const review = {
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SelfSubjectAccessReview',
+      spec: { nonResourceAttributes: { path: '/' } },
+    }
+    for (const as of ['Table', 'PartialObjectMetadata']) {
+      const accept = `application/json;as=${as};g=meta.k8s.io;v=v1`
+      await refused('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', review, 406, 'NotAcceptable', /accepted/, { accept })
+    }
   })
 
   it('that is broken, with the place where', async () => {

@@ -50,7 +50,7 @@ export function settleMeta({ resource, name, namespace }: Target, object: Stored
 /** Keeps an update to what it may change, and fills in what it left open. */
 export function confine(resource: Resource, object: Stored, previous: Stored, subresource: string): void {
   const { spec } = resource
-  if (subresource === 'status') keepAllBut(object, previous, 'status')
+  if (subresource === 'status') keepAllBut(object, previous, resource.view ? [] : (spec.statusMeta ?? ['labels', 'annotations']))
   // A binding tells in the status, too, that the pod has its node.
   else if (spec.status && !writesStatus(spec, subresource)) keepStatus(object, previous)
   applyDefaults(resource, object)
@@ -70,14 +70,17 @@ function keepStatus(object: Stored, previous: Stored): void {
   else object.status = clone(previous.status)
 }
 
-/** Everything of `object` but `field` (and who manages it) is as it was. */
-function keepAllBut(object: Stored, previous: Stored, field: 'status'): void {
-  const { status } = object
-  const { managedFields } = object.metadata
+/** Everything of `object` but its status, who manages it and what is named of its metadata is as it was. */
+function keepAllBut(object: Stored, previous: Stored, meta: readonly ('labels' | 'annotations')[]): void {
+  const { status, metadata } = object
   for (const key of Object.keys(object)) delete object[key as keyof Stored]
   Object.assign(object, clone(previous))
-  object[field] = status
-  object.metadata.managedFields = managedFields
+  object.status = status
+  object.metadata.managedFields = metadata.managedFields
+  for (const name of meta) {
+    if (metadata[name] === undefined) delete object.metadata[name]
+    else object.metadata[name] = metadata[name]
+  }
 }
 
 /** A status that has no subresource is asked for like everything else. */

@@ -25,6 +25,7 @@ const good: JsonSchema[] = [
   { type: 'object' },
   { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
   of({ 'x-kubernetes-int-or-string': true, anyOf: [{ type: 'integer' }, { type: 'string' }] }),
+  of({ 'x-kubernetes-int-or-string': true, type: 'string' }),
   of({ 'x-kubernetes-int-or-string': true, allOf: [{ anyOf: [{ type: 'integer' }, { type: 'string' }] }, { pattern: '^a' }] }),
   of({
     type: 'object',

@@ -66,7 +66,6 @@ export function validateStructure(schema: JsonSchema, path: string, deps: { patt
     }
     if (isIntOrString(schema)) {
       const why = 'must be false if x-kubernetes-int-or-string is true'
-      if (type) faults.forbidden(`${at}.type`, 'must be empty if x-kubernetes-int-or-string is true')
       if (keepsUnknown(schema)) faults.invalid(`${at}.x-kubernetes-preserve-unknown-fields`, true, why)
       if (isEmbedded(schema)) faults.invalid(`${at}.x-kubernetes-embedded-resource`, true, why)
     }

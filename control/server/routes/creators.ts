@@ -61,7 +61,7 @@ export const creatorRoute =
     if (!resource || !create) return undefined
     if (info.verb !== 'create') throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
     const target = targetOf(resource, info)
-    const view = viewOf(request.headers.get('accept') ?? undefined)
+    const view = viewOf(request.headers.get('accept') ?? undefined, { whole: true })
     const answer = await create(target, objectIn(await readBody(request)), writeOptionsOf(exchange))
     return await answerJson(answer, { view, acceptEncoding: undefined, warnings: exchange.remarks.warnings }, 201)
   }

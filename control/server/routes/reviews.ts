@@ -44,7 +44,7 @@ export const reviewRoute =
     if (info.verb !== 'create' || info.name !== undefined) {
       throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
     }
-    const view = viewOf(request.headers.get('accept') ?? undefined)
+    const view = viewOf(request.headers.get('accept') ?? undefined, { whole: true })
     const body = objectIn(await readBody(request))
     const spec = isObject(body.spec) ? body.spec : {}
     const status = await answer(review.kind, spec, user)
