@@ -46,10 +46,10 @@ export interface Registries {
 export async function readRegistries(file: string | undefined): Promise<Registries> {
   const content = file === undefined ? undefined : await readFile(file, 'utf8').catch(ifAbsent)
   if (content === undefined) return registries({})
-  // Loaded only here: most nodes have no such file, and YAML takes megabytes.
-  const { parse } = await import('yaml')
+  // Loaded only here: most nodes have no such file.
+  const { parseYaml } = await import('#api/yaml/yaml.ts')
   try {
-    return registries(optional(schema)(parse(content), 'it') ?? {})
+    return registries(optional(schema)(parseYaml(content) ?? undefined, 'it') ?? {})
   } catch (error) {
     throw new Error(`${file} is not a registries configuration`, { cause: error })
   }

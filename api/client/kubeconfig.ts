@@ -67,8 +67,9 @@ async function parse(text: string, file: string): Promise<File> {
   try {
     if (text.trimStart().startsWith('{')) return JSON.parse(text) as File
     // Loaded only here: an agent whose file is JSON never pays for it.
-    const yaml = await import('yaml')
-    return (yaml.parse(text) ?? {}) as File
+    const { parseYaml } = await import('../yaml/yaml.ts')
+    const found = parseYaml(text) as File | null
+    return found ?? {}
   } catch (cause) {
     throw new StatusError('BadRequest', `${file} is not a kubeconfig`, undefined, { cause })
   }

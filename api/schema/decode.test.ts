@@ -17,7 +17,7 @@ const deployment = schema('apps', 'Deployment')
 const pod = schema('', 'Pod')
 const decodeText = (kind: Struct, text: string, options: DecodeOptions = {}) => {
   const { value, duplicates } = parseJson(text, { duplicates: true })
-  return decode(kind, value, { duplicates, ...options })
+  return decode(kind, value, { faults: duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`), ...options })
 }
 const refusal = (kind: Struct, value: unknown, options?: DecodeOptions): string => {
   try {

@@ -14,8 +14,8 @@ export type JsonObject = Record<string, unknown>
 export type DecodeOptions = {
   /** Default `Ignore`: unknown fields are dropped in silence. `Strict` refuses them. */
   fieldValidation?: FieldValidation
-  /** From parseJson, for `Warn` and `Strict`. */
-  duplicates?: readonly string[]
+  /** What reading the text found, for `Warn` and `Strict`: keys that came twice. */
+  faults?: readonly string[]
 }
 
 /** `warnings`: what `Strict` would have refused, e.g. `unknown field "spec.foo"`. */
@@ -32,10 +32,7 @@ export function decode(schema: Struct, input: unknown, options: DecodeOptions = 
     throw error
   }
   if (!options.fieldValidation || options.fieldValidation === 'Ignore') return { object, warnings: [] }
-  const warnings = [
-    ...place.unknown.map((path) => `unknown field ${JSON.stringify(path)}`),
-    ...(options.duplicates ?? []).map((path) => `duplicate field ${JSON.stringify(path)}`),
-  ]
+  const warnings = [...place.unknown.map((path) => `unknown field ${JSON.stringify(path)}`), ...(options.faults ?? [])]
   if (warnings.length && options.fieldValidation === 'Strict') {
     throw cannotHandle(schema, input, `strict decoding error: ${warnings.join(', ')}`)
   }

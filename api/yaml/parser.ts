@@ -61,10 +61,10 @@ export class Parser {
     }
     const isMarked = text.atDocumentEnd
     if (isMarked) text.at += 3
-    else if (!isOpen) throw text.fail("did not find expected <document start>")
+    else if (!isOpen) throw text.fail('did not find expected <document start>')
     const node = this.#block(-1, 'start')
     text.skip()
-    if (!text.atDocumentEnd) throw text.fail("did not find expected <document start>")
+    if (!text.atDocumentEnd) throw text.fail('did not find expected <document start>')
     return node
   }
 
@@ -175,7 +175,8 @@ export class Parser {
     const text = this.#text
     const char = text.char()
     if (char === ':' && inFlow) return false
-    if (char === '-' || char === '?' || char === ':') return !isBlank(text.code(1)) && !(inFlow && isFlowIndicator(text.code(1)) && char === '?')
+    if (char === '-' || char === '?' || char === ':')
+      return !isBlank(text.code(1)) && !(inFlow && isFlowIndicator(text.code(1)) && char === '?')
     return !',[]{}#&*!|>\'"%@`'.includes(char)
   }
 

@@ -11,8 +11,8 @@ const colon = 0x3a
 const dash = 0x2d
 const backslash = 0x5c
 
-/** C0 and C1 without tab and line ends, DEL, and what is no character. */
-const forbidden = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufffe\uffff]/
+/** Control characters but tabs and line ends, and what is no character. */
+const forbidden = /[^\P{Cc}\t\n]|[\ufffe\uffff]/u
 
 const escapes: Readonly<Record<string, string>> = {
   '0': '\0',
@@ -39,8 +39,7 @@ const hexLengths: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 }
 
 export const isBlank = (code: number): boolean => code === space || code === tab || code === newline || Number.isNaN(code)
 /** `,[]{}` */
-export const isFlowIndicator = (code: number): boolean =>
-  code === 0x2c || code === 0x5b || code === 0x5d || code === 0x7b || code === 0x7d
+export const isFlowIndicator = (code: number): boolean => code === 0x2c || code === 0x5b || code === 0x5d || code === 0x7b || code === 0x7d
 
 const isNameCode = (code: number): boolean =>
   (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a) || code === 0x5f || code === dash
@@ -143,7 +142,8 @@ export class Text {
   /** Up to white space, in a flow up to its indicators too. */
   tag(inFlow: boolean): string {
     const from = this.at
-    while (!isBlank(this.code()) && !(inFlow && isFlowIndicator(this.code()))) this.at += 1
+    const isEnd = inFlow ? (code: number) => isBlank(code) || isFlowIndicator(code) : isBlank
+    while (!isEnd(this.code())) this.at += 1
     return this.slice(from)
   }
 
@@ -169,8 +169,7 @@ export class Text {
         break
       }
       const breaks = this.#breaks()
-      const goesOn =
-        !this.atDocumentEnd && this.code() !== hash && (inFlow || this.column > indent) && this.#isPlainHere(inFlow)
+      const goesOn = !this.atDocumentEnd && this.code() !== hash && (inFlow || this.column > indent) && this.#isPlainHere(inFlow)
       if (!goesOn) {
         this.at = end
         this.line = line
@@ -289,7 +288,7 @@ export class Text {
     const lines: string[] = []
     let isCut = false
     for (;;) {
-      while (this.code() === space && (indent === 0 || this.column < indent)) this.at += 1
+      this.#indent(indent === 0 ? Number.POSITIVE_INFINITY : indent)
       if (this.code() === newline) {
         lines.push('')
         this.newline()
@@ -316,6 +315,11 @@ export class Text {
     const content = isFolded ? foldedLines(lines) : lines.join('\n')
     if (chomp === '-') return content
     return chomp === '+' ? content + end + '\n'.repeat(trailing) : content + end
+  }
+
+  /** Over spaces, up to a column. */
+  #indent(column: number): void {
+    while (this.code() === space && this.column < column) this.at += 1
   }
 
   #header(): { chomp: string; increment: number } {

@@ -15,7 +15,7 @@ import { openFeed, type Sent, type WatchQuery } from './feed.ts'
 import { clone, type Item } from './item.ts'
 import { type Patch, patched } from './patch.ts'
 import { type Listed, type ListQuery, Reader } from './read.ts'
-import { optionsAs, reviewOf } from './request-review.ts'
+import { optionsAs, reviewOf, warnOfAll } from './request-review.ts'
 import { checkKind, type Resource, type Resources } from './resource.ts'
 import { type Dial, dialable } from './routes/dial.ts'
 import { checkKept, inward, isShownAsKept, kept, keptAt, outward, shown, shownFeed, shownList } from './versions.ts'
@@ -200,7 +200,7 @@ function configurationOf({ resource, name }: Target, body: unknown, options: Wri
     )
   }
   const { warnings } = decode(resource.schema, body, { fieldValidation: options.fieldValidation ?? 'Ignore' })
-  options.warnings?.push(...warnings)
+  warnOfAll(options.warnings, warnings)
   return { ...body, metadata: { ...metadata, name } }
 }
 

@@ -6,9 +6,9 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseAllDocuments } from 'yaml'
 import type { Log } from '#api/log.ts'
 import { noteKeys, seeded } from '#api/schema/random.fake.ts'
+import { parseYamlDocuments } from '#api/yaml/yaml.ts'
 import { Fuzz, type FuzzRequest } from './fuzz.fake.ts'
 import { admin, configMap, deployment, type Json, pod, type Trial, trial } from './trial.fake.ts'
 
@@ -89,7 +89,7 @@ const show = ({ method, path, headers, body }: FuzzRequest): string =>
 async function samples(): Promise<Map<string, Json>> {
   const text = await readFile(resolve(import.meta.dirname, 'kinds.fixture.yaml'), 'utf8')
   const objects: Json[] = [
-    ...parseAllDocuments(text.replaceAll('NAMESPACE', 'test')).map((document) => document.toJS()),
+    ...parseYamlDocuments(text.replaceAll('NAMESPACE', 'test')),
     configMap('a', { a: 'b' }, { x: '7' }),
     deployment('a'),
     { ...pod('a'), apiVersion: 'v1', kind: 'Pod' },

@@ -8,6 +8,7 @@ import { strategicMergePatch } from '#api/patch/strategic.ts'
 import { decode, isObject, type JsonObject } from '#api/schema/decode.ts'
 import type { Struct } from '#api/schema/schema.ts'
 import type { WriteOptions } from './call.ts'
+import { warnOfAll } from './request-review.ts'
 import type { Resource } from './resource.ts'
 
 export type Patch = { type: 'json' | 'merge' | 'strategic'; body: unknown }
@@ -17,7 +18,7 @@ export function patched(resource: Resource, current: KubeObject, { type, body }:
   const { object, warnings } = decode(resource.schema, merge(resource.schema, current, type, body), {
     fieldValidation: options.fieldValidation ?? 'Ignore',
   })
-  options.warnings?.push(...warnings)
+  warnOfAll(options.warnings, warnings)
   const result = object as KubeObject
   if (result.kind !== current.kind || result.apiVersion !== current.apiVersion) {
     throw new StatusError('BadRequest', `a patch may not change the kind of an object (${current.apiVersion} ${current.kind})`)

@@ -42,6 +42,10 @@ export function warn(warnings: string[], text: string): boolean {
   return fits
 }
 
+export function warnOfAll(warnings: string[] | undefined, texts: readonly string[]): void {
+  for (const text of texts) if (!warnings || !warn(warnings, text)) return
+}
+
 /** `kind`: CreateOptions and the like. What is not said is left out. */
 export const optionsAs = (kind: string, said: JsonObject): JsonObject => ({
   kind,

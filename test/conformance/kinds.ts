@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { parseAllDocuments } from 'yaml'
+import { parseYamlDocuments } from '#api/yaml/yaml.ts'
 
 const files = ['kinds.yaml', '../../control/server/kinds.fixture.yaml']
 
@@ -14,6 +14,6 @@ export async function samples(namespace: string): Promise<Sample[]> {
   // An event of long ago would be forgotten at once.
   const now = new Date().toISOString().replace('Z', '000Z')
   return texts.flatMap((text) =>
-    parseAllDocuments(text.replaceAll('NAMESPACE', namespace).replace(/(eventTime: )\S+/, `$1"${now}"`)).map((d) => d.toJS() as Sample),
+    parseYamlDocuments(text.replaceAll('NAMESPACE', namespace).replace(/(eventTime: )\S+/, `$1"${now}"`)).map((d) => d as Sample),
   )
 }

@@ -105,8 +105,8 @@ function* objectsOf(items: readonly Item[]): Generator<KubeObject> {
 /** Any object that is not stored. */
 export async function answerJson(value: object, look: Pick<Look, 'view' | 'acceptEncoding' | 'warnings'>, code = 200): Promise<Reply> {
   if (look.view.format === 'yaml') {
-    const { stringify } = await import('yaml')
-    return sentAs(Buffer.from(stringify(value)), look, code, 'application/yaml')
+    const { stringifyYaml } = await import('#api/yaml/write.ts')
+    return sentAs(Buffer.from(stringifyYaml(value)), look, code, 'application/yaml')
   }
   const protobuf = look.view.format === 'protobuf' ? protobufOf(value) : undefined
   if (protobuf) return sentAs(protobuf, look, code, protobufType)

@@ -6,6 +6,7 @@ import { isObject } from '#api/schema/decode.ts'
 import { parseJson } from '#api/schema/json.ts'
 import { decodeProtobuf } from '#api/schema/protobuf.ts'
 import type { Incoming } from './incoming.ts'
+import { convertYaml } from './yaml.ts'
 
 /** Kubernetes' own limit. */
 const mostBytes = 3 * 1024 * 1024
@@ -16,8 +17,8 @@ const bodyWithinMs = 60_000
 
 export type Body = {
   value: unknown
-  /** Keys that came twice, for strict validation. */
-  duplicates: string[]
+  /** Keys that came twice, in words, for strict validation. */
+  faults: string[]
 }
 
 const plain = ['application/json', 'application/yaml']
@@ -37,9 +38,14 @@ export async function readBody(request: Incoming, options: { duplicates?: boolea
     )
   }
   const bytes = await readBytes(request)
-  if (bytes.length === 0) return { value: undefined, duplicates: [] }
-  if (type === 'application/vnd.kubernetes.protobuf') return { value: decodeProtobuf(bytes), duplicates: [] }
-  return type === 'application/yaml' ? await parseYaml(bytes) : parseJson(bytes, options)
+  if (bytes.length === 0) return { value: undefined, faults: [] }
+  if (type === 'application/vnd.kubernetes.protobuf') return { value: decodeProtobuf(bytes), faults: [] }
+  return type === 'application/yaml' ? await parseYaml(bytes) : parseJsonBody(bytes, options)
+}
+
+export function parseJsonBody(bytes: Uint8Array, options: { duplicates?: boolean; failure?: string }): Body {
+  const { value, duplicates } = parseJson(bytes, options)
+  return { value, faults: duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`) }
 }
 
 /** `application/json` where nothing is said. */
@@ -86,27 +92,17 @@ function readAll(body: Readable, take: (chunk: Uint8Array) => boolean): Promise<
 
 const tooLarge = () => new StatusError('RequestEntityTooLarge', `Request entity too large: limit is ${mostBytes}`)
 
-/** Loads the parser with the first body that is YAML: kubectl sends JSON. */
+/** In the dialect of sigs.k8s.io/yaml. Throws BadRequest. */
 export async function parseYaml(bytes: Uint8Array): Promise<Body> {
-  const { LineCounter, parseDocument } = await import('yaml')
-  const lines = new LineCounter()
+  let text: string
   try {
-    const document = parseDocument(new TextDecoder().decode(bytes), { lineCounter: lines, prettyErrors: false, logLevel: 'silent' })
-    const faults = document.errors.filter((e) => e.code !== 'DUPLICATE_KEY')
-    const [fault] = faults
-    if (fault) {
-      const { line, col } = lines.linePos(fault.pos[0])
-      throw new StatusError('BadRequest', `error converting YAML to JSON: yaml: line ${line}, column ${col}: ${fault.message}`)
-    }
-    const duplicates = document.errors.map((e) => `line ${lines.linePos(e.pos[0]).line}`)
-    // As JSON, so that what holds for that holds here, too.
-    const { value } = parseJson(JSON.stringify(document.toJS({ maxAliasCount: 100 }) ?? null))
-    return { value, duplicates }
-  } catch (error) {
-    if (error instanceof StatusError) throw error
-    // Aliases that multiply, or nesting that nobody writes.
-    throw new StatusError('BadRequest', `error converting YAML to JSON: ${(error as Error).message}`, undefined, { cause: error })
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new StatusError('BadRequest', 'error converting YAML to JSON: yaml: invalid leading UTF-8 octet', undefined, { cause })
   }
+  const { json, duplicates } = await convertYaml(text)
+  const faults = duplicates.length > 0 ? [`yaml: unmarshal errors:\n${duplicates.map((each) => `  ${each}`).join('\n')}`] : []
+  return { value: parseJson(json).value, faults }
 }
 
 /** The object in a body that must hold one. */

@@ -4,16 +4,16 @@ import type { Clock } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import { decode } from '#api/schema/decode.ts'
-import { parseJson } from '#api/schema/json.ts'
 import type { Target, WriteOptions } from '../call.ts'
 import type { Core } from '../core.ts'
 import type { Item } from '../item.ts'
 import { narrowing } from '../narrow.ts'
 import type { ListQuery } from '../read.ts'
+import { warnOfAll } from '../request-review.ts'
 import { checkKind, type Resource } from '../resource.ts'
 import { type View, viewOf } from './accept.ts'
 import { answerItem, answerJson, answerList, answerWatch, type Look } from './answer.ts'
-import { mediaType, objectIn, parseYaml, readBody, readBytes } from './body.ts'
+import { mediaType, objectIn, parseJsonBody, parseYaml, readBody, readBytes } from './body.ts'
 import type { Incoming } from './incoming.ts'
 import { deleteOptionsOf, writeOptionsOf } from './options.ts'
 import { hasProtobuf } from './protobuf.ts'
@@ -130,6 +130,9 @@ export class ResourceHandler {
       const item = await this.#core.patch(target, { type: patch.type, body: patch.body }, options)
       return await this.#written(resource, exchange, item, options, view)
     }
+    if (patch.faults.length > 0 && options.fieldValidation === 'Strict')
+      throw new StatusError('BadRequest', `error strict decoding YAML: ${patch.faults.join(', ')}`)
+    if (options.fieldValidation !== 'Ignore') warnOfAll(options.warnings, patch.faults)
     const { item, created } = await this.#core.apply(target, patch.body, {
       ...options,
       force: isTrue(exchange.url.searchParams.get('force')),
@@ -221,9 +224,9 @@ async function readObject(resource: Resource, { request }: Exchange, options: Wr
   checkKind(resource, input)
   const { object, warnings } = decode(resource.schema, input, {
     fieldValidation: options.fieldValidation ?? 'Warn',
-    duplicates: body.duplicates,
+    faults: body.faults,
   })
-  options.warnings?.push(...warnings)
+  warnOfAll(options.warnings, warnings)
   return { ...object, kind: resource.kind.kind, apiVersion: resource.apiVersion } as KubeObject
 }
 
@@ -234,14 +237,18 @@ const patchTypes = new Map([
   ['application/apply-patch+yaml', 'apply'],
 ] as const)
 
-export async function readPatch(request: Incoming): Promise<{ type: 'json' | 'merge' | 'strategic' | 'apply'; body: unknown }> {
+export async function readPatch(
+  request: Incoming,
+): Promise<{ type: 'json' | 'merge' | 'strategic' | 'apply'; body: unknown; faults: readonly string[] }> {
   const type = patchTypes.get(mediaType(request.headers.get('content-type')) as never)
   if (!type) throw unknownPatch([...patchTypes.values()])
   const bytes = await readBytes(request)
   // YAML holds JSON as well.
-  const text = new TextDecoder().decode(bytes).trimStart()
-  if (type === 'apply' && !text.startsWith('{')) return { type, body: (await parseYaml(bytes)).value }
-  return { type, body: parseJson(text, { failure: 'error decoding patch' }).value }
+  const isYaml = type === 'apply' && !new TextDecoder().decode(bytes.subarray(0, 1024)).trimStart().startsWith('{')
+  const { value, faults } = isYaml
+    ? await parseYaml(bytes)
+    : parseJsonBody(bytes, { failure: 'error decoding patch', duplicates: type === 'apply' })
+  return { type, body: value, faults }
 }
 
 /** `spoken`: the kinds of patch that are taken. */
