@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { after, before, it } from 'node:test'
-import { parseAllDocuments } from 'yaml'
+import { parseYamlDocuments } from '#api/yaml/yaml.ts'
 import { definition, establish } from './custom-resources.fake.ts'
 import { type Json, type Trial, trial } from './trial.fake.ts'
 
@@ -73,7 +73,7 @@ const apply = (path: string, object: Json) =>
 it('of built-in kinds', async () => {
   const text = await readFile(resolve(import.meta.dirname, 'kinds.fixture.yaml'), 'utf8')
   let seen = 0
-  for (const object of parseAllDocuments(text.replaceAll('NAMESPACE', 'test')).map((document) => document.toJSON())) {
+  for (const object of parseYamlDocuments(text.replaceAll('NAMESPACE', 'test')) as Json[]) {
     const { apiVersion, kind, metadata } = object
     const resource = server.core.resources.named(apiVersion, kind)
     if (!resource?.verbs.includes('create') || !resource.verbs.includes('get') || !metadata.name) continue
