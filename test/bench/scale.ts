@@ -24,7 +24,7 @@ const settleMs = 20_000
 type Size = { nodes: number; pods: number }
 
 export async function* scaleBench({ nodes, pods }: Size = { nodes: 500, pods: 5_000 }): AsyncGenerator<Figure> {
-  await using plane = await startControlPlane({ dir: await mkdtemp(join(state, 'bench-scale-')), slot: 4 })
+  await using plane = await startControlPlane({ dir: await mkdtemp(join(state, 'bench-scale-')), slot: 4, clusterCIDR: '10.128.0.0/12' })
   const { plan } = plane
   const target = await loadKubeconfig(plan.kubeconfig)
   const session = await openSession(target.server, target.credentials as { ca: string; cert: string; key: string })

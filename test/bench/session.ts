@@ -4,6 +4,8 @@ import { once } from 'node:events'
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2'
 import { buffer } from 'node:stream/consumers'
 
+const answerWithinMs = 60_000
+
 export type Credentials = { ca?: string; cert?: string; key?: string }
 export type Session = {
   /** Throws for an answer that is no success. */
@@ -23,16 +25,27 @@ export async function openSession(server: string, credentials: Credentials = {})
       const stream = session.request({ ':method': method, ':path': path, ...headers }, { endStream: !body })
       if (body) stream.end(body)
       // Read from the start: a stream may be over before who waits for its head is told.
-      const [[head], bytes] = (await Promise.all([once(stream, 'response'), buffer(stream)])) as [[Record<string, number>], Buffer]
+      const [head, bytes] = await Promise.all([headOf(stream), buffer(stream)])
       if ((head[':status'] ?? 0) >= 300) throw new Error(`${method} ${path}: ${head[':status']} ${bytes.toString().slice(0, 500)}`)
       return bytes
     },
     async open(path) {
       const stream = session.request({ ':path': path })
-      const [head] = (await once(stream, 'response')) as [Record<string, number>]
+      const head = await headOf(stream)
       if (head[':status'] !== 200) throw new Error(`GET ${path}: ${head[':status']}`)
       return stream
     },
     close: () => session.destroy(),
   }
+}
+
+/** Rejects, too, where the stream just ends: what is lost with its connection says nothing else. */
+function headOf(stream: ClientHttp2Stream): Promise<Record<string, number | undefined>> {
+  const { promise, resolve, reject } = Promise.withResolvers<Record<string, number | undefined>>()
+  stream.once('response', (head) => resolve(head as Record<string, number | undefined>))
+  stream.once('error', reject)
+  stream.once('close', () => reject(new Error('the connection was lost')))
+  stream.setTimeout(answerWithinMs, () => stream.close())
+  stream.once('response', () => stream.setTimeout(0))
+  return promise
 }

@@ -18,9 +18,18 @@ const coracle = resolve(import.meta.dirname, '../../bin/coracle')
 
 export type ControlPlane = { plan: ClusterPlan; [Symbol.asyncDispose](): Promise<void> }
 
-/** Answers once it is there, at a port that nobody else has; takes its process and the folder with it when it goes. */
-export async function startControlPlane({ dir, slot }: { dir: string; slot: number }): Promise<ControlPlane> {
-  const plan = planCluster({ dir, nodes: 1, slot, port: await freePort(), hostAddress: '127.0.0.1' })
+/** Answers once it is there, at a port that nobody else has; takes its process and the folder with it when it goes. `clusterCIDR`: for more nodes than the usual range has room for. */
+export async function startControlPlane({
+  dir,
+  slot,
+  clusterCIDR,
+}: {
+  dir: string
+  slot: number
+  clusterCIDR?: string
+}): Promise<ControlPlane> {
+  const usual = planCluster({ dir, nodes: 1, slot, port: await freePort(), hostAddress: '127.0.0.1' })
+  const plan = { ...usual, ...(clusterCIDR && { clusterCIDR }) }
   await mkdir(plan.server.dir, { recursive: true })
   const close = async () => {
     await stop(join(plan.server.dir, 'server.pid'))
