@@ -44,6 +44,7 @@ import { ResourceHandler } from './http/handler.ts'
 import { openapiPages } from './http/openapi.ts'
 import { healthPages, serverMetrics } from './http/pages.ts'
 import { inProcessClient } from './in-process.ts'
+import { LoopWatch } from './loop-watch.ts'
 import { PodsByNode } from './node-facts.ts'
 import { resourceQuotas } from './quotas.ts'
 import { Remotes } from './remotes.ts'
@@ -151,6 +152,8 @@ export async function assemble({
   const creators = admitted({ ...podCreators({ core, clock }), ...tokenCreators({ core, tokens }) }, core)
   const fairness = followedFairness({ cache, resources, clock, ...(seats && { seats }) })
   const metrics = serverMetrics({ cache, resources })
+  const loop = new LoopWatch({ now: () => performance.now(), log, observe: (seconds) => metrics.held(seconds) })
+  loop.start()
   const rules = new Evaluator({ clock, log })
   const webhooks = openWebhooks({ resolve: (service) => serviceDestination(core, service, String(service.port)) })
   const custom = customDefinitions({ core, cache, resources, creators, clock, log, rules, callWebhook: webhooks.call })
@@ -204,6 +207,7 @@ export async function assemble({
       '/coracle/v1/join': joinPage({ pki, peek, revoked, server: identity ?? { names: [], addresses: [] }, serviceCidrs, clock, log }),
     },
     log,
+    began: (what) => loop.began(what),
     observe: (seen) => metrics.observe(seen),
     now: () => clock.monotonic(),
   })
@@ -220,6 +224,7 @@ export async function assemble({
       isReady = true
     },
     async close() {
+      loop.close()
       await quotas.close()
       await custom.close()
       await rules.close()

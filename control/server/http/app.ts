@@ -42,6 +42,8 @@ export type AppDeps = {
   /** Before authentication: what brings its own credentials. */
   open: Readonly<Record<string, OpenPage>>
   log: Log
+  /** A request came; `what` says which. */
+  began(what: () => string): void
   observe(seen: { verb: string; resource: string; code: number; seconds: number }): void
   now: () => number
 }
@@ -63,6 +65,7 @@ export type App = { serve(request: Incoming, bindings?: Bindings): Promise<Reply
 export const createApp = (deps: AppDeps): App => ({
   async serve(request, bindings = {}) {
     const started = deps.now()
+    deps.began(() => `${request.method} ${request.url.pathname.slice(0, 200)} (${(request.headers.get('user-agent') ?? '').slice(0, 100)})`)
     let seen = { verb: request.method.toLowerCase(), resource: '' }
     const turn: Turn = { remarks: { warnings: [], annotations: new Map() } }
     const { remarks } = turn

@@ -38,6 +38,8 @@ const text = (body: string, status = 200) =>
 
 export type Metrics = {
   observe(seen: { verb: string; resource: string; code: number; seconds: number }): void
+  /** A turn of the event loop that took too long. */
+  held(seconds: number): void
   page: Page
 }
 
@@ -71,6 +73,18 @@ export function serverMetrics({ cache, resources }: { cache: WatchCache; resourc
     labelNames: ['resource'],
     registers: [registry],
   })
+  const held = new Histogram({
+    name: 'coracle_event_loop_held_seconds',
+    help: 'Turns of the event loop longer than 200 ms.',
+    buckets: [0.2, 0.3, 0.5, 1, 2, 5, 10, 30],
+    registers: [registry],
+  })
+  const longest = new Gauge({
+    name: 'coracle_event_loop_held_max_seconds',
+    help: 'The longest turn of the event loop since the start.',
+    registers: [registry],
+  })
+  let most = 0
   let known = { revision: resources.revision, plurals: pluralsOf(resources) }
   return {
     observe({ verb, resource, code, seconds }) {
@@ -79,6 +93,11 @@ export function serverMetrics({ cache, resources }: { cache: WatchCache; resourc
       const label = known.plurals.has(resource.split('/')[0] ?? '') ? resource.slice(0, 64) : ''
       requests.inc({ verb, resource: label, code: String(code) })
       if (verb !== 'watch') durations.observe({ verb, resource: label }, seconds)
+    },
+    held(seconds) {
+      held.observe(seconds)
+      most = Math.max(most, seconds)
+      longest.set(most)
     },
     async page() {
       for (const resource of resources.kept()) {
