@@ -24,6 +24,18 @@ export const systemClock: Clock = {
   },
 }
 
+/** No clock that was right has ever shown less. */
+const plausibleFrom = Date.UTC(2024, 0, 1)
+
+/**
+ * How long ago a time is that an earlier process wrote, in milliseconds: 0 if either clock cannot have been right.
+ * For what this process has seen itself the monotonic clock tells.
+ */
+export function ageOf(clock: Pick<Clock, 'now'>, time: string | undefined): number {
+  const written = Date.parse(time ?? '')
+  return written >= plausibleFrom ? Math.max(0, clock.now() - written) : 0
+}
+
 /** Resolves after `ms`, or at once when `signal` aborts: the caller looks at the signal. */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -42,26 +42,30 @@ export class Catalog {
   #dir: string
   #claims: Claims
   #log: Log
-  #cached: { mtime: bigint; records: Map<string, NameRecord> } | undefined
+  #monotonic: () => number
+  #cached: { mtime: bigint; records: Map<string, NameRecord>; settled: boolean; since: number } | undefined
 
-  constructor(deps: { dir: string; claims: Claims; log: Log }) {
+  constructor(deps: { dir: string; claims: Claims; log: Log; monotonic: () => number }) {
     this.#dir = deps.dir
     this.#claims = deps.claims
     this.#log = deps.log
+    this.#monotonic = deps.monotonic
   }
 
   /** By name. The map is shared: not to be changed. */
   async read(): Promise<ReadonlyMap<string, NameRecord>> {
     const { mtimeNs } = await stat(this.#dir, { bigint: true })
-    if (this.#cached?.mtime === mtimeNs) return this.#cached.records
+    const cached = this.#cached?.mtime === mtimeNs ? this.#cached : undefined
+    if (cached?.settled) return cached.records
+    const now = this.#monotonic()
     const records = new Map<string, NameRecord>()
     for (const file of await readdir(this.#dir)) {
       const record = await this.#readFile(file)
       if (record) records.set(record.name, record)
     }
-    // Against the clock of the file system, which is this one whatever clock we were given.
-    const settled = BigInt(Date.now() - tickMillis) * 1_000_000n > mtimeNs
-    this.#cached = settled ? { mtime: mtimeNs, records } : undefined
+    // By how long it has looked so: the file system's times are of the wall clock, which may have stepped since.
+    const since = cached?.since ?? now
+    this.#cached = { mtime: mtimeNs, records, settled: now - since > tickMillis, since }
     return records
   }
 

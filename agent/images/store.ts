@@ -61,8 +61,8 @@ export async function openImages(options: ImagesOptions): Promise<ImageStore> {
   const { clock = systemClock, limits = defaultLimits, log } = options
   const claims = new Claims(folder('staging'))
   await claims.sweep()
-  const catalog = new Catalog({ dir: folder('names'), claims, log })
-  const holds = new Holds(() => clock.now())
+  const catalog = new Catalog({ dir: folder('names'), claims, log, monotonic: () => clock.monotonic() })
+  const holds = new Holds(() => clock.monotonic())
   const blobs = new Blobs({ dir: folder('blobs/sha256'), claims })
   const layers = new Layers({ dir: folder('layers'), claims, limits })
   await forgetDamaged({ catalog, blobs, layers, log })
@@ -185,9 +185,14 @@ class Store implements ImageStore {
     }
     if (!(await fuller(options.highPercent))) return []
     const added = new Map([...(await catalog.read()).values()].map(({ id, added }) => [id, added]))
-    const age = ({ id }: Image) => holds.lastUsed(id) ?? added.get(id) ?? 0
+    // What this process has used is used last; of the others nobody knows more than when they came, by a clock that may have stepped.
+    const before = Math.max(0, ...added.values())
+    const usedAt = ({ id }: Image) => {
+      const used = holds.lastUsed(id)
+      return used === undefined ? (added.get(id) ?? 0) - before - 1 : used
+    }
     const removed: Image[] = []
-    for (const image of (await this.list()).sort((a, b) => age(a) - age(b))) {
+    for (const image of (await this.list()).sort((a, b) => usedAt(a) - usedAt(b))) {
       if (options.keep?.(image)) continue
       if (await this.remove(image.id)) removed.push(image)
       if (!(await fuller(options.lowPercent))) break
@@ -241,10 +246,11 @@ class Store implements ImageStore {
   }
 
   async #store(names: string[], image: Parsed, lease: Lease, signal: AbortSignal): Promise<void> {
-    const { catalog, clock } = this.#parts
+    const { catalog, clock, holds } = this.#parts
     const content = await this.#content(image, lease, signal)
     signal.throwIfAborted()
     for (const name of names) await catalog.write({ name, id: image.id, digest: image.digest, added: clock.now(), ...content })
+    holds.touch(image.id)
   }
 
   /** Layers, manifest and configuration on disk, and what a record says of them. */

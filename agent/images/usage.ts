@@ -26,6 +26,11 @@ export class Holds {
     this.#now = now
   }
 
+  /** It is worth something to somebody now. */
+  touch(id: string): void {
+    this.#lastUsed.set(id, this.#now())
+  }
+
   saw(id: string, content: Content): void {
     this.#content.set(id, content)
   }
@@ -40,7 +45,7 @@ export class Holds {
 
   hold(id: string): () => void {
     this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1)
-    this.#lastUsed.set(id, this.#now())
+    this.touch(id)
     let held = true
     return () => {
       if (!held) return
@@ -48,7 +53,7 @@ export class Holds {
       const left = (this.#counts.get(id) ?? 1) - 1
       if (left > 0) this.#counts.set(id, left)
       else this.#counts.delete(id)
-      this.#lastUsed.set(id, this.#now())
+      this.touch(id)
     }
   }
 
@@ -56,7 +61,7 @@ export class Holds {
     return this.#counts.has(id)
   }
 
-  /** Milliseconds since the epoch; undefined if not since this process started. */
+  /** Monotonic milliseconds; undefined if not since this process started. */
   lastUsed(id: string): number | undefined {
     return this.#lastUsed.get(id)
   }

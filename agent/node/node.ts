@@ -120,14 +120,15 @@ export function openNode(deps: NodeDeps): NodeAgent {
     const [measured, images] = await Promise.all([deps.measure(), deps.images.list()])
     const why = notReady
     const now = clock.now()
+    const at = clock.monotonic()
     const { supply } = measured
     const standing = { ...deps, addresses: deps.addresses.current, pressure: pressureOf(measured), supply, images, notReady: why, now }
     const status = nodeStatus(standing, told?.status ?? node!.status)
-    if (!told || now - told.at >= TELL_MS || !isDeepStrictEqual(timeless(status), timeless(told.status))) {
+    if (!told || at - told.at >= TELL_MS || !isDeepStrictEqual(timeless(status), timeless(told.status))) {
       // Merged by their type, two addresses of one type would become one: the list is told whole.
       const addresses = [...(status.addresses ?? []), { $patch: 'replace' }]
       node = await client.patch(Node, { name }, 'strategic', { status: { ...status, addresses } }, { subresource: 'status', signal })
-      told = { status, at: now }
+      told = { status, at }
     } else if (!node!.spec?.podCIDR) {
       node = await client.get(Node, { name }, { signal })
     }

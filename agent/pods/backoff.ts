@@ -1,7 +1,7 @@
 // How long to wait before a container is started or its image is pulled again: client-go's flowcontrol
 // Backoff with the kubelet's figures. A value, replaced by the next one.
 
-export type Backoff = { delay: number /** When the last attempt was made, ms. */; at: number }
+export type Backoff = { delay: number /** When the last attempt was made, monotonic ms. */; at: number }
 
 const FIRST_MS = 10_000
 const MAX_MS = 300_000
@@ -14,7 +14,7 @@ export function attempted(backoff: Backoff | undefined, now: number, troubleAt =
   return { delay: Math.min(backoff.delay * 2, MAX_MS), at: now }
 }
 
-/** When (ms) the next attempt may be made, after trouble at `troubleAt`. */
+/** When (monotonic ms) the next attempt may be made, after trouble at `troubleAt`. */
 export const nextAttempt = (backoff: Backoff | undefined, troubleAt: number): number =>
   backoff && !forgotten(backoff, troubleAt) ? troubleAt + backoff.delay : troubleAt
 

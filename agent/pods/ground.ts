@@ -14,7 +14,7 @@ import { fullName } from './status.ts'
 
 export type Sandbox = { ips: string[]; namespaces: { net?: string; ipc?: string; uts?: string } }
 
-/** The ground gave way; its event is posted. Nothing can start before `retryAt` (ms). */
+/** The ground gave way; its event is posted. Nothing can start before `retryAt` (monotonic ms). */
 export class GroundError extends Error {
   readonly retryAt: number
   constructor(retryAt: number, options: ErrorOptions) {
@@ -64,7 +64,7 @@ export class Ground {
     return this.#pod.spec.hostNetwork ? this.#deps.host.name : kernelHostname(this.#pod, this.#deps.dns.clusterDomain)
   }
 
-  /** When (ms) the volumes must be refreshed. */
+  /** When (monotonic ms) the volumes must be refreshed. */
   get refreshAt(): number | undefined {
     return this.#volumes.made?.refreshAt
   }
@@ -103,7 +103,7 @@ export class Ground {
     } catch (error) {
       if (signal.aborted) return
       this.#warn('FailedMount', '', error)
-      this.#volumes.made = { ...this.#volumes.made, refreshAt: this.#deps.clock.now() + pauseAfter(this.#volumes.failures++) }
+      this.#volumes.made = { ...this.#volumes.made, refreshAt: this.#deps.clock.monotonic() + pauseAfter(this.#volumes.failures++) }
     }
   }
 
@@ -190,7 +190,7 @@ export class Ground {
     if (part.made) return part.made
     const { clock } = this.#deps
     if (!part.making) {
-      if (part.retryAt > clock.now()) throw new GroundError(part.retryAt, {})
+      if (part.retryAt > clock.monotonic()) throw new GroundError(part.retryAt, {})
       part.making = this.#attempt(part, reason, prefix, signal, make).finally(() => (part.making = undefined))
     }
     return part.making
@@ -203,7 +203,7 @@ export class Ground {
       return part.made
     } catch (error) {
       if (error instanceof GroundError || signal?.aborted) throw error
-      part.retryAt = this.#deps.clock.now() + pauseAfter(part.failures++)
+      part.retryAt = this.#deps.clock.monotonic() + pauseAfter(part.failures++)
       this.#warn(reason, prefix, error)
       throw new GroundError(part.retryAt, { cause: error })
     }

@@ -22,7 +22,7 @@ const running: View = { next: 1, started: true, last: { phase: 'running' } }
 const exited = (exitCode: number, more: Partial<View> = {}): View => ({
   next: 1,
   started: false,
-  last: { phase: 'exited', exitCode, finishedAt: NOW },
+  last: { phase: 'exited', exitCode, endedAt: NOW },
   ...more,
 })
 
@@ -82,7 +82,7 @@ test('a pod goes on while one of its containers does', () => {
 
 test('a crash loop waits 10 s, then longer, counted from when the container ended', () => {
   const crashed = (delay: number, ago: number) =>
-    exited(1, { next: 3, last: { phase: 'exited', exitCode: 1, finishedAt: NOW - ago }, backoff: { delay, at: NOW - ago - 1000 } })
+    exited(1, { next: 3, last: { phase: 'exited', exitCode: 1, endedAt: NOW - ago }, backoff: { delay, at: NOW - ago - 1000 } })
   expect(planned(podOf({}), { web: crashed(10_000, 0) }), 'web waits 10s', 'wake in 10s')
   expect(planned(podOf({}), { web: crashed(20_000, 5_000) }), 'web waits 15s', 'wake in 15s')
   expect(planned(podOf({}), { web: crashed(20_000, 20_000) }), 'start web #3')

@@ -10,13 +10,15 @@ import { rounded } from '#api/schema/exact.ts'
 import type { Container, Pod } from '#api/types/core-v1.gen.ts'
 import { type Backoff, nextAttempt } from './backoff.ts'
 
-/** What is known of one container. Times in milliseconds. */
+/** What is known of one container. Times in milliseconds of the monotonic clock, here as below. */
 export type View = {
   /** Its newest process, if it ever had one. */
   last?: {
     phase: 'running' | 'exited'
     exitCode?: number
-    finishedAt?: number /** It ended before the node last booted. */
+    /** When this agent saw it end. */
+    endedAt?: number
+    /** It ended before the node last booted. */
     stale?: boolean
   }
   /** The number of its next process, from 0. */
@@ -45,7 +47,7 @@ export type PodView = {
   over?: boolean
   /** The pod is no more in the API. */
   gone?: boolean
-  /** When its end began. */
+  /** When its end began, as this agent first saw it: the deletion's timestamp is of another clock. After a restart of the agent the grace begins anew, as the kubelet's. */
   endingSince?: number
   /** Containers, network and volumes are released. */
   released?: boolean
@@ -164,8 +166,8 @@ class Steps {
     }
     if (own.last && !own.changed && !restarts(policy, own.last.exitCode)) return
     const { now } = this.#view
-    const finishedAt = own.last?.finishedAt
-    const loopEnds = finishedAt === undefined ? now : nextAttempt(own.backoff, finishedAt)
+    const endedAt = own.last?.endedAt
+    const loopEnds = endedAt === undefined ? now : nextAttempt(own.backoff, endedAt)
     if (loopEnds > now) {
       this.#crashLooping.set(name, loopEnds)
       this.wake(loopEnds)

@@ -487,6 +487,96 @@ test('a pod past its deadline fails, and its containers are stopped', async (t) 
   assert.deepEqual(runtime.log, ['start web#0', 'stop web#0 30'])
 })
 
+for (const years of [1, -1, 30, -55]) {
+  const step = years * 365 * 86_400_000
+
+  test(`the clock steps by ${years} years: loops, waits and graces last as long as before`, async (t) => {
+    const { client, until, gone, runtime, registry, clock } = await setup(t)
+    podIn(client)
+    await until(ready)
+    runtime.exit('web', 1)
+    await until((status) => first(status).restartCount === 1 && ready(status))
+    runtime.exit('web', 1)
+    await until(waiting('CrashLoopBackOff'), { still: true })
+    clock.jump(step)
+    await clock.advance(9_000)
+    assert.deepEqual(runtime.log, ['start web#0', 'start web#1'])
+    await clock.advance(1_000)
+    await until((status) => first(status).restartCount === 2 && ready(status), { still: true })
+
+    runtime.stubborn.add('web')
+    await client.delete(Pod, { namespace: 'shop', name: 'web' })
+    await settled()
+    clock.jump(-step)
+    await clock.advance(20_000)
+    await client.delete(Pod, { namespace: 'shop', name: 'web' }, { gracePeriodSeconds: 25 })
+    await settled()
+    clock.jump(step)
+    await clock.advance(4_000)
+    assert.equal(runtime.newest('web')?.phase, 'running')
+    await clock.advance(1_000)
+    await gone()
+    // Whatever is left of 25 seconds since the deletion was first seen.
+    assert.deepEqual(runtime.log.slice(-3, -1), ['stop web#2 30', 'stop web#2 5'])
+
+    podIn(client, { containers: [containerOf('web', { image: 'nope:1' })] })
+    await until(waiting('ErrImagePull'))
+    registry.add('nope:1')
+    clock.jump(-step)
+    await clock.advance(2_000)
+    await until(waiting('ImagePullBackOff'))
+    await clock.advance(8_000)
+    await until(ready)
+  })
+
+  test(`the clock steps by ${years} years: a deadline and a probe's delay count from their pod's start`, async (t) => {
+    const { client, until, clock, runtime, restart } = await setup(t)
+    const livenessProbe = { exec: { command: ['alive'] }, initialDelaySeconds: 20, periodSeconds: 5, failureThreshold: 1 }
+    podIn(client, { activeDeadlineSeconds: 60, containers: [containerOf('web', { livenessProbe })] })
+    await until(ready, { still: true })
+    await clock.advance(10_000)
+    clock.jump(step)
+    await clock.advance(5_000)
+    assert.deepEqual(runtime.log, ['start web#0'])
+    clock.jump(-step)
+    await restart()
+    // One for the probe, one for the deadline.
+    await until(() => clock.pending > 1, { still: true })
+    clock.jump(step)
+    // Of the twenty seconds fifteen were over when the agent restarted.
+    await clock.advance(12_000)
+    assert.ok(runtime.log.includes('exec web#0 alive'))
+    await clock.advance(32_500)
+    const found = await client.get(Pod, { namespace: 'shop', name: 'web' })
+    assert.equal(found.status?.phase, 'Running')
+    await clock.advance(1_000)
+    await until(({ phase, reason }) => phase === 'Failed' && reason === 'DeadlineExceeded')
+  })
+}
+
+test('an agent that restarts with its clock far in the past, or after a start there, looks after its pods as before', async (t) => {
+  const { client, until, clock, runtime, restart } = await setup(t)
+  const livenessProbe = { exec: { command: ['alive'] }, initialDelaySeconds: 5, periodSeconds: 5, failureThreshold: 1 }
+  const spec = { activeDeadlineSeconds: 60, containers: [containerOf('web', { livenessProbe })] }
+  podIn(client, spec)
+  await until(ready, { still: true })
+  clock.jump(-55 * 365 * 86_400_000)
+  await restart()
+  await until(() => clock.pending > 1, { still: true })
+  await clock.advance(10_000)
+  assert.ok(runtime.log.includes('exec web#0 alive'))
+  await clock.advance(50_000)
+  await until(({ phase, reason }) => phase === 'Failed' && reason === 'DeadlineExceeded')
+  await client.delete(Pod, { namespace: 'shop', name: 'web' }, { gracePeriodSeconds: 0 })
+  podIn(client, spec)
+  await until(ready)
+  clock.jump(55 * 365 * 86_400_000)
+  await restart()
+  await until(() => clock.pending > 1, { still: true })
+  await clock.advance(50_000)
+  assert.equal((await client.get(Pod, { namespace: 'shop', name: 'web' })).status?.phase, 'Running')
+})
+
 test('what a container says of its end', async (t) => {
   const { client, until, runtime } = await setup(t)
   podIn(client, {

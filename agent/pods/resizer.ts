@@ -92,7 +92,7 @@ export class Resizer {
     } catch (error) {
       this.#failure = error instanceof Error ? error.message : String(error)
       this.#due = true
-      this.#retryAt = deps.clock.now() + RETRY_MS
+      this.#retryAt = deps.clock.monotonic() + RETRY_MS
     }
   }
 }

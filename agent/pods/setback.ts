@@ -1,6 +1,6 @@
 // A container that did not start: what its user sees meanwhile, and when it is tried again.
 
-import { timestamp } from '#api/clock.ts'
+import { type Clock, timestamp } from '#api/clock.ts'
 import { ImageError } from '../images/images.ts'
 import { RuntimeError } from '../runtime/runtime.ts'
 import { attempted } from './backoff.ts'
@@ -21,8 +21,9 @@ export function setback(
   slot: Slot,
   error: unknown,
   attempt: number,
-  { now, id }: { now: number; id: string },
+  { clock, id }: { clock: Pick<Clock, 'now' | 'monotonic'>; id: string },
 ): { message?: string; process?: Process } {
+  const now = clock.monotonic()
   const text = error instanceof Error ? error.message : String(error)
   const image = slot.container.image ?? ''
   if (error instanceof GroundError) {
@@ -42,13 +43,14 @@ export function setback(
     return { message: `Error: ${error.reason}` }
   }
   if (error instanceof RuntimeError && (error.reason === 'StartError' || error.reason === 'RunContainerError')) {
-    const at = timestamp(now)
+    const at = timestamp(clock.now())
     const process: Process = {
       id,
       attempt,
       phase: 'exited',
       startedAt: at,
       finishedAt: at,
+      endedAt: now,
       exitCode: START_FAILED,
       reason: 'StartError',
       message: text,

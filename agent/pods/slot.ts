@@ -17,6 +17,8 @@ export type Process = {
   phase: 'running' | 'exited'
   startedAt?: string
   finishedAt?: string
+  /** Of one that has: when this agent first saw it so, monotonic ms. What waits for its end counts from then. */
+  endedAt?: number
   exitCode?: number
   /** Why it ended, where its exit code does not say. */
   reason?: string
@@ -49,6 +51,7 @@ export type Slot = {
   /** The attempt that follows processes whose traces are lost. */
   floor: number
   task?: 'starting' | 'stopping'
+  /** Its deadline, monotonic ms, as `retryAt` is. */
   stopBy?: number
   /** Ends the start under way. */
   startAbort?: AbortController
@@ -57,7 +60,7 @@ export type Slot = {
   hookAbort?: AbortController
   waiting?: {
     reason: string
-    message?: string /** What it becomes, and when (ms). */
+    message?: string /** What it becomes, and when (monotonic ms). */
     later?: { reason: string; message: string; at: number }
   }
   /** It is running and through with its postStart hook. */
@@ -146,7 +149,7 @@ export function viewOf(slot: Slot): View {
         last: {
           phase: current.phase,
           exitCode: current.exitCode,
-          finishedAt: current.finishedAt === undefined ? undefined : Date.parse(current.finishedAt),
+          endedAt: current.endedAt,
           stale: current.stale,
         },
       }),

@@ -14,6 +14,7 @@ export type Situation = {
   /** The sandbox's; none before there is one. */
   ips: readonly string[]
   hostIPs: readonly string[]
+  /** By the wall clock, as `now`. */
   startedAt: number
   now: number
   crashLooping: ReadonlyMap<string, number>

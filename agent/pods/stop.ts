@@ -19,22 +19,23 @@ export async function stopContainer({ slot, ip, deps, event }: Stop): Promise<vo
   const { runtime, clock } = deps
   const { id } = slot.current!
   const preStop = slot.container.lifecycle?.preStop
-  if (preStop && slot.stopBy! > clock.now()) {
+  if (preStop && slot.stopBy! > clock.monotonic()) {
     slot.hookAbort = new AbortController()
-    const timer = clock.after(slot.stopBy! - clock.now(), () => slot.hookAbort?.abort())
+    const timer = clock.after(slot.stopBy! - clock.monotonic(), () => slot.hookAbort?.abort())
     const { ok, output } = await runHook(preStop, { slot, ip, deps, signal: slot.hookAbort.signal })
     timer.cancel()
     if (!ok && !slot.hookAbort.signal.aborted) event('Warning', 'FailedPreStopHook', `PreStopHook failed: ${output}`)
     slot.hookAbort = undefined
-    slot.stopBy = Math.max(slot.stopBy!, clock.now() + LEAST_MS)
+    slot.stopBy = Math.max(slot.stopBy!, clock.monotonic() + LEAST_MS)
   }
-  await runtime.stop(id, { graceSeconds: secondsTo(slot.stopBy!, clock.now()), ...signalOf(slot) })
+  await runtime.stop(id, { graceSeconds: secondsTo(slot.stopBy!, clock.monotonic()), ...signalOf(slot) })
 }
 
 /** Ends a stop under way by its new, nearer deadline. */
 export async function hurry({ slot, deps }: Pick<Stop, 'slot' | 'deps'>): Promise<void> {
   slot.hookAbort?.abort()
-  if (slot.current) await deps.runtime.stop(slot.current.id, { graceSeconds: secondsTo(slot.stopBy!, deps.clock.now()), ...signalOf(slot) })
+  if (slot.current)
+    await deps.runtime.stop(slot.current.id, { graceSeconds: secondsTo(slot.stopBy!, deps.clock.monotonic()), ...signalOf(slot) })
 }
 
 const secondsTo = (at: number, now: number): number => Math.max(0, (at - now) / 1000)

@@ -3,7 +3,7 @@
 // pod's worker decides; every call returns at once and pokes the worker when something has changed.
 
 import { rm } from 'node:fs/promises'
-import { timestamp } from '#api/clock.ts'
+import { ageOf, timestamp } from '#api/clock.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import type { ContainerState } from '../runtime/runtime.ts'
 import { attempted } from './backoff.ts'
@@ -50,7 +50,7 @@ export class Tender {
   start(attempt: number, now: number): void {
     const { slot } = this
     const { current } = slot
-    if (current && !current.stale) slot.backoff = attempted(slot.backoff, now, Date.parse(current.finishedAt ?? timestamp(now)))
+    if (current && !current.stale) slot.backoff = attempted(slot.backoff, now, current.endedAt)
     const { turn, over } = this.#around.takeTurn()
     const abort = new AbortController()
     slot.task = 'starting'
@@ -98,7 +98,8 @@ export class Tender {
     const { slot } = this
     const { deps, ground, signal, run } = this.#around
     const own = found.filter(({ spec, phase }) => spec.name === slot.container.name && phase !== 'created')
-    const newestFirst = own.sort((a, b) => b.spec.attempt - a.spec.attempt).map((state) => processOf(state, deps.host.bootID))
+    const seen = (state: ContainerState): Process => ({ ...processOf(state, deps.host.bootID), endedAt: deps.clock.monotonic() })
+    const newestFirst = own.sort((a, b) => b.spec.attempt - a.spec.attempt).map(seen)
     const [current, previous] = newestFirst
     const kept = newestFirst.slice(0, 2)
     for (const { id, imageKey } of kept) if (imageKey) this.#holds.set(id, deps.images.hold(imageKey))
@@ -109,7 +110,7 @@ export class Tender {
       run(ground.volumes(signal))
       run(ground.files())
       await ground.sandbox().catch(() => undefined)
-      this.#watch(deps.clock.now() - Date.parse(current.startedAt ?? timestamp(deps.clock.now())), before(current.id))
+      this.#watch(ageOf(deps.clock, current.startedAt), before(current.id))
     } else if (current) {
       await this.#readEnd(current)
     }
@@ -145,7 +146,7 @@ export class Tender {
     } catch (error) {
       if (signal.aborted) return
       deps.log.debug({ err: error, pod: fullName(pod()), container: slot.container.name }, 'a container did not start')
-      const { process, message } = setback(slot, error, attempt, { now: deps.clock.now(), id: deps.newID() })
+      const { process, message } = setback(slot, error, attempt, { clock: deps.clock, id: deps.newID() })
       if (message) event('Warning', 'Failed', message)
       if (process) this.#take(process)
     }
@@ -237,7 +238,14 @@ export class Tender {
     slot.condemned = undefined
     slot.settled = false
     const finishedAt = state?.finishedAt ?? timestamp(deps.clock.now())
-    slot.current = { ...current, ...(state && processOf(state, deps.host.bootID)), phase: 'exited', finishedAt, message }
+    slot.current = {
+      ...current,
+      ...(state && processOf(state, deps.host.bootID)),
+      phase: 'exited',
+      finishedAt,
+      endedAt: deps.clock.monotonic(),
+      message,
+    }
     poke()
   }
 

@@ -6,7 +6,7 @@
 import { rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import type { Timer } from '#api/clock.ts'
+import { ageOf, type Timer } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
 import { Pod } from '#api/kinds/index.ts'
 import type { Container, Pod as PodType } from '#api/types/core-v1.gen.ts'
@@ -52,7 +52,10 @@ export class PodWorker {
   readonly #resizer: Resizer
   readonly #closing = new AbortController()
   readonly #tasks = new Set<Promise<unknown>>()
+  /** As its status tells. */
   readonly #startedAt: number
+  /** The same by the monotonic clock: its deadline counts from it. */
+  readonly #begunAt: number
   /** It was over before this agent saw it: its status is history, and stays as it is. */
   readonly #history: boolean
   readonly #finishing = { busy: false, failures: 0, retryAt: 0 }
@@ -78,6 +81,7 @@ export class PodWorker {
     this.#ground = new Ground(pod, deps)
     this.#writer = new StatusWriter(pod, deps)
     this.#startedAt = pod.status?.startTime ? Date.parse(pod.status.startTime) : deps.clock.now()
+    this.#begunAt = deps.clock.monotonic() - ageOf(deps.clock, pod.status?.startTime)
     this.#history = isOver(pod.status?.phase)
     this.#slots = slotsOf(pod)
     this.#around = {
@@ -170,13 +174,13 @@ export class PodWorker {
   }
 
   #step(): void {
-    const now = this.#deps.clock.now()
+    const now = this.#deps.clock.monotonic()
     const released = this.#released === 'all' || (this.#released === 'ground' && !this.#leaving)
     const next = plan({
       pod: this.#pod,
       now,
       views: new Map(this.#tenders.map(({ slot }) => [slot.container.name, viewOf(slot)])),
-      startedAt: this.#startedAt,
+      startedAt: this.#begunAt,
       over: this.#history || this.#failed !== undefined,
       gone: this.#gone,
       endingSince: this.#endingSince,
@@ -185,7 +189,7 @@ export class PodWorker {
     for (const action of next.actions) this.#do(action, now)
     if (!next.finished && !this.#leaving && this.#endingSince === undefined) this.#resizer.step(now)
     this.#tellWaits(next, now)
-    this.#publish(next, now)
+    this.#publish(next)
     this.#sleepUntil(next.wakeAt, now)
     if (next.finished && this.#gone && released && !this.#finishing.busy) this.#onDone()
   }
@@ -224,14 +228,14 @@ export class PodWorker {
   #finish(work: () => Promise<void>): void {
     const finishing = this.#finishing
     const { clock, log } = this.#deps
-    if (finishing.busy || finishing.retryAt > clock.now()) return
+    if (finishing.busy || finishing.retryAt > clock.monotonic()) return
     finishing.busy = true
     const attempt = async () => {
       try {
         await work()
         finishing.failures = 0
       } catch (error) {
-        finishing.retryAt = clock.now() + Math.min(RETRY_MIN_MS * 2 ** finishing.failures++, RETRY_MAX_MS)
+        finishing.retryAt = clock.monotonic() + Math.min(RETRY_MIN_MS * 2 ** finishing.failures++, RETRY_MAX_MS)
         if (!this.#closing.signal.aborted) log.warn({ err: error, pod: fullName(this.#pod) }, 'could not take a pod down yet')
       } finally {
         finishing.busy = false
@@ -261,20 +265,20 @@ export class PodWorker {
       if (!isStatus(error, 'NotFound', 'Conflict')) throw error
     }
     // The watch will say that it is gone; until then a finalizer may keep it.
-    this.#finishing.retryAt = this.#deps.clock.now() + RETRY_MAX_MS
+    this.#finishing.retryAt = this.#deps.clock.monotonic() + RETRY_MAX_MS
   }
 
-  #publish({ crashLooping, finished }: Plan, now: number): void {
+  #publish({ crashLooping, finished }: Plan): void {
     if (this.#gone || this.#history) return
     const { ips } = this.#ground
-    const { host } = this.#deps
+    const { host, clock } = this.#deps
     const situation = {
       pod: this.#pod,
       slots: this.#slots,
       ips,
       hostIPs: host.ips,
       startedAt: this.#startedAt,
-      now,
+      now: clock.now(),
       crashLooping,
       finished,
       resize: this.#resizer.situation(this.#leaving),

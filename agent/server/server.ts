@@ -57,7 +57,7 @@ const dialMs = 10_000
 export async function openAgentServer(options: AgentServerOptions): Promise<AgentServer> {
   const { runtime, log, clock, callers } = options
   const closing = new AbortController()
-  const rates = new Rates()
+  const rates = new Rates(() => clock.monotonic())
   const deps = { ...options, now: () => clock.now(), closing: closing.signal }
   const secure = ({ ca, cert, key }: Tls) => ({ ca, cert, key, minVersion: 'TLSv1.2' as const })
   const server = createServer({ ...secure(options.tls), requestCert: true, rejectUnauthorized: false })

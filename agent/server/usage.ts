@@ -40,9 +40,16 @@ async function readNode(): Promise<NodeUsage> {
 /** Remembers the last ask of each series. */
 export class Rates {
   #samples = new Map<string, Sample>()
+  #now: () => number
+
+  /** Milliseconds on a clock that never jumps. */
+  constructor(now: () => number) {
+    this.#now = now
+  }
 
   /** CPU in nanocores since the last ask; undefined the first time. */
-  of(key: string, cpuNanos: number, nowMs: number): number | undefined {
+  of(key: string, cpuNanos: number): number | undefined {
+    const nowMs = this.#now()
     const last = this.#samples.get(key)
     if (last && nowMs - last.at < shortestMs) return last.rate
     const rate = last && Math.max(Math.round(((cpuNanos - last.cpuNanos) * 1000) / (nowMs - last.at)), 0)
@@ -60,7 +67,7 @@ export class Rates {
 export function summary(usage: Usage, rates: Rates, nodeName: string, now: number): object {
   const time = new Date(now).toISOString()
   const of = (key: string, stats: Stats, available?: number) => ({
-    cpu: { time, usageNanoCores: rates.of(key, stats.cpuNanos, now), usageCoreNanoSeconds: stats.cpuNanos },
+    cpu: { time, usageNanoCores: rates.of(key, stats.cpuNanos), usageCoreNanoSeconds: stats.cpuNanos },
     memory: { time, availableBytes: available, usageBytes: stats.memoryUsageBytes, workingSetBytes: stats.memoryWorkingSetBytes },
   })
   const pods = Map.groupBy(usage.containers, ({ state }) => state.spec.pod.uid)

@@ -9,6 +9,7 @@ import type { TokenRequest } from '#api/types/authentication-v1.gen.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import { VolumeError } from './volume-error.ts'
 
+/** `refreshAt` in monotonic milliseconds. */
 export type Token = { token: string; refreshAt: number }
 export type TokenOptions = { audience?: string; expirationSeconds?: number }
 
@@ -30,7 +31,7 @@ export function tokensOf({ client, clock }: { client: Client; clock: Clock }): T
 
   async function request(pod: Pod, { audience, expirationSeconds = DEFAULT_SECONDS }: TokenOptions, signal?: AbortSignal): Promise<Issued> {
     const { namespace, name, uid } = pod.metadata
-    const askedAt = clock.now()
+    const askedAt = clock.monotonic()
     const answer = (await client.createSubresource(
       ServiceAccount,
       { namespace, name: pod.spec.serviceAccountName || 'default' },
@@ -61,7 +62,7 @@ export function tokensOf({ client, clock }: { client: Client; clock: Clock }): T
       const ofPod = issued.get(pod.metadata.uid) ?? new Map<string, Issued>()
       issued.set(pod.metadata.uid, ofPod)
       const known = ofPod.get(key)
-      const now = clock.now()
+      const now = clock.monotonic()
       if (known && now < known.refreshAt) return known
       try {
         const fresh = await request(pod, options, signal)

@@ -22,13 +22,13 @@ type Bucket = { tokens: number; at: number }
 type Group = { messages: Set<string>; at: number }
 type Line = { count: number; firstSeen: number }
 
-/** `now` in milliseconds, from the caller's clock. */
+/** `now` in milliseconds of the monotonic clock; `at` is the same moment by the wall clock, for the event to tell. */
 export class Correlator {
   readonly #buckets = new Map<string, Bucket>()
   readonly #groups = new Map<string, Group>()
   readonly #lines = new Map<string, Line>()
 
-  occur({ object, type, reason, message }: Occurrence, now: number): Verdict {
+  occur({ object, type, reason, message }: Occurrence, now: number, at: number): Verdict {
     const about = [object.kind, object.namespace, object.name, object.uid, object.apiVersion].join('/')
     if (!this.#take(about, now)) return undefined
 
@@ -37,7 +37,7 @@ export class Correlator {
     const text = combined ? `(combined from similar events): ${message}` : message
     const key = combined ? similar : JSON.stringify([similar, message])
 
-    const line = recall(this.#lines, key, () => ({ count: 0, firstSeen: now }))
+    const line = recall(this.#lines, key, () => ({ count: 0, firstSeen: at }))
     line.count += 1
     return { key, message: text, count: line.count, firstSeen: line.firstSeen }
   }

@@ -44,7 +44,7 @@ const MESSAGE_MAX = 1024
 const ATTEMPTS = 12
 const RETRY_MS = 5_000
 
-type Pending = { object: ObjectReference; type: 'Normal' | 'Warning'; reason: string; message: string; at: number }
+type Pending = { object: ObjectReference; type: 'Normal' | 'Warning'; reason: string; message: string; at: number; now: number }
 
 export function recorder(deps: RecorderDeps): EventRecorder {
   const { client, component, host, clock = systemClock, random = Math.random, log = silent } = deps
@@ -62,7 +62,7 @@ export function recorder(deps: RecorderDeps): EventRecorder {
   }
 
   async function attempt(pending: Pending): Promise<void> {
-    const verdict = correlator.occur(pending, pending.at)
+    const verdict = correlator.occur(pending, pending.now, pending.at)
     if (!verdict) return
     for (let tries = 0; tries < ATTEMPTS && !closing.signal.aborted; tries++) {
       try {
@@ -126,7 +126,8 @@ export function recorder(deps: RecorderDeps): EventRecorder {
   return {
     event(object, type, reason, message, options) {
       if (closing.signal.aborted) return
-      queue.push({ object: reference(object, options?.fieldPath), type, reason, message: message.slice(0, MESSAGE_MAX), at: clock.now() })
+      const about = { object: reference(object, options?.fieldPath), type, reason, message: message.slice(0, MESSAGE_MAX) }
+      queue.push({ ...about, at: clock.now(), now: clock.monotonic() })
       if (queue.length > QUEUE_MAX) queue.shift()
       sending ??= drain()
     },

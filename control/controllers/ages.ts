@@ -2,12 +2,10 @@
 // the times that objects carry come from clocks that start in 1970 and step. What was there before this
 // process is as old as it says, if that can be at all, since nobody knows better.
 
-import type { Clock } from '#api/clock.ts'
+import { ageOf, type Clock } from '#api/clock.ts'
 
 /** What is first seen later than this after the start has only just become so. */
 const startMs = 10_000
-/** No clock that was right has ever shown less. */
-const plausibleFrom = Date.UTC(2024, 0, 1)
 /** What nobody has asked about for so long is forgotten, once there is much of it. */
 const forgottenAfterMs = 24 * 3_600_000
 const many = 1000
@@ -44,8 +42,7 @@ export class Ages {
   }
 
   #before(now: number, time: string | undefined): number {
-    const written = Date.parse(time ?? '')
-    return now - this.#start <= startMs && written >= plausibleFrom ? Math.max(0, this.#clock.now() - written) : 0
+    return now - this.#start <= startMs ? ageOf(this.#clock, time) : 0
   }
 
   #sweep(now: number): void {

@@ -97,6 +97,21 @@ test('an aborted follower ends', async (t) => {
   assert.equal(await read(path, { follow: true, signal: AbortSignal.timeout(30) }), 'x\n')
 })
 
+test('rotation keeps the newest files whatever the clock says meanwhile, and for two within a second', async (t) => {
+  const path = logFile(t, '')
+  const times = [Date.UTC(2026, 11, 31, 23, 59, 59), Date.UTC(2026, 11, 31, 23, 59, 59, 300), 0, Date.UTC(2025, 0, 1)]
+  for (const [n, time] of times.entries()) {
+    writeFileSync(path, `${n}`.repeat(10))
+    await rotateLog(path, { maxBytes: 10, maxFiles: 3 }, new Date(time), async () => writeFileSync(path, ''))
+  }
+  const left = ['0.log.20270101-000001', '0.log.20270101-000002']
+  assert.deepEqual(readdirSync(join(path, '..')).sort(), ['0.log', ...left])
+  assert.deepEqual(
+    left.map((name) => readFileSync(join(path, '..', name), 'utf8')),
+    ['2'.repeat(10), '3'.repeat(10)],
+  )
+})
+
 test('rotation keeps the newest files, and undoes itself where the writer is gone', async (t) => {
   const path = logFile(t, '')
   for (let n = 0; n < 5; n++) {

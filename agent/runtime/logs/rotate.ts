@@ -13,10 +13,7 @@ export async function rotateLog(path: string, { maxBytes, maxFiles }: Rotation, 
     () => 0,
   )
   if (size < maxBytes) return false
-  const aside = `${path}.${now
-    .toISOString()
-    .replace(/[-:]|\.\d+Z$/g, '')
-    .replace('T', '-')}`
+  const aside = await nextName(path, now)
   await rename(path, aside)
   try {
     await reopen()
@@ -33,6 +30,15 @@ export async function rotateLog(path: string, { maxBytes, maxFiles }: Rotation, 
     if (index >= maxFiles - 1 || (index > 0 && bytes > maxBytes * maxFiles)) await unlink(old)
   }
   return true
+}
+
+/** Names tell the order: also when the clock was set back, and for two within a second, the newest is the last. */
+async function nextName(path: string, now: Date): Promise<string> {
+  const last = (await rotatedLogs(path)).at(-1)?.slice(path.length + 1)
+  const [, year, month, day, hour, minute, second] = /^(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)$/.exec(last ?? '')?.map(Number) ?? []
+  const least = last ? Date.UTC(year!, month! - 1, day, hour, minute, second! + 1) : 0
+  const time = new Date(Math.max(now.getTime(), least)).toISOString()
+  return `${path}.${time.replace(/[-:]|\.\d+Z$/g, '').replace('T', '-')}`
 }
 
 /** Oldest first. */
