@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { silent } from '#api/log.ts'
-import { live } from '#control/server/live.fake.ts'
+import { live } from '#control/server/testing/live.fake.ts'
 import { openLevelStore } from '#control/store/level.ts'
 import type { Store } from '#control/store/store.ts'
 

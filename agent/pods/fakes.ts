@@ -13,7 +13,7 @@ import { type Image, ImageError } from '../images/images.ts'
 import type { ContainerSpec, ContainerState, Runtime } from '../runtime/runtime.ts'
 import { openObjects } from '../volumes/objects.ts'
 import type { Volumes } from '../volumes/volumes.ts'
-import type { PodDeps } from './deps.ts'
+import type { PodDeps } from './worker/deps.ts'
 
 export type FakeRuntime = Runtime & {
   readonly states: Map<string, ContainerState>

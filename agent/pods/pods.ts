@@ -4,11 +4,11 @@
 
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import type { ContainerState } from '../runtime/runtime.ts'
-import type { PodDeps } from './deps.ts'
-import { bestEffort } from './qos.ts'
-import type { Amounts } from './resize.ts'
-import type { Labels } from './slot.ts'
-import { PodWorker } from './worker.ts'
+import type { Labels } from './containers/record.ts'
+import { bestEffort } from './resources/qos.ts'
+import type { Amounts } from './resources/resize.ts'
+import type { PodDeps } from './worker/deps.ts'
+import { PodWorker } from './worker/worker.ts'
 
 export interface Pods {
   /** The pod is new here or has changed. */

@@ -3,11 +3,11 @@ import type {
   ParamRef,
   ValidatingAdmissionPolicyBinding as ValidatingType,
 } from '../types/admissionregistration-v1.gen.ts'
-import { defaultMatch, validateMatch, validateParamRef } from './admission-rules.ts'
-import { ageColumn, nameColumn, selectorText } from './columns.ts'
-import { type Faults, repeats } from './faults.ts'
 import { MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicyBinding } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { defaultMatch, validateMatch, validateParamRef } from './rules/admission-rules.ts'
+import { ageColumn, nameColumn, selectorText } from './rules/columns.ts'
+import { type Faults, repeats } from './rules/faults.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
 import type { Column, KindSpec } from './spec.ts'
 
 type Binding = MutatingType | ValidatingType

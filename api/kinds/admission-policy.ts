@@ -6,11 +6,11 @@ import type {
   ValidatingAdmissionPolicy as ValidatingType,
   Variable,
 } from '../types/admissionregistration-v1.gen.ts'
-import { defaultMatch, validateConditions, validateMatch } from './admission-rules.ts'
-import { ageColumn, nameColumn } from './columns.ts'
-import { type Faults, repeats } from './faults.ts'
 import { MutatingAdmissionPolicy, ValidatingAdmissionPolicy } from './index.ts'
-import { isDns1123Subdomain, isQualifiedName } from './names.ts'
+import { defaultMatch, validateConditions, validateMatch } from './rules/admission-rules.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { type Faults, repeats } from './rules/faults.ts'
+import { isDns1123Subdomain, isQualifiedName } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 const reasons = ['Forbidden', 'Invalid', 'RequestEntityTooLarge', 'Unauthorized']

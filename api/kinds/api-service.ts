@@ -1,8 +1,8 @@
 import type { APIServiceCondition, APIService as APIServiceType } from '../types/apiregistration-v1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
-import type { Faults } from './faults.ts'
 import { APIService } from './index.ts'
-import { isDns1035Label, isDns1123Subdomain } from './names.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import type { Faults } from './rules/faults.ts'
+import { isDns1035Label, isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 const standardPort = 443

@@ -2,12 +2,12 @@ import type {
   CertificateSigningRequestCondition as Condition,
   CertificateSigningRequest as RequestType,
 } from '../types/certificates-v1.gen.ts'
-import { humanDuration } from './age.ts'
-import { ageColumn, nameColumn, none } from './columns.ts'
-import { type Faults, repeats } from './faults.ts'
-import { isPathSegment } from './forms.ts'
 import { CertificateSigningRequest } from './index.ts'
-import { isDns1123Label, isDns1123Subdomain } from './names.ts'
+import { humanDuration } from './rules/age.ts'
+import { ageColumn, nameColumn, none } from './rules/columns.ts'
+import { type Faults, repeats } from './rules/faults.ts'
+import { isPathSegment } from './rules/forms.ts'
+import { isDns1123Label, isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 const shortest = 600

@@ -4,9 +4,9 @@ import { schemaOf } from '../schema/compile.ts'
 import { decode } from '../schema/decode.ts'
 import { setDefaults } from '../schema/defaults.ts'
 import type { Struct } from '../schema/schema.ts'
-import { Faults } from './faults.ts'
 import { apiVersionOf, type KubeObject } from './kind.ts'
-import { validateMeta } from './meta.ts'
+import { Faults } from './rules/faults.ts'
+import { validateMeta } from './rules/meta.ts'
 import type { KindSpec } from './spec.ts'
 
 export const schemaFor = ({ kind }: KindSpec): Struct => {

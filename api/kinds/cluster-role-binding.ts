@@ -1,7 +1,7 @@
 import type { ClusterRoleBinding as ClusterRoleBindingType } from '../types/rbac-v1.gen.ts'
-import { isPathSegment } from './forms.ts'
 import { ClusterRoleBinding } from './index.ts'
-import { bindingColumns, defaultBinding, validateBinding, validateRoleRef } from './rbac-rules.ts'
+import { isPathSegment } from './rules/forms.ts'
+import { bindingColumns, defaultBinding, validateBinding, validateRoleRef } from './rules/rbac-rules.ts'
 import type { KindSpec } from './spec.ts'
 
 export const clusterRoleBinding: KindSpec<ClusterRoleBindingType> = {

@@ -1,11 +1,11 @@
 import type { ClusterRole as ClusterRoleType } from '../types/rbac-v1.gen.ts'
-import { nameColumn } from './columns.ts'
-import { createdAtColumn } from './created-at.ts'
-import { isPathSegment } from './forms.ts'
 import { ClusterRole } from './index.ts'
-import { validateRules } from './rbac-rules.ts'
+import { nameColumn } from './rules/columns.ts'
+import { createdAtColumn } from './rules/created-at.ts'
+import { isPathSegment } from './rules/forms.ts'
+import { validateRules } from './rules/rbac-rules.ts'
+import { validateLabelSelector } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
-import { validateLabelSelector } from './workload.ts'
 
 export const clusterRole: KindSpec<ClusterRoleType> = {
   kind: ClusterRole,

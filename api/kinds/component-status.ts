@@ -1,7 +1,7 @@
 import type { ComponentStatus as ComponentStatusType } from '../types/core-v1.gen.ts'
-import { nameColumn } from './columns.ts'
 import { ComponentStatus } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { nameColumn } from './rules/columns.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 const healthy = ({ conditions }: ComponentStatusType) => conditions?.find((c) => c.type === 'Healthy')

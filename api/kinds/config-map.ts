@@ -1,9 +1,9 @@
 import type { ConfigMap as ConfigMapType } from '../types/core-v1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
-import type { Faults } from './faults.ts'
 import { ConfigMap } from './index.ts'
-import { validateFrozen } from './meta.ts'
-import { isConfigKey, isDns1123Subdomain } from './names.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import type { Faults } from './rules/faults.ts'
+import { validateFrozen } from './rules/meta.ts'
+import { isConfigKey, isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 /** Of all values together. */

@@ -1,7 +1,7 @@
 import type { ControllerRevision as ControllerRevisionType } from '../types/apps-v1.gen.ts'
-import { ageColumn, nameColumn, none } from './columns.ts'
 import { ControllerRevision } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { ageColumn, nameColumn, none } from './rules/columns.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 function controllerOf({ metadata }: ControllerRevisionType): string {

@@ -1,8 +1,8 @@
 import type { CSIDriver as CSIDriverType } from '../types/storage-v1.gen.ts'
-import { ageColumn, nameColumn, none } from './columns.ts'
-import type { Faults } from './faults.ts'
 import { CSIDriver } from './index.ts'
-import { isDns1123Subdomain, type Rule } from './names.ts'
+import { ageColumn, nameColumn, none } from './rules/columns.ts'
+import type { Faults } from './rules/faults.ts'
+import { isDns1123Subdomain, type Rule } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 const longestName = 63

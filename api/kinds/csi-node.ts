@@ -1,9 +1,9 @@
 import type { CSINodeDriver, CSINode as CSINodeType } from '../types/storage-v1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
 import { isDriverName } from './csi-driver.ts'
-import { type Faults, repeats, same } from './faults.ts'
 import { CSINode } from './index.ts'
-import { isDns1123Subdomain, isQualifiedName } from './names.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { type Faults, repeats, same } from './rules/faults.ts'
+import { isDns1123Subdomain, isQualifiedName } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 const longestNodeId = 256

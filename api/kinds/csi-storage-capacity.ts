@@ -1,11 +1,11 @@
 import { compareQuantity } from '../quantity.ts'
 import type { CSIStorageCapacity as CapacityType } from '../types/storage-v1.gen.ts'
-import { nameColumn } from './columns.ts'
 import { CSIStorageCapacity } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
-import { labelDeprecation } from './node-labels.ts'
+import { nameColumn } from './rules/columns.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
+import { labelDeprecation } from './rules/node-labels.ts'
+import { validateLabelSelector } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
-import { validateLabelSelector } from './workload.ts'
 
 export const csiStorageCapacity: KindSpec<CapacityType> = {
   kind: CSIStorageCapacity,

@@ -1,10 +1,10 @@
 import { openPatterns } from '../schema/crd/pattern.ts'
 import type { CustomResourceDefinition as Definition } from '../types/apiextensions-v1.gen.ts'
-import { nameColumn } from './columns.ts'
-import { validateDefinition, validateDefinitionUpdate, validateSchemas } from './crd-validation.ts'
-import { createdAtColumn } from './created-at.ts'
 import { CustomResourceDefinition } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { nameColumn } from './rules/columns.ts'
+import { validateDefinition, validateDefinitionUpdate, validateSchemas } from './rules/crd-validation.ts'
+import { createdAtColumn } from './rules/created-at.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 /** Of a definition that is going: its objects go first. */

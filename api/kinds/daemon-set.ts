@@ -1,13 +1,13 @@
 import type { DaemonSet as DaemonSetType } from '../types/apps-v1.gen.ts'
-import { ageColumn, labelsText, nameColumn, templateColumns } from './columns.ts'
-import type { Faults } from './faults.ts'
 import { DaemonSet } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
-import { defaultPodSpec } from './pod-template.ts'
-import { templateWarnings } from './pod-warnings.ts'
+import { ageColumn, labelsText, nameColumn, templateColumns } from './rules/columns.ts'
+import type { Faults } from './rules/faults.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
+import { defaultPodSpec } from './rules/pod-template.ts'
+import { templateWarnings } from './rules/pod-warnings.ts'
+import { validatePodTemplate, validateRunsForever, validateTemplateSelector } from './rules/template-validation.ts'
+import { isZero, validateAtMostAll, validateIntOrPercent } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
-import { validatePodTemplate, validateRunsForever, validateTemplateSelector } from './template-validation.ts'
-import { isZero, validateAtMostAll, validateIntOrPercent } from './workload.ts'
 
 export const daemonSet: KindSpec<DaemonSetType> = {
   kind: DaemonSet,

@@ -1,8 +1,8 @@
 import type { DeviceClass as DeviceClassType } from '../types/resource-v1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
-import { validateOpaque, validateSelectors } from './device-request.ts'
 import { DeviceClass } from './index.ts'
-import { isDns1123Subdomain, isQualifiedName } from './names.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { validateOpaque, validateSelectors } from './rules/device-request.ts'
+import { isDns1123Subdomain, isQualifiedName } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 export const deviceClass: KindSpec<DeviceClassType> = {

@@ -1,11 +1,11 @@
 import type { Endpoint, EndpointSlice as EndpointSliceType } from '../types/discovery-v1.gen.ts'
-import { ipWarnings } from './address-warnings.ts'
-import { ageColumn, nameColumn } from './columns.ts'
-import type { Faults } from './faults.ts'
-import { isFullDomain } from './forms.ts'
 import { EndpointSlice } from './index.ts'
-import { validateLabels } from './meta.ts'
-import { isDns1123Label, isDns1123Subdomain, isIP, isIPv4, isLabelValue, isQualifiedName } from './names.ts'
+import { ipWarnings } from './rules/address-warnings.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import type { Faults } from './rules/faults.ts'
+import { isFullDomain } from './rules/forms.ts'
+import { validateLabels } from './rules/meta.ts'
+import { isDns1123Label, isDns1123Subdomain, isIP, isIPv4, isLabelValue, isQualifiedName } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 const shown = 3

@@ -1,8 +1,8 @@
 import type { Endpoints as EndpointsType } from '../types/core-v1.gen.ts'
-import { ipWarnings } from './address-warnings.ts'
-import { ageColumn, nameColumn, none } from './columns.ts'
 import { Endpoints } from './index.ts'
-import { isDns1123Label, isDns1123Subdomain, isQualifiedName } from './names.ts'
+import { ipWarnings } from './rules/address-warnings.ts'
+import { ageColumn, nameColumn, none } from './rules/columns.ts'
+import { isDns1123Label, isDns1123Subdomain, isQualifiedName } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 const shown = 3

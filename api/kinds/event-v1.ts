@@ -4,7 +4,7 @@ import type { Event as Stored } from '../types/core-v1.gen.ts'
 import type { Event as EventType } from '../types/events-v1.gen.ts'
 import { event } from './event.ts'
 import { Event, EventV1 } from './index.ts'
-import { isQualifiedName } from './names.ts'
+import { isQualifiedName } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 /** Names in events.k8s.io/v1, and in v1. */

@@ -1,8 +1,8 @@
 import type { Event as EventType } from '../types/core-v1.gen.ts'
-import { since } from './age.ts'
-import { nameColumn } from './columns.ts'
 import { Event } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { since } from './rules/age.ts'
+import { nameColumn } from './rules/columns.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 const lastSeen = (e: EventType) => e.series?.lastObservedTime ?? e.lastTimestamp ?? e.eventTime ?? e.metadata.creationTimestamp

@@ -5,10 +5,10 @@ import type {
   ResourcePolicyRule,
   Subject,
 } from '../types/flowcontrol-v1.gen.ts'
-import { ageColumn, nameColumn, none } from './columns.ts'
-import type { Faults } from './faults.ts'
 import { FlowSchema } from './index.ts'
-import { isDns1123Label, isDns1123Subdomain } from './names.ts'
+import { ageColumn, nameColumn, none } from './rules/columns.ts'
+import type { Faults } from './rules/faults.ts'
+import { isDns1123Label, isDns1123Subdomain } from './rules/names.ts'
 import { allVerbs, type KindSpec } from './spec.ts'
 
 const mostPrecedence = 10_000

@@ -3,10 +3,10 @@
 
 import type { HorizontalPodAutoscaler as V1 } from '../types/autoscaling-v1.gen.ts'
 import type { MetricSpec, MetricStatus, HorizontalPodAutoscaler as V2 } from '../types/autoscaling-v2.gen.ts'
-import { same } from './faults.ts'
 import { autoscalerColumns, horizontalPodAutoscaler } from './horizontal-pod-autoscaler.ts'
-import { metricFromV1, metricToV1, statusFromV1, statusToV1 } from './hpa-metrics.ts'
 import { HorizontalPodAutoscaler, HorizontalPodAutoscalerV1 } from './index.ts'
+import { same } from './rules/faults.ts'
+import { metricFromV1, metricToV1, statusFromV1, statusToV1 } from './rules/hpa-metrics.ts'
 import type { KindSpec } from './spec.ts'
 
 const prefix = 'autoscaling.alpha.kubernetes.io/'

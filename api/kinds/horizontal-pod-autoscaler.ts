@@ -1,8 +1,8 @@
 import type { HorizontalPodAutoscaler as AutoscalerType, HPAScalingRules, MetricSpec, MetricStatus } from '../types/autoscaling-v2.gen.ts'
-import { ageColumn, nameColumn, none } from './columns.ts'
-import { validateAutoscaler } from './hpa-validation.ts'
 import { HorizontalPodAutoscaler } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { ageColumn, nameColumn, none } from './rules/columns.ts'
+import { validateAutoscaler } from './rules/hpa-validation.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
 import type { Column, KindSpec } from './spec.ts'
 
 const shown = 2

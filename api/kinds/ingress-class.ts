@@ -1,9 +1,9 @@
 import type { IngressClass as IngressClassType } from '../types/networking-v1.gen.ts'
-import { ageColumn, nameColumn, none } from './columns.ts'
-import { validateDomainPath } from './forms.ts'
 import { IngressClass } from './index.ts'
 import { validateTypedReference } from './ingress.ts'
-import { isDns1123Label, isDns1123Subdomain } from './names.ts'
+import { ageColumn, nameColumn, none } from './rules/columns.ts'
+import { validateDomainPath } from './rules/forms.ts'
+import { isDns1123Label, isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 const longestController = 250

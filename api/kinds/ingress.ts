@@ -1,10 +1,10 @@
 import type { HTTPIngressPath, IngressBackend, Ingress as IngressType } from '../types/networking-v1.gen.ts'
-import { ageColumn, nameColumn, none } from './columns.ts'
-import type { Faults } from './faults.ts'
-import { isPathSegment, isWildcardDns1123Subdomain } from './forms.ts'
 import { Ingress } from './index.ts'
-import { validateLoadBalancer } from './load-balancer-status.ts'
-import { isDns1035Label, isDns1123Subdomain, isIP, isPortName } from './names.ts'
+import { ageColumn, nameColumn, none } from './rules/columns.ts'
+import type { Faults } from './rules/faults.ts'
+import { isPathSegment, isWildcardDns1123Subdomain } from './rules/forms.ts'
+import { validateLoadBalancer } from './rules/load-balancer-status.ts'
+import { isDns1035Label, isDns1123Subdomain, isIP, isPortName } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 const shownHosts = 3

@@ -1,8 +1,8 @@
 import type { IPAddress as IPAddressType } from '../types/networking-v1.gen.ts'
-import { nameColumn, none } from './columns.ts'
-import { isPathSegment } from './forms.ts'
 import { IPAddress } from './index.ts'
-import { isDns1123Subdomain, isIP } from './names.ts'
+import { nameColumn, none } from './rules/columns.ts'
+import { isPathSegment } from './rules/forms.ts'
+import { isDns1123Subdomain, isIP } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 function parentText({ spec }: IPAddressType): string {

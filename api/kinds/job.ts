@@ -1,15 +1,15 @@
 import { labelSelector, matchesLabels } from '../selector/label.ts'
 import type { Job as JobType } from '../types/batch-v1.gen.ts'
-import { humanDuration } from './age.ts'
-import { ageColumn, nameColumn, templateColumns } from './columns.ts'
-import { Faults, same } from './faults.ts'
 import { Job } from './index.ts'
-import { jobWarnings, validateJobSpec } from './job-validation.ts'
-import { isDns1123Label, isDns1123Subdomain } from './names.ts'
-import { defaultPodSpec } from './pod-template.ts'
-import { workloadWarnings } from './pod-warnings.ts'
+import { humanDuration } from './rules/age.ts'
+import { ageColumn, nameColumn, templateColumns } from './rules/columns.ts'
+import { Faults, same } from './rules/faults.ts'
+import { jobWarnings, validateJobSpec } from './rules/job-validation.ts'
+import { isDns1123Label, isDns1123Subdomain } from './rules/names.ts'
+import { defaultPodSpec } from './rules/pod-template.ts'
+import { workloadWarnings } from './rules/pod-warnings.ts'
+import { validateLabelSelector } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
-import { validateLabelSelector } from './workload.ts'
 
 const mostFailures = 2 ** 31 - 1
 

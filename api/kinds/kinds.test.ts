@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { humanDuration } from './age.ts'
-import { Faults, same } from './faults.ts'
-import { isPathSegment } from './forms.ts'
-import { isConfigKey, isDns1035Label, isDns1123Subdomain, isEnvName, isIP, isLabelValue, isPortName, isQualifiedName } from './names.ts'
 import { builtinKinds } from './registry.ts'
+import { humanDuration } from './rules/age.ts'
+import { Faults, same } from './rules/faults.ts'
+import { isPathSegment } from './rules/forms.ts'
+import {
+  isConfigKey,
+  isDns1035Label,
+  isDns1123Subdomain,
+  isEnvName,
+  isIP,
+  isLabelValue,
+  isPortName,
+  isQualifiedName,
+} from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 type Json = ReturnType<typeof JSON.parse>

@@ -1,7 +1,7 @@
 import type { Lease as LeaseType } from '../types/coordination-v1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
 import { Lease } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 export const lease: KindSpec<LeaseType> = {

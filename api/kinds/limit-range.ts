@@ -1,12 +1,12 @@
 import { compareQuantity, millis } from '../quantity.ts'
 import type { LimitRangeItem, LimitRange as LimitRangeType } from '../types/core-v1.gen.ts'
-import { nameColumn } from './columns.ts'
-import { validateContainerResource, validateResourceName } from './container-resources.ts'
-import { createdAtColumn } from './created-at.ts'
-import type { Faults } from './faults.ts'
 import { LimitRange } from './index.ts'
-import { isDns1123Subdomain, isQualifiedName } from './names.ts'
-import { isOvercommitted } from './resource-names.ts'
+import { nameColumn } from './rules/columns.ts'
+import { validateContainerResource, validateResourceName } from './rules/container-resources.ts'
+import { createdAtColumn } from './rules/created-at.ts'
+import type { Faults } from './rules/faults.ts'
+import { isDns1123Subdomain, isQualifiedName } from './rules/names.ts'
+import { isOvercommitted } from './rules/resource-names.ts'
 import type { KindSpec } from './spec.ts'
 
 const types = ['Pod', 'Container', 'PersistentVolumeClaim']

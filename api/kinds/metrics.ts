@@ -1,9 +1,9 @@
 // What nodes and pods use now (metrics.k8s.io): made when asked for, nothing is stored.
 
 import type { NodeMetrics as NodeMetricsType, PodMetrics as PodMetricsType } from '../types/metrics-v1beta1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
 import { NodeMetrics, PodMetrics } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 export const nodeMetrics: KindSpec<NodeMetricsType> = {

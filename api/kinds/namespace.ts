@@ -1,8 +1,8 @@
 import type { Namespace as NamespaceType } from '../types/core-v1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
 import { Namespace } from './index.ts'
-import { validateFinalizers } from './meta.ts'
-import { isDns1123Label } from './names.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { validateFinalizers } from './rules/meta.ts'
+import { isDns1123Label } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 /** The finalizer that keeps a namespace until its content is gone; the namespace controller removes it. */

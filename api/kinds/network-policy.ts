@@ -1,12 +1,12 @@
 import type { NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicy as PolicyType } from '../types/networking-v1.gen.ts'
-import { cidrWarnings } from './address-warnings.ts'
-import { ageColumn, nameColumn, selectorText } from './columns.ts'
-import type { Faults } from './faults.ts'
-import { isCidr, isStrictSubset } from './forms.ts'
 import { NetworkPolicy } from './index.ts'
-import { isDns1123Subdomain, isPortName } from './names.ts'
+import { cidrWarnings } from './rules/address-warnings.ts'
+import { ageColumn, nameColumn, selectorText } from './rules/columns.ts'
+import type { Faults } from './rules/faults.ts'
+import { isCidr, isStrictSubset } from './rules/forms.ts'
+import { isDns1123Subdomain, isPortName } from './rules/names.ts'
+import { validateLabelSelector } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
-import { validateLabelSelector } from './workload.ts'
 
 export const networkPolicy: KindSpec<PolicyType> = {
   kind: NetworkPolicy,

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { created, row, updated } from './check.fake.ts'
-import { isCidr, isStrictSubset } from './forms.ts'
 import { ingress } from './ingress.ts'
 import { ingressClass } from './ingress-class.ts'
 import { ipAddress } from './ip-address.ts'
 import { networkPolicy } from './network-policy.ts'
+import { isCidr, isStrictSubset } from './rules/forms.ts'
 import { serviceCidr } from './service-cidr.ts'
 
 const backend = { service: { name: 'web', port: { number: 80 } } }

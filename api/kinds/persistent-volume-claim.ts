@@ -1,12 +1,12 @@
 import { compareQuantity } from '../quantity.ts'
 import type { PersistentVolumeClaim as ClaimType } from '../types/core-v1.gen.ts'
-import { accessModesText, storageClassOf } from './access-modes.ts'
-import { validateClaimSpec } from './claim-validation.ts'
-import { claimWarnings } from './claim-warnings.ts'
-import { ageColumn, nameColumn } from './columns.ts'
-import { same } from './faults.ts'
 import { PersistentVolumeClaim } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { accessModesText, storageClassOf } from './rules/access-modes.ts'
+import { validateClaimSpec } from './rules/claim-validation.ts'
+import { claimWarnings } from './rules/claim-warnings.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { same } from './rules/faults.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 /** For a claim of its own, and for those in the templates of a stateful set. */

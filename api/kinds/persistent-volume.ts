@@ -1,15 +1,15 @@
 import { posix } from 'node:path'
 import { compareQuantity } from '../quantity.ts'
 import type { PersistentVolumeSpec, VolumeNodeAffinity, PersistentVolume as VolumeType } from '../types/core-v1.gen.ts'
-import { accessModesText, storageClassOf, validateAccessModes, validateVolumeMode } from './access-modes.ts'
-import { volumeWarnings } from './claim-warnings.ts'
-import { ageColumn, nameColumn } from './columns.ts'
-import { type Faults, same } from './faults.ts'
 import { PersistentVolume } from './index.ts'
-import { isDns1123Label, isDns1123Subdomain } from './names.ts'
-import { validateNodeSelector } from './node-selector.ts'
+import { accessModesText, storageClassOf, validateAccessModes, validateVolumeMode } from './rules/access-modes.ts'
+import { volumeWarnings } from './rules/claim-warnings.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { type Faults, same } from './rules/faults.ts'
+import { isDns1123Label, isDns1123Subdomain } from './rules/names.ts'
+import { validateNodeSelector } from './rules/node-selector.ts'
+import { validateCsiName, validateSecretRef, validateSource } from './rules/volume-sources.ts'
 import type { KindSpec } from './spec.ts'
-import { validateCsiName, validateSecretRef, validateSource } from './volume-sources.ts'
 
 /** What of a spec is not its source. */
 const common = [

@@ -1,9 +1,9 @@
 import type { PodDisruptionBudget as BudgetType } from '../types/policy-v1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
 import { PodDisruptionBudget } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
+import { validateAtMostAll, validateIntOrPercent, validateLabelSelector } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
-import { validateAtMostAll, validateIntOrPercent, validateLabelSelector } from './workload.ts'
 
 export const podDisruptionBudget: KindSpec<BudgetType> = {
   kind: PodDisruptionBudget,

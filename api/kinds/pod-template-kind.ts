@@ -1,11 +1,11 @@
 import type { PodTemplate as PodTemplateType } from '../types/core-v1.gen.ts'
-import { labelsText, nameColumn } from './columns.ts'
 import { PodTemplate } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
-import { defaultPodSpec } from './pod-template.ts'
-import { templateWarnings } from './pod-warnings.ts'
+import { labelsText, nameColumn } from './rules/columns.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
+import { defaultPodSpec } from './rules/pod-template.ts'
+import { templateWarnings } from './rules/pod-warnings.ts'
+import { validatePodTemplate } from './rules/template-validation.ts'
 import type { KindSpec } from './spec.ts'
-import { validatePodTemplate } from './template-validation.ts'
 
 const of = (t: PodTemplateType) => t.template?.spec?.containers ?? []
 

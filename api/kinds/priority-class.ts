@@ -1,7 +1,7 @@
 import type { PriorityClass as PriorityClassType } from '../types/scheduling-v1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
 import { PriorityClass } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 /** Above it is room for the system's own. */

@@ -1,8 +1,8 @@
 import type { PriorityLevelConfiguration as LevelType, LimitResponse } from '../types/flowcontrol-v1.gen.ts'
-import { ageColumn, nameColumn, none } from './columns.ts'
-import type { Faults } from './faults.ts'
 import { PriorityLevelConfiguration } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { ageColumn, nameColumn, none } from './rules/columns.ts'
+import type { Faults } from './rules/faults.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 const mostQueues = 10_000_000

@@ -5,9 +5,9 @@ import { describe, it } from 'node:test'
 import { decode } from '../schema/decode.ts'
 import { randomObject, seeded } from '../schema/random.fake.ts'
 import { applyDefaults, schemaFor } from './check.fake.ts'
-import { Faults } from './faults.ts'
 import { apiVersionOf, type KubeObject } from './kind.ts'
 import { builtinKinds } from './registry.ts'
+import { Faults } from './rules/faults.ts'
 
 const rounds = 30
 

@@ -1,12 +1,12 @@
 import type { ReplicaSet as ReplicaSetType } from '../types/apps-v1.gen.ts'
-import { ageColumn, nameColumn, templateColumns } from './columns.ts'
 import { ReplicaSet } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
-import { defaultPodSpec } from './pod-template.ts'
-import { workloadWarnings } from './pod-warnings.ts'
+import { ageColumn, nameColumn, templateColumns } from './rules/columns.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
+import { defaultPodSpec } from './rules/pod-template.ts'
+import { workloadWarnings } from './rules/pod-warnings.ts'
+import { validateReplicated } from './rules/template-validation.ts'
+import { replicas } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
-import { validateReplicated } from './template-validation.ts'
-import { replicas } from './workload.ts'
 
 export const replicaSet: KindSpec<ReplicaSetType> = {
   kind: ReplicaSet,

@@ -1,12 +1,12 @@
 import { matchesLabels } from '../selector/label.ts'
 import type { ReplicationController as ReplicationControllerType } from '../types/core-v1.gen.ts'
-import { ageColumn, labelsText, nameColumn, templateColumns } from './columns.ts'
 import { ReplicationController } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
-import { defaultPodSpec } from './pod-template.ts'
-import { workloadWarnings } from './pod-warnings.ts'
+import { ageColumn, labelsText, nameColumn, templateColumns } from './rules/columns.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
+import { defaultPodSpec } from './rules/pod-template.ts'
+import { workloadWarnings } from './rules/pod-warnings.ts'
+import { validatePodTemplate, validateRunsForever } from './rules/template-validation.ts'
 import type { KindSpec } from './spec.ts'
-import { validatePodTemplate, validateRunsForever } from './template-validation.ts'
 
 const matches = (selector: Record<string, string>, labels: Record<string, string>) =>
   matchesLabels(

@@ -1,8 +1,8 @@
 import type { ResourceClaimTemplate as TemplateType } from '../types/resource-v1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
-import { defaultDevices, validateDevices } from './device-request.ts'
 import { ResourceClaimTemplate } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { defaultDevices, validateDevices } from './rules/device-request.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 export const resourceClaimTemplate: KindSpec<TemplateType> = {

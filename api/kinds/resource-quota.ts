@@ -1,10 +1,10 @@
 import type { ResourceQuota as ResourceQuotaType, ScopedResourceSelectorRequirement } from '../types/core-v1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
-import { validateQuantity, validateResourceName } from './container-resources.ts'
-import type { Faults } from './faults.ts'
 import { ResourceQuota } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
-import { isForQuotas } from './resource-names.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { validateQuantity, validateResourceName } from './rules/container-resources.ts'
+import type { Faults } from './rules/faults.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
+import { isForQuotas } from './rules/resource-names.ts'
 import type { KindSpec } from './spec.ts'
 
 const scopes = [

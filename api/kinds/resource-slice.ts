@@ -1,9 +1,9 @@
 import type { ResourceSlice as SliceType } from '../types/resource-v1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
-import { validateDriver } from './device-request.ts'
-import { repeats } from './faults.ts'
 import { ResourceSlice } from './index.ts'
-import { isDns1123Label, isDns1123Subdomain } from './names.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { validateDriver } from './rules/device-request.ts'
+import { repeats } from './rules/faults.ts'
+import { isDns1123Label, isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 const mostDevices = 128

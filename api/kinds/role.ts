@@ -1,9 +1,9 @@
 import type { Role as RoleType } from '../types/rbac-v1.gen.ts'
-import { nameColumn } from './columns.ts'
-import { createdAtColumn } from './created-at.ts'
-import { isPathSegment } from './forms.ts'
 import { Role } from './index.ts'
-import { validateRules } from './rbac-rules.ts'
+import { nameColumn } from './rules/columns.ts'
+import { createdAtColumn } from './rules/created-at.ts'
+import { isPathSegment } from './rules/forms.ts'
+import { validateRules } from './rules/rbac-rules.ts'
 import type { KindSpec } from './spec.ts'
 
 export const role: KindSpec<RoleType> = {

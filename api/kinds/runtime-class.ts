@@ -1,13 +1,13 @@
 import { compareQuantity } from '../quantity.ts'
 import type { RuntimeClass as RuntimeClassType } from '../types/node-v1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
-import { repeats } from './faults.ts'
 import { RuntimeClass } from './index.ts'
-import { validateLabels } from './meta.ts'
-import { isDns1123Label, isDns1123Subdomain, isQualifiedName } from './names.ts'
-import { labelDeprecation } from './node-labels.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { repeats } from './rules/faults.ts'
+import { validateLabels } from './rules/meta.ts'
+import { isDns1123Label, isDns1123Subdomain, isQualifiedName } from './rules/names.ts'
+import { labelDeprecation } from './rules/node-labels.ts'
+import { validateTolerations } from './rules/taints.ts'
 import type { KindSpec } from './spec.ts'
-import { validateTolerations } from './taints.ts'
 
 export const runtimeClass: KindSpec<RuntimeClassType> = {
   kind: RuntimeClass,

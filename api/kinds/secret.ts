@@ -1,9 +1,9 @@
 import type { Secret as SecretType } from '../types/core-v1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
 import { mostBytes, validateKeys } from './config-map.ts'
 import { Secret } from './index.ts'
-import { validateFrozen } from './meta.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { validateFrozen } from './rules/meta.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 /** Keys that a secret of a type must hold. */

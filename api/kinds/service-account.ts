@@ -1,7 +1,7 @@
 import type { ServiceAccount as ServiceAccountType } from '../types/core-v1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
 import { ServiceAccount } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 const mountableKey = 'kubernetes.io/enforce-mountable-secrets'

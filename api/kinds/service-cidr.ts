@@ -1,9 +1,9 @@
 import { parseCidr } from '../cidr.ts'
 import type { ServiceCIDR as ServiceCIDRType } from '../types/networking-v1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
-import { isCidr } from './forms.ts'
 import { ServiceCIDR } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { isCidr } from './rules/forms.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 const field = 'spec.cidrs'

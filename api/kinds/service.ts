@@ -1,13 +1,13 @@
 import type { ServiceSpec, Service as ServiceType } from '../types/core-v1.gen.ts'
-import { ageColumn, labelsText, nameColumn, none } from './columns.ts'
-import { validatePortRef } from './container-probes.ts'
-import type { Faults } from './faults.ts'
-import { isCidr } from './forms.ts'
 import { Service } from './index.ts'
-import { validateLoadBalancer } from './load-balancer-status.ts'
-import { validateLabels } from './meta.ts'
-import { isDns1035Label, isDns1123Label, isDns1123Subdomain, isQualifiedName } from './names.ts'
-import { keepFamilies, validateFamilies, validateFamiliesUpdate } from './service-families.ts'
+import { ageColumn, labelsText, nameColumn, none } from './rules/columns.ts'
+import { validatePortRef } from './rules/container-probes.ts'
+import type { Faults } from './rules/faults.ts'
+import { isCidr } from './rules/forms.ts'
+import { validateLoadBalancer } from './rules/load-balancer-status.ts'
+import { validateLabels } from './rules/meta.ts'
+import { isDns1035Label, isDns1123Label, isDns1123Subdomain, isQualifiedName } from './rules/names.ts'
+import { keepFamilies, validateFamilies, validateFamiliesUpdate } from './rules/service-families.ts'
 import {
   dropTypeDependentFields,
   isExternallyAccessible,
@@ -15,8 +15,8 @@ import {
   needsClusterIP,
   needsHealthPort,
   needsNodePorts,
-} from './service-type-change.ts'
-import { serviceWarnings } from './service-warnings.ts'
+} from './rules/service-type-change.ts'
+import { serviceWarnings } from './rules/service-warnings.ts'
 import type { KindSpec } from './spec.ts'
 
 const distributions = ['PreferClose', 'PreferSameNode', 'PreferSameZone']

@@ -1,9 +1,9 @@
 // What the server must know about a kind and the schema table cannot say. A kind is one file that
 // exports one KindSpec; registry.ts lists them. Everything here is pure: no store, no clock but the one given.
 
-import type { Faults } from './faults.ts'
 import type { Kind, KubeObject } from './kind.ts'
-import type { Rule } from './names.ts'
+import type { Faults } from './rules/faults.ts'
+import type { Rule } from './rules/names.ts'
 
 /** A printer column; `kubectl get -o wide` adds those with `wide`. */
 export type Column<T extends KubeObject = KubeObject> = {

@@ -1,14 +1,14 @@
 import type { StatefulSet as StatefulSetType } from '../types/apps-v1.gen.ts'
-import { ageColumn, nameColumn, templateColumns } from './columns.ts'
-import { type Faults, same } from './faults.ts'
 import { StatefulSet } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
 import { defaultClaim } from './persistent-volume-claim.ts'
-import { defaultPodSpec } from './pod-template.ts'
-import { templateWarnings } from './pod-warnings.ts'
+import { ageColumn, nameColumn, templateColumns } from './rules/columns.ts'
+import { type Faults, same } from './rules/faults.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
+import { defaultPodSpec } from './rules/pod-template.ts'
+import { templateWarnings } from './rules/pod-warnings.ts'
+import { validatePodTemplate, validateTemplateSelector } from './rules/template-validation.ts'
+import { isZero, replicas, validateAtMostAll, validateIntOrPercent } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
-import { validatePodTemplate, validateTemplateSelector } from './template-validation.ts'
-import { isZero, replicas, validateAtMostAll, validateIntOrPercent } from './workload.ts'
 
 /** Fields of the spec that an update may change. */
 const open = [

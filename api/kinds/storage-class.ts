@@ -1,9 +1,9 @@
 import type { StorageClass as StorageClassType } from '../types/storage-v1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
-import { type Faults, repeats, same } from './faults.ts'
 import { StorageClass } from './index.ts'
-import { isDns1123Subdomain, isQualifiedName } from './names.ts'
-import { labelDeprecation } from './node-labels.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { type Faults, repeats, same } from './rules/faults.ts'
+import { isDns1123Subdomain, isQualifiedName } from './rules/names.ts'
+import { labelDeprecation } from './rules/node-labels.ts'
 import type { KindSpec } from './spec.ts'
 
 const most = { parameters: 512, bytes: 256 * 1024 }

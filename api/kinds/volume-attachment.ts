@@ -1,11 +1,11 @@
 import type { PersistentVolumeSpec } from '../types/core-v1.gen.ts'
 import type { VolumeAttachment as AttachmentType } from '../types/storage-v1.gen.ts'
-import { validateAccessModes } from './access-modes.ts'
-import { ageColumn, nameColumn } from './columns.ts'
 import { isDriverName } from './csi-driver.ts'
-import type { Faults } from './faults.ts'
 import { VolumeAttachment } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { validateAccessModes } from './rules/access-modes.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import type { Faults } from './rules/faults.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 export const volumeAttachment: KindSpec<AttachmentType> = {

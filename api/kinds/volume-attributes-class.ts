@@ -1,7 +1,7 @@
 import type { VolumeAttributesClass as ClassType } from '../types/storage-v1.gen.ts'
-import { ageColumn, nameColumn } from './columns.ts'
 import { VolumeAttributesClass } from './index.ts'
-import { isDns1123Subdomain } from './names.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 import { validateParameters } from './storage-class.ts'
 

@@ -5,14 +5,14 @@ import type {
   ValidatingWebhook,
   WebhookClientConfig,
 } from '../types/admissionregistration-v1.gen.ts'
-import { defaultRules, validateConditions, validateRules } from './admission-rules.ts'
-import { ageColumn, nameColumn } from './columns.ts'
-import { type Faults, repeats } from './faults.ts'
-import { validateFullyQualifiedName } from './forms.ts'
 import { MutatingWebhookConfiguration, ValidatingWebhookConfiguration } from './index.ts'
-import { isDns1035Label, isDns1123Subdomain } from './names.ts'
+import { defaultRules, validateConditions, validateRules } from './rules/admission-rules.ts'
+import { ageColumn, nameColumn } from './rules/columns.ts'
+import { type Faults, repeats } from './rules/faults.ts'
+import { validateFullyQualifiedName } from './rules/forms.ts'
+import { isDns1035Label, isDns1123Subdomain } from './rules/names.ts'
+import { validateLabelSelector } from './rules/workload.ts'
 import type { Column, KindSpec } from './spec.ts'
-import { validateLabelSelector } from './workload.ts'
 
 const versions = ['v1', 'v1beta1']
 const mostSeconds = 30

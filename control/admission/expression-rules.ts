@@ -1,8 +1,8 @@
 // Refuses webhook configurations and policies whose expressions make no sense.
 
 import { invalid } from '#api/errors.ts'
-import { Faults, same } from '#api/kinds/faults.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
+import { Faults, same } from '#api/kinds/rules/faults.ts'
 import type { ValidatingAdmissionPolicy, ValidatingWebhookConfiguration } from '#api/types/admissionregistration-v1.gen.ts'
 import { type Evaluator, TooCostly } from '#control/cel/evaluator.ts'
 import type { Expressions } from '#control/cel/expressions.ts'

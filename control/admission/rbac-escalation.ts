@@ -2,8 +2,8 @@
 // may do all of it, or who may `escalate` or `bind` it.
 
 import { StatusError } from '#api/errors.ts'
-import { same } from '#api/kinds/faults.ts'
-import { rbacGroup } from '#api/kinds/rbac-rules.ts'
+import { same } from '#api/kinds/rules/faults.ts'
+import { rbacGroup } from '#api/kinds/rules/rbac-rules.ts'
 import type { ClusterRole, PolicyRule, RoleBinding } from '#api/types/rbac-v1.gen.ts'
 import { type Authorizer, allowedBy } from '#control/auth/authorizer.ts'
 import { type Roles, rulesOf, rulesOfRole } from '#control/auth/rbac.ts'

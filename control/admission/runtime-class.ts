@@ -1,8 +1,8 @@
 // What a pod gets from the RuntimeClass that it names: the overhead of its sandbox, and the nodes that have
 // the handler. A pod that asks for a class that is not there asks for isolation that it would not get.
 
-import { same } from '#api/kinds/faults.ts'
 import { RuntimeClass } from '#api/kinds/index.ts'
+import { same } from '#api/kinds/rules/faults.ts'
 import type { Pod, Toleration } from '#api/types/core-v1.gen.ts'
 import type { RuntimeClass as RuntimeClassType } from '#api/types/node-v1.gen.ts'
 import { type Admission, forbidden, isKind, type Review } from './admission.ts'

@@ -3,8 +3,8 @@
 
 import { addressAt, type Cidr, contains, type Family, familyOf, parseAddress } from '#api/cidr.ts'
 import { invalid } from '#api/errors.ts'
-import { Faults } from '#api/kinds/faults.ts'
-import { needsHealthPort, needsNodePorts } from '#api/kinds/service-type-change.ts'
+import { Faults } from '#api/kinds/rules/faults.ts'
+import { needsHealthPort, needsNodePorts } from '#api/kinds/rules/service-type-change.ts'
 import type { Service, ServiceSpec } from '#api/types/core-v1.gen.ts'
 import { type Admission, isKind, type Review } from './admission.ts'
 import { NumberPool } from './pool.ts'

@@ -2,8 +2,8 @@
 // (kubernetes pkg/registry/core/service/storage/alloc.go).
 
 import { type Family, familyOf } from '#api/cidr.ts'
-import { Faults, same } from '#api/kinds/faults.ts'
-import { isHeadless, validateFamilies } from '#api/kinds/service-families.ts'
+import { Faults, same } from '#api/kinds/rules/faults.ts'
+import { isHeadless, validateFamilies } from '#api/kinds/rules/service-families.ts'
 import type { ServiceSpec } from '#api/types/core-v1.gen.ts'
 
 const other: Record<Family, Family> = { IPv4: 'IPv6', IPv6: 'IPv4' }

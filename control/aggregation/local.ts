@@ -2,7 +2,7 @@
 
 import { apiServiceName } from '#api/kinds/api-service.ts'
 import { builtinKinds } from '#api/kinds/registry.ts'
-import { compareVersions } from '#api/kinds/version-order.ts'
+import { compareVersions } from '#api/kinds/rules/version-order.ts'
 import type { CustomResourceDefinition } from '#api/types/apiextensions-v1.gen.ts'
 import type { APIService } from '#api/types/apiregistration-v1.gen.ts'
 

@@ -2,7 +2,7 @@
 // them, so that manifests which bind them work (https://kubernetes.io/docs/reference/access-authn-authz/rbac/).
 // Those of Kubernetes' controllers are not among them: our controllers do not act as service accounts.
 
-import { rbacGroup } from '#api/kinds/rbac-rules.ts'
+import { rbacGroup } from '#api/kinds/rules/rbac-rules.ts'
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Subject } from '#api/types/rbac-v1.gen.ts'
 
 type Meta = { name: string; labels: Record<string, string>; annotations: Record<string, string> }

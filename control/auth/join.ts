@@ -5,7 +5,7 @@
 import { isIP } from 'node:net'
 import { type Cidr, contains, formatAddress, parseAddress } from '#api/cidr.ts'
 import { StatusError } from '#api/errors.ts'
-import { isDns1123Label, isDns1123Subdomain } from '#api/kinds/names.ts'
+import { isDns1123Label, isDns1123Subdomain } from '#api/kinds/rules/names.ts'
 import { isObject } from '#api/schema/decode.ts'
 import { specialAddress } from '#api/special-address.ts'
 import type { Credentials } from './authenticator.ts'

@@ -59,7 +59,7 @@ function mayNode(facts: NodeFacts, node: string, { verb, group, resource, subres
       return name === node && (subresource === '' || subresource === 'status') && ['get', 'update', 'patch'].includes(verb)
     case 'pods': {
       const own = namespace !== undefined && name !== undefined && facts.nodeOfPod(namespace, name) === node
-      // Of other nodes' pods a list or watch shows what policies need, and no more (control/server/narrow.ts).
+      // Of other nodes' pods a list or watch shows what policies need, and no more (control/server/objects/narrow.ts).
       if (subresource === '') return verb === 'list' || verb === 'watch' || (own && (verb === 'get' || verb === 'delete'))
       return subresource === 'status' && own && ['get', 'update', 'patch'].includes(verb)
     }

@@ -2,7 +2,7 @@
 // Runs in the worker.
 
 import { type Environment, Optional } from '@marcbachmann/cel-js'
-import { same } from '#api/kinds/faults.ts'
+import { same } from '#api/kinds/rules/faults.ts'
 import { itemsOf, type JsonSchema, propertyOf, structureOf, valuesOf } from '#api/schema/crd/json-schema.ts'
 import type { Patterns } from '#api/schema/crd/pattern.ts'
 import { isObject } from '#api/schema/decode.ts'

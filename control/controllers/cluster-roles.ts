@@ -1,7 +1,7 @@
 // Cluster roles that gather the rules of others: by label, in the order of the others' names.
 
-import { same } from '#api/kinds/faults.ts'
 import { ClusterRole } from '#api/kinds/index.ts'
+import { same } from '#api/kinds/rules/faults.ts'
 import { done, mapped, type Reconciler } from '#api/queue/reconciler.ts'
 import { labelSelector, matchesLabels } from '#api/selector/label.ts'
 import type { ClusterRole as ClusterRoleType, PolicyRule } from '#api/types/rbac-v1.gen.ts'

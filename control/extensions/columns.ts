@@ -1,7 +1,7 @@
 // Printer columns of custom resources: those that the definition names, or the age.
 
-import { since } from '#api/kinds/age.ts'
-import { ageColumn, nameColumn } from '#api/kinds/columns.ts'
+import { since } from '#api/kinds/rules/age.ts'
+import { ageColumn, nameColumn } from '#api/kinds/rules/columns.ts'
 import type { Column } from '#api/kinds/spec.ts'
 import { type JsonPath, jsonPath } from '#api/schema/crd/json-path.ts'
 import type { CustomResourceColumnDefinition } from '#api/types/apiextensions-v1.gen.ts'

@@ -1,7 +1,7 @@
 // The status of a definition: its names, whether it is served, whether it is going. Pure.
 
 import { timestamp } from '#api/clock.ts'
-import { same } from '#api/kinds/faults.ts'
+import { same } from '#api/kinds/rules/faults.ts'
 import type {
   CustomResourceDefinition,
   CustomResourceDefinitionCondition,

@@ -3,8 +3,8 @@
 
 import { randomUUID } from 'node:crypto'
 import { StatusError } from '#api/errors.ts'
-import { same } from '#api/kinds/faults.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
+import { same } from '#api/kinds/rules/faults.ts'
 import { isObject } from '#api/schema/decode.ts'
 import type { CustomResourceDefinition } from '#api/types/apiextensions-v1.gen.ts'
 import type { CallWebhook } from './webhook.ts'

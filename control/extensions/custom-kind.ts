@@ -1,9 +1,9 @@
 // One version of a custom resource as a kind: what its definition says, in the terms of the server.
 
 import { StatusError } from '#api/errors.ts'
-import { type Faults, same } from '#api/kinds/faults.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
-import { isDns1123Subdomain } from '#api/kinds/names.ts'
+import { type Faults, same } from '#api/kinds/rules/faults.ts'
+import { isDns1123Subdomain } from '#api/kinds/rules/names.ts'
 import type { KindSpec } from '#api/kinds/spec.ts'
 import type { JsonSchema } from '#api/schema/crd/json-schema.ts'
 import { openPatterns } from '#api/schema/crd/pattern.ts'

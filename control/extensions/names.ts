@@ -1,7 +1,7 @@
 // Which of the names that a definition asks for it gets: within a group each name belongs to the first
 // definition that was given it. Pure.
 
-import { same } from '#api/kinds/faults.ts'
+import { same } from '#api/kinds/rules/faults.ts'
 import type { CustomResourceDefinition, CustomResourceDefinitionNames } from '#api/types/apiextensions-v1.gen.ts'
 
 type Names = CustomResourceDefinitionNames

@@ -2,9 +2,9 @@
 // them, and when an object may break them.
 
 import { invalid } from '#api/errors.ts'
-import { Faults, same } from '#api/kinds/faults.ts'
 import { CustomResourceDefinition } from '#api/kinds/index.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
+import { Faults, same } from '#api/kinds/rules/faults.ts'
 import { type JsonSchema, some } from '#api/schema/crd/json-schema.ts'
 import type { CustomResourceDefinition as Definition } from '#api/types/apiextensions-v1.gen.ts'
 import { type Admission, isKind } from '#control/admission/admission.ts'

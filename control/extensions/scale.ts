@@ -1,7 +1,7 @@
 // The scale subresource of custom resources: replicas and selector are where the definition says.
 
-import { none } from '#api/kinds/columns.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
+import { none } from '#api/kinds/rules/columns.ts'
 import type { Scale } from '#api/kinds/spec.ts'
 import { isObject, type JsonObject, put } from '#api/schema/decode.ts'
 import type { CustomResourceSubresourceScale } from '#api/types/apiextensions-v1.gen.ts'

@@ -3,9 +3,9 @@
 
 import type { Client } from '#api/client/client.ts'
 import { isStatus } from '#api/errors.ts'
-import { same } from '#api/kinds/faults.ts'
 import { FlowSchema, PriorityLevelConfiguration } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
+import { same } from '#api/kinds/rules/faults.ts'
 import { autoupdate, defaultLevels, defaultSchemas, mandatory } from './defaults.ts'
 
 export async function ensureFlowControl(client: Client): Promise<void> {

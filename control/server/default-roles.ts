@@ -3,9 +3,9 @@
 
 import type { Client } from '#api/client/client.ts'
 import { isStatus } from '#api/errors.ts'
-import { same } from '#api/kinds/faults.ts'
 import { ClusterRole, ClusterRoleBinding } from '#api/kinds/index.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
+import { same } from '#api/kinds/rules/faults.ts'
 import { autoupdate, defaultBindings, defaultRoles } from '#control/auth/default-roles.ts'
 import { compacted, uncovered } from '#control/auth/rbac-cover.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, it } from 'node:test'
 import { clientConformance } from '#api/client/conformance.ts'
 import { ConfigMap, Namespace, Pod, ServiceAccount } from '#api/kinds/index.ts'
-import { trial } from './trial.fake.ts'
+import { trial } from './testing/trial.fake.ts'
 
 const server = await trial()
 const stop = new AbortController()

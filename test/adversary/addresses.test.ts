@@ -7,8 +7,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
 import { APIService, Endpoints, Node, Pod, Service } from '#api/kinds/index.ts'
-import { here } from '#control/server/dial.fake.ts'
-import { type Live, live } from '#control/server/live.fake.ts'
+import { here } from '#control/server/testing/dial.fake.ts'
+import { type Live, live } from '#control/server/testing/live.fake.ts'
 
 let server: Live
 let web: Server

@@ -6,7 +6,7 @@ import { explicit, integer, octets, oid, sequence, set, utf8 } from '#api/x509/d
 import { type Keys, makeKey } from '#api/x509/key.ts'
 import { toPem } from '#api/x509/pem.ts'
 import { signed, spki } from '#api/x509/signed.ts'
-import { type Live, live } from '#control/server/live.fake.ts'
+import { type Live, live } from '#control/server/testing/live.fake.ts'
 
 let server: Live
 let keys: Keys

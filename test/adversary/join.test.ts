@@ -12,7 +12,7 @@ import type { Secret as SecretObject } from '#api/types/core-v1.gen.ts'
 import { makeKey } from '#api/x509/key.ts'
 import { makeRequest } from '#api/x509/request.ts'
 import { joinTokenOf } from '#control/pki/pki.ts'
-import { type Credentials, type Live, live } from '#control/server/live.fake.ts'
+import { type Credentials, type Live, live } from '#control/server/testing/live.fake.ts'
 
 type SecretType = SecretObject['type']
 

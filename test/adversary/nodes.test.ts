@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Lease, Node, PersistentVolume, Pod, Secret, ServiceAccount } from '#api/kinds/index.ts'
-import { type Live, live } from '#control/server/live.fake.ts'
+import { type Live, live } from '#control/server/testing/live.fake.ts'
 
 let server: Live
 let node: { cert: string; key: string }

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { parseYamlDocuments } from '#api/yaml/yaml.ts'
 
-const files = ['kinds.yaml', '../../control/server/kinds.fixture.yaml']
+const files = ['kinds.yaml', '../../control/server/objects/kinds.fixture.yaml']
 
 export type Sample = { apiVersion: string; kind: string; metadata: { name: string } }
 

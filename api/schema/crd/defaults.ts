@@ -1,6 +1,6 @@
 // Defaults that a schema declares must be values that the schema would accept.
 
-import type { Faults } from '../../kinds/faults.ts'
+import type { Faults } from '../../kinds/rules/faults.ts'
 import { decode, isObject } from '../decode.ts'
 import { type JsonSchema, structureOf } from './json-schema.ts'
 import type { Patterns } from './pattern.ts'

@@ -1,6 +1,6 @@
 // The values of `format` that are checked, as apiextensions supports them; any other is only a hint.
 
-import { isDns1123Label, isDns1123Subdomain, isIPv4, isQualifiedName } from '../../kinds/names.ts'
+import { isDns1123Label, isDns1123Subdomain, isIPv4, isQualifiedName } from '../../kinds/rules/names.ts'
 import { parseDuration } from '../duration.ts'
 
 const digits = (text: string) => text.replace(/[ -]/g, '')

@@ -1,6 +1,6 @@
 // Rules for x-kubernetes-list-type and x-kubernetes-map-type, which say how appliers share a list or a map.
 
-import type { Faults } from '../../kinds/faults.ts'
+import type { Faults } from '../../kinds/rules/faults.ts'
 import { itemsOf, type JsonSchema, propertyOf } from './json-schema.ts'
 
 const listTypes = ['atomic', 'map', 'set']

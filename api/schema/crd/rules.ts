@@ -1,6 +1,6 @@
 // Form of x-kubernetes-validations. Whether an expression makes sense is for the evaluator to say.
 
-import type { Faults } from '../../kinds/faults.ts'
+import type { Faults } from '../../kinds/rules/faults.ts'
 import { type JsonSchema, propertyOf, structureOf, valuesOf } from './json-schema.ts'
 
 const reasons = ['FieldValueForbidden', 'FieldValueInvalid', 'FieldValueDuplicate', 'FieldValueRequired']

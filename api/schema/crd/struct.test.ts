@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { compareVersions } from '../../kinds/version-order.ts'
+import { compareVersions } from '../../kinds/rules/version-order.ts'
 import { decode } from '../decode.ts'
 import { setDefaults } from '../defaults.ts'
 import { isFormatted } from './formats.ts'

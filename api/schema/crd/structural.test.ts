@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { Faults } from '../../kinds/faults.ts'
+import { Faults } from '../../kinds/rules/faults.ts'
 import { validateDefaults } from './defaults.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { openPatterns } from './pattern.ts'

@@ -2,7 +2,7 @@
 // the like; so that objects can be pruned, defaulted and merged. The rules and their words are Kubernetes'
 // (apiextensions-apiserver pkg/apiserver/schema, pkg/apis/apiextensions/validation).
 
-import { type Faults, same } from '../../kinds/faults.ts'
+import { type Faults, same } from '../../kinds/rules/faults.ts'
 import { isEmbedded, isIntOrString, itemsOf, type JsonSchema, keepsUnknown, propertyOf, structureOf, valuesOf } from './json-schema.ts'
 import { validateListType, validateMapType } from './list-type.ts'
 import type { Patterns } from './pattern.ts'

@@ -1,8 +1,8 @@
 // Judges a custom object by its schema, in the words of Kubernetes. What an update leaves as it was is not
 // judged again (ratcheting), so that a schema may become stricter than the objects that are there.
 
-import { Faults, same } from '../../kinds/faults.ts'
-import { validateAnnotations, validateLabels } from '../../kinds/meta.ts'
+import { Faults, same } from '../../kinds/rules/faults.ts'
+import { validateAnnotations, validateLabels } from '../../kinds/rules/meta.ts'
 import { isObject, type JsonObject } from '../decode.ts'
 import { isFormatted } from './formats.ts'
 import { isEmbedded, isIntOrString, itemsOf, type JsonSchema, propertyOf, valuesOf } from './json-schema.ts'

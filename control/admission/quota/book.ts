@@ -1,7 +1,7 @@
 // What the quotas of one namespace hold: every object with what it takes, and the sums. What is about to
 // be written is entered before it is, so that requests at the same moment cannot take the same twice.
 
-import { same } from '#api/kinds/faults.ts'
+import { same } from '#api/kinds/rules/faults.ts'
 import { formatQuantity, parseQuantity, type Quantity } from '#api/schema/quantity.ts'
 import type { ResourceQuota } from '#api/types/core-v1.gen.ts'
 import { type Amounts, add, nothing } from '../amounts.ts'

@@ -1,7 +1,7 @@
 // What one object takes of a quota (kubernetes pkg/quota/v1/evaluator/core).
 
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
-import { qosClass } from '#api/kinds/pod-qos.ts'
+import { qosClass } from '#api/kinds/rules/pod-qos.ts'
 import { resourceName } from '#api/kinds/spec.ts'
 import type { Quantity } from '#api/schema/quantity.ts'
 import type { Container, PersistentVolumeClaim, Pod, ResourceQuota, Service } from '#api/types/core-v1.gen.ts'

@@ -3,8 +3,8 @@
 import type { Client } from '#api/client/client.ts'
 import type { Clock } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
-import { same } from '#api/kinds/faults.ts'
 import { ResourceQuota } from '#api/kinds/index.ts'
+import { same } from '#api/kinds/rules/faults.ts'
 import type { Log } from '#api/log.ts'
 import { WorkQueue } from '#api/queue/queue.ts'
 

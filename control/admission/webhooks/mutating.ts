@@ -3,8 +3,8 @@
 // IfNeeded) look once more.
 
 import { isStatus } from '#api/errors.ts'
-import { same } from '#api/kinds/faults.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
+import { same } from '#api/kinds/rules/faults.ts'
 import { jsonPatch } from '#api/patch/json.ts'
 import { isObject, type JsonObject } from '#api/schema/decode.ts'
 import { parseJson } from '#api/schema/json.ts'

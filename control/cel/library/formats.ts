@@ -1,7 +1,7 @@
 // `format.dns1123Label().validate(x)`: the names of Kubernetes, by name. What is wrong, or none.
 
 import { type Environment, Optional } from '@marcbachmann/cel-js'
-import { isDns1035Label, isDns1123Label, isDns1123Subdomain, isLabelValue, isQualifiedName, type Rule } from '#api/kinds/names.ts'
+import { isDns1035Label, isDns1123Label, isDns1123Subdomain, isLabelValue, isQualifiedName, type Rule } from '#api/kinds/rules/names.ts'
 import { isFormatted } from '#api/schema/crd/formats.ts'
 
 class Formats {

@@ -1,10 +1,10 @@
 // What the server offers, for clients that ask first: the legacy documents of each group and version,
 // and the aggregated one.
 
+import { compareVersions } from '#api/kinds/rules/version-order.ts'
 import type { KindSpec } from '#api/kinds/spec.ts'
-import { compareVersions } from '#api/kinds/version-order.ts'
 import type { APIResource } from '#api/types/meta-v1.gen.ts'
-import type { Resources } from '../resource.ts'
+import type { Resources } from '../objects/resource.ts'
 
 /** Resources that exist only to be created: an answer comes back and nothing is kept. */
 export type VirtualResource = { group: string; version: string; kind: string; plural: string; singular: string; namespaced: boolean }

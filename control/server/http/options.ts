@@ -2,8 +2,8 @@
 
 import { StatusError } from '#api/errors.ts'
 import { type FieldValidation, isObject } from '#api/schema/decode.ts'
-import type { Annotate, WriteOptions } from '../call.ts'
-import type { DeleteOptions } from '../delete.ts'
+import type { Annotate, WriteOptions } from '../objects/call.ts'
+import type { DeleteOptions } from '../objects/delete.ts'
 import { readBody } from './body.ts'
 import type { Exchange, Remarks } from './request.ts'
 

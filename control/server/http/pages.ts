@@ -1,8 +1,8 @@
 // Paths that are no resources: health and metrics.
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { Resources } from '../resource.ts'
-import type { WatchCache } from '../watch-cache.ts'
+import type { WatchCache } from '../cache/watch-cache.ts'
+import type { Resources } from '../objects/resource.ts'
 import type { Incoming } from './incoming.ts'
 import { Reply } from './reply.ts'
 

@@ -4,8 +4,8 @@ import type { KubeObject } from '#api/kinds/kind.ts'
 import { schemaOf } from '#api/schema/compile.ts'
 import { encodeItems, encodeProtobuf, encodeWatchEvent, listEnvelope } from '#api/schema/encode.ts'
 import type { Struct } from '#api/schema/schema.ts'
-import type { Telling } from '../change.ts'
-import type { Resource } from '../resource.ts'
+import type { Telling } from '../cache/change.ts'
+import type { Resource } from '../objects/resource.ts'
 
 export const protobufType = 'application/vnd.kubernetes.protobuf'
 

@@ -5,7 +5,7 @@ import { request as httpsRequest } from 'node:https'
 import { StatusError } from '#api/errors.ts'
 import { Node, Pod } from '#api/kinds/index.ts'
 import type { Node as NodeType, Pod as PodType } from '#api/types/core-v1.gen.ts'
-import type { Core } from '../core.ts'
+import type { Core } from '../objects/core.ts'
 
 export type AgentTls = { ca: string; cert: string; key: string }
 export type AgentAddress = {

@@ -3,12 +3,12 @@
 
 import { apiVersionOf, type KubeObject } from '#api/kinds/kind.ts'
 import type { JsonObject } from '#api/schema/decode.ts'
-import type { WriteOptions } from '../call.ts'
-import type { Core } from '../core.ts'
+import { clone } from '../cache/item.ts'
 import { targetOf } from '../http/handler.ts'
 import { isTrue, type ResourceRequest } from '../http/request.ts'
-import { clone } from '../item.ts'
-import type { Resource } from '../resource.ts'
+import type { WriteOptions } from '../objects/call.ts'
+import type { Core } from '../objects/core.ts'
+import type { Resource } from '../objects/resource.ts'
 
 type Asked = { info: ResourceRequest; params: URLSearchParams }
 

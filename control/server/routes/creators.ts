@@ -6,15 +6,15 @@ import { apiVersionOf, type KubeObject } from '#api/kinds/kind.ts'
 import { schemaOf } from '#api/schema/compile.ts'
 import { decode, isObject, type JsonObject } from '#api/schema/decode.ts'
 import type { Form } from '#control/admission/admission.ts'
-import type { Target, WriteOptions } from '../call.ts'
-import type { Core } from '../core.ts'
+import { clone } from '../cache/item.ts'
 import { viewOf } from '../http/accept.ts'
 import { answerJson } from '../http/answer.ts'
 import type { Route } from '../http/app.ts'
 import { objectIn, readBody } from '../http/body.ts'
 import { targetOf } from '../http/handler.ts'
 import { writeOptionsOf } from '../http/options.ts'
-import { clone } from '../item.ts'
+import type { Target, WriteOptions } from '../objects/call.ts'
+import type { Core } from '../objects/core.ts'
 
 /** Returns the answer. */
 export type Creator = (target: Target, body: Record<string, unknown>, options: WriteOptions) => Promise<object>

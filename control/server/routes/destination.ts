@@ -5,9 +5,9 @@ import { StatusError } from '#api/errors.ts'
 import { Endpoints, Pod, Service } from '#api/kinds/index.ts'
 import type { Backend } from '#api/streaming/backend.ts'
 import type { Endpoints as EndpointsType, Pod as PodType, Service as ServiceType } from '#api/types/core-v1.gen.ts'
-import type { Core } from '../core.ts'
 import type { ResourceRequest } from '../http/request.ts'
-import type { Resource } from '../resource.ts'
+import type { Core } from '../objects/core.ts'
+import type { Resource } from '../objects/resource.ts'
 import { type AgentTls, agentOf, backendOf } from './agent.ts'
 
 export type Destination = { host: string; port: number }

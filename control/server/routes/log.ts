@@ -3,9 +3,9 @@
 import type { IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { StatusError } from '#api/errors.ts'
-import type { Core } from '../core.ts'
 import type { Route } from '../http/app.ts'
 import { Reply } from '../http/reply.ts'
+import type { Core } from '../objects/core.ts'
 import { type AgentTls, callAgent, containerOf, placeOf } from './agent.ts'
 
 /** PodLogOptions that go to the agent under the same names. */

@@ -7,7 +7,6 @@ import { schemaOf } from '#api/schema/compile.ts'
 import { decode } from '#api/schema/decode.ts'
 import type { Scale } from '#api/types/autoscaling-v1.gen.ts'
 import type { Form } from '#control/admission/admission.ts'
-import type { Core } from '../core.ts'
 import { viewOf } from '../http/accept.ts'
 import { answerJson } from '../http/answer.ts'
 import type { Route } from '../http/app.ts'
@@ -15,7 +14,8 @@ import { objectIn, readBody } from '../http/body.ts'
 import { readPatch, targetOf } from '../http/handler.ts'
 import type { Incoming } from '../http/incoming.ts'
 import { writeOptionsOf } from '../http/options.ts'
-import { merge } from '../patch.ts'
+import type { Core } from '../objects/core.ts'
+import { merge } from '../objects/patch.ts'
 
 const schema = schemaOf({ group: 'autoscaling', version: 'v1', kind: 'Scale' })
 

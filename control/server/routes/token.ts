@@ -8,7 +8,7 @@ import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
 import { apiAudience } from '#control/auth/authenticator.ts'
 import type { BoundObject, Tokens } from '#control/auth/tokens.ts'
 import { nodeOf } from '#control/auth/user.ts'
-import type { Core } from '../core.ts'
+import type { Core } from '../objects/core.ts'
 import type { Creators } from './creators.ts'
 
 const seconds = { standard: 3600, least: 600, most: 2 ** 32, mostOfNodes: 86_400 }

@@ -1,0 +1,21 @@
+// What the node has allotted to a container of what its pod asks for, beside what its process has.
+
+import type { ResourceRequirements } from '#api/types/core-v1.gen.ts'
+import type { Slot } from '../containers/record.ts'
+
+export const resizable = ['cpu', 'memory'] as const
+
+/** Which of cpu and memory are not the same in both. */
+export const differing = (a: ResourceRequirements | undefined, b: ResourceRequirements | undefined): (typeof resizable)[number][] =>
+  resizable.filter((name) => a?.limits?.[name] !== b?.limits?.[name] || a?.requests?.[name] !== b?.requests?.[name])
+
+/** What the process has is not what was allotted. */
+const lagging = ({ current, allotted }: Slot) => (current?.phase === 'running' ? differing(current.resources, allotted) : [])
+
+export const isLagging = (slot: Slot): boolean => lagging(slot).length > 0
+
+/** The container's policy wants it started anew for what changes. */
+export function mustRestart(slot: Slot): boolean {
+  const changed: readonly string[] = slot.current ? differing(slot.current.resources, slot.allotted) : []
+  return (slot.container.resizePolicy ?? []).some((p) => p.restartPolicy === 'RestartContainer' && changed.includes(p.resourceName))
+}

@@ -1,0 +1,133 @@
+// A pod's status from what its containers are: a pure function, in the kubelet's wording
+// (kubernetes pkg/kubelet/kubelet_pods.go, pkg/kubelet/status/generate.go).
+
+import { timestamp } from '#api/clock.ts'
+import type { ContainerState, ContainerStatus, Pod, PodPhase, PodStatus } from '#api/types/core-v1.gen.ts'
+import { healthOf, ID_PREFIX, isChanged, isMain, isSidecarSlot, type Process, type Slot } from '../containers/record.ts'
+import { qosClass } from '../resources/qos.ts'
+import { lasts } from '../resources/resize.ts'
+import { conditionsOf } from './conditions.ts'
+
+export type Situation = {
+  pod: Pod
+  slots: readonly Slot[]
+  /** The sandbox's; none before there is one. */
+  ips: readonly string[]
+  hostIPs: readonly string[]
+  /** By the wall clock, as `now`. */
+  startedAt: number
+  now: number
+  crashLooping: ReadonlyMap<string, number>
+  /** All containers are past their last run. */
+  finished: boolean
+  /** The pod failed as a whole. */
+  failed?: { reason: string; message: string }
+  /** A resize that waits, and one under way. */
+  resize?: { pending?: { reason: string; message: string }; inProgress?: { reason?: string; message?: string } }
+}
+
+export const isOver = (phase: PodPhase | undefined): boolean => phase === 'Succeeded' || phase === 'Failed'
+
+export function statusOf(situation: Situation): PodStatus {
+  const { pod, slots, ips, hostIPs, startedAt, failed } = situation
+  const before = pod.status ?? {}
+  const containerStatuses = slots.filter(isMain).map((slot) => statusOfContainer(slot, situation))
+  const initContainerStatuses = slots.filter((slot) => slot.init).map((slot) => statusOfContainer(slot, situation))
+  const ephemeralContainerStatuses = slots.filter((slot) => slot.ephemeral).map((slot) => statusOfContainer(slot, situation))
+  const phase = isOver(before.phase) ? before.phase! : phaseOf(situation)
+  const podIPs = ips.length > 0 ? ips.map((ip) => ({ ip })) : (before.podIPs ?? [])
+  return {
+    phase,
+    conditions: conditionsOf({ ...situation, phase, hasSandbox: ips.length > 0 && !isOver(phase) }),
+    ...(failed && { reason: failed.reason, message: failed.message }),
+    ...(hostIPs[0] && { hostIP: hostIPs[0], hostIPs: hostIPs.map((ip) => ({ ip })) }),
+    ...(podIPs[0] && { podIP: podIPs[0].ip, podIPs }),
+    startTime: timestamp(startedAt),
+    ...(initContainerStatuses.length > 0 && { initContainerStatuses }),
+    containerStatuses,
+    ...(ephemeralContainerStatuses.length > 0 && { ephemeralContainerStatuses }),
+    qosClass: before.qosClass ?? qosClass(pod),
+  }
+}
+
+function statusOfContainer(slot: Slot, { pod, slots, crashLooping }: Situation): ContainerStatus {
+  const { container, current, previous } = slot
+  const { started, ready } = healthOf(slot)
+  const loop = crashLooping.get(container.name)
+  const shown = loop === undefined && !slot.waiting ? current : undefined
+  const last = shown === current ? previous : current
+  return {
+    name: container.name,
+    state: stateOf(slot, shown, { pod, slots, loop }),
+    lastState: last ? terminated(last) : {},
+    ready: slot.init && !isSidecarSlot(slot) ? current?.phase === 'exited' && current.exitCode === 0 : ready,
+    restartCount: current?.attempt ?? Math.max(slot.floor - 1, 0),
+    image: container.image ?? current?.image ?? '',
+    imageID: current?.imageID ?? '',
+    ...(current && { containerID: ID_PREFIX + current.id }),
+    started,
+    ...(lasts(slot) && resourcesIn(slot)),
+  }
+}
+
+/** Where the container asks for any. */
+function resourcesIn({ container, allotted, current }: Slot): Partial<ContainerStatus> {
+  const shown = current?.resources ?? allotted
+  if (![container.resources, allotted, shown].some((r) => r?.limits ?? r?.requests)) return {}
+  return { ...(allotted.requests && { allocatedResources: allotted.requests }), resources: shown }
+}
+
+type Around = Pick<Situation, 'pod' | 'slots'> & { loop: number | undefined }
+
+function stateOf(slot: Slot, shown: Process | undefined, { pod, slots, loop }: Around): ContainerState {
+  const { container } = slot
+  if (shown?.phase === 'running') return { running: { startedAt: shown.startedAt } }
+  if (shown) return terminated(shown)
+  if (loop !== undefined) {
+    const delay = Math.round((slot.backoff?.delay ?? 0) / 1000)
+    const text = delay >= 60 ? `${Math.floor(delay / 60)}m${delay % 60}s` : `${delay}s`
+    const message = `back-off ${text} restarting failed container=${container.name} pod=${fullName(pod)}`
+    return { waiting: { reason: 'CrashLoopBackOff', message } }
+  }
+  if (slot.waiting) return { waiting: { reason: slot.waiting.reason, message: slot.waiting.message } }
+  // The kubelet's word for every container of a pod that has init containers, they among them.
+  return { waiting: { reason: slots.some((other) => other.init) ? 'PodInitializing' : 'ContainerCreating' } }
+}
+
+function terminated(process: Process): ContainerState {
+  const { id, exitCode = UNKNOWN, startedAt, finishedAt, message } = process
+  const reason = process.reason ?? (process.exitCode === undefined ? 'ContainerStatusUnknown' : exitCode === 0 ? 'Completed' : 'Error')
+  return { terminated: { exitCode, reason, ...(message && { message }), startedAt, finishedAt, containerID: ID_PREFIX + id } }
+}
+
+/** The exit code of a container whose end nobody saw. */
+const UNKNOWN = 137
+
+/** `name_namespace(uid)`. */
+export const fullName = ({ metadata }: Pod): string => `${metadata.name}_${metadata.namespace}(${metadata.uid})`
+
+/** A pod is over once nothing of it runs: its volumes and names are another's from then on. */
+function phaseOf(situation: Situation): PodPhase {
+  const phase = situation.failed ? 'Failed' : outcomeOf(situation)
+  if (!isOver(phase) || situation.finished || !situation.slots.some(({ current }) => current?.phase === 'running')) return phase
+  const begun = situation.slots.some((slot) => isMain(slot) && slot.current)
+  return begun ? 'Running' : 'Pending'
+}
+
+/** The kubelet's getPhase. */
+function outcomeOf({ pod, slots, finished }: Situation): PodPhase {
+  const policy = pod.spec.restartPolicy ?? 'Always'
+  const mains = slots.filter(isMain)
+  const inits = slots.filter((slot) => slot.init)
+  const begun = mains.some(({ current }) => current)
+  const failedInit = inits.some((slot) => !isSidecarSlot(slot) && slot.current?.phase === 'exited' && slot.current.exitCode !== 0)
+  const stopped = mains.filter((slot) => slot.current?.phase === 'exited' && !isChanged(slot))
+  const succeeded = stopped.filter(({ current }) => current?.exitCode === 0)
+
+  if (finished) return mains.length === succeeded.length ? 'Succeeded' : 'Failed'
+  if (failedInit && !begun && policy === 'Never') return 'Failed'
+  if (!mains.every(({ current }) => current)) return 'Pending'
+  if (stopped.length < mains.length || policy === 'Always') return 'Running'
+  if (succeeded.length === mains.length) return 'Succeeded'
+  return policy === 'Never' ? 'Failed' : 'Running'
+}

@@ -1,0 +1,371 @@
+// One pod of this node. After every change (of the pod, of a container, of time) `#step` looks at all
+// that is known, asks `plan` what to do, and sets it going; it never waits itself. Work that takes time
+// reports back by changing what is known and poking. So there is one writer of the pod's state, a
+// deletion is acted on while an image is still being pulled, and what can go on side by side does.
+
+import { rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { ageOf, type Timer } from '#api/clock.ts'
+import { isStatus } from '#api/errors.ts'
+import { Pod } from '#api/kinds/index.ts'
+import type { Container, Pod as PodType } from '#api/types/core-v1.gen.ts'
+import type { ContainerState } from '../../runtime/runtime.ts'
+import { type Around, Tender } from '../containers/container-worker.ts'
+import { ID_PREFIX, type Slot, slotOfEphemeral, slotsOf, viewOf } from '../containers/record.ts'
+import { logFolder } from '../containers/start.ts'
+import { type Amounts, requestsOf } from '../resources/resize.ts'
+import { Resizer } from '../resources/resizer.ts'
+import { refusal } from '../sandbox/isolation.ts'
+import { Ground } from '../sandbox/prerequisites.ts'
+import { referencesOf } from '../sandbox/references.ts'
+import { fullName, isOver, statusOf } from '../status/status.ts'
+import { StatusWriter } from '../status/writer.ts'
+import type { PodDeps } from './deps.ts'
+import { type Action, type Plan, plan } from './plan.ts'
+
+export type WorkerOptions = {
+  pod: PodType
+  deps: PodDeps
+  /** Its containers as the runtime has them, after a restart of the agent. */
+  found: ContainerState[]
+  /** The pod is no more in the API. */
+  gone?: boolean
+  /** What the node's other pods have been allotted. */
+  taken: () => Amounts
+  /** Nothing is left of the pod, here or in the API. */
+  onDone: () => void
+}
+
+/** Between attempts to take a pod down, doubled. */
+const RETRY_MIN_MS = 500
+const RETRY_MAX_MS = 60_000
+
+export class PodWorker {
+  readonly #deps: PodDeps
+  readonly #onDone: () => void
+  readonly #slots: Slot[]
+  readonly #around: Around
+  readonly #tenders: Tender[]
+  readonly #ground: Ground
+  readonly #writer: StatusWriter
+  readonly #resizer: Resizer
+  readonly #closing = new AbortController()
+  readonly #tasks = new Set<Promise<unknown>>()
+  /** As its status tells. */
+  readonly #startedAt: number
+  /** The same by the monotonic clock: its deadline counts from it. */
+  readonly #begunAt: number
+  /** It was over before this agent saw it: its status is history, and stays as it is. */
+  readonly #history: boolean
+  readonly #finishing = { busy: false, failures: 0, retryAt: 0 }
+  #objectHolds: (() => void)[] = []
+  #pod: PodType
+  #turn: Promise<void> = Promise.resolve()
+  #poked = false
+  #wake: Timer | undefined
+  #gone: boolean
+  #failed: { reason: string; message: string } | undefined
+  #endingSince: number | undefined
+  /** A pod that stays in the API keeps its containers' records and logs. */
+  #released: 'no' | 'ground' | 'all' = 'no'
+  #refreshing: Promise<void> | undefined
+  /** Something changed since the refresh under way began. */
+  #stale = false
+  #looping: ReadonlySet<string> = new Set()
+
+  constructor({ pod, deps, found, gone = false, taken, onDone }: WorkerOptions) {
+    this.#pod = pod
+    this.#deps = deps
+    this.#onDone = onDone
+    this.#ground = new Ground(pod, deps)
+    this.#writer = new StatusWriter(pod, deps)
+    this.#startedAt = pod.status?.startTime ? Date.parse(pod.status.startTime) : deps.clock.now()
+    this.#begunAt = deps.clock.monotonic() - ageOf(deps.clock, pod.status?.startTime)
+    this.#history = isOver(pod.status?.phase)
+    this.#slots = slotsOf(pod)
+    this.#around = {
+      pod: () => this.#pod,
+      slots: this.#slots,
+      ground: this.#ground,
+      deps,
+      signal: this.#closing.signal,
+      poke: () => this.poke(),
+      event: (type, reason, message, fieldPath) => deps.events.event(this.#pod, type, reason, message, { fieldPath }),
+      run: (work, lasting) => this.#run(work, lasting),
+      takeTurn: () => {
+        const turn = this.#turn
+        const { promise, resolve } = Promise.withResolvers<void>()
+        this.#turn = promise
+        return { turn, over: resolve }
+      },
+    }
+    this.#tenders = this.#slots.map((slot) => new Tender(slot, this.#around))
+    this.#resizer = new Resizer({ ...this.#around, taken })
+    this.#gone = gone
+    for (const { spec } of found) this.#ground.cgroups.add(dirname(spec.cgroup))
+    // A pod that has containers here was let in before; what it was promised then still holds.
+    const refused = !this.#history && !gone && found.length === 0 ? refusal(pod, deps.isolation) : undefined
+    if (refused) {
+      this.#failed = { reason: refused.reason, message: `Pod was rejected: ${refused.message}` }
+      deps.events.event(pod, 'Warning', refused.reason, refused.message)
+    }
+    if (!this.#history && !gone) this.#hold()
+    // Only when all that was found is looked after again can the pod's state be told.
+    this.#poked = found.length > 0
+    if (this.#poked) this.#run(this.#adopt(found).finally(() => this.#stepSoon()))
+    else this.poke()
+  }
+
+  /** The pod as the API has it now. */
+  update(pod: PodType): void {
+    const before = this.#pod.metadata
+    this.#pod = pod
+    this.#ground.pod = pod
+    for (const { slot } of this.#tenders) {
+      const all: readonly Container[] =
+        (slot.init ? pod.spec.initContainers : slot.ephemeral ? pod.spec.ephemeralContainers : pod.spec.containers) ?? []
+      slot.container = all.find(({ name }) => name === slot.container.name) ?? slot.container
+    }
+    for (const container of pod.spec.ephemeralContainers ?? []) {
+      if (this.#slots.some((slot) => slot.container.name === container.name)) continue
+      const slot = slotOfEphemeral(container, pod.status)
+      this.#slots.push(slot)
+      this.#tenders.push(new Tender(slot, this.#around))
+    }
+    const { labels, annotations } = pod.metadata
+    if (!isDeepStrictEqual([labels, annotations], [before.labels, before.annotations])) this.#refresh()
+    this.poke()
+  }
+
+  /** The pod is no more in the API: bring it down, within the grace that it was last given. */
+  remove(last: PodType = this.#pod): void {
+    this.#pod = last
+    this.#gone = true
+    this.#run(this.#writer.close())
+    this.poke()
+  }
+
+  exited(state: ContainerState): void {
+    this.#tenders.find((tender) => tender.exited(state))
+  }
+
+  /** Lets go of the pod; its containers run on. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    this.#wake?.cancel()
+    for (const tender of this.#tenders) tender.close()
+    for (const release of this.#objectHolds.splice(0)) release()
+    await this.#writer.close()
+    await Promise.all(this.#tasks)
+  }
+
+  poke(): void {
+    if (this.#poked) return
+    this.#poked = true
+    this.#stepSoon()
+  }
+
+  #stepSoon(): void {
+    queueMicrotask(() => {
+      this.#poked = false
+      if (!this.#closing.signal.aborted) this.#step()
+    })
+  }
+
+  #step(): void {
+    const now = this.#deps.clock.monotonic()
+    const released = this.#released === 'all' || (this.#released === 'ground' && !this.#leaving)
+    const next = plan({
+      pod: this.#pod,
+      now,
+      views: new Map(this.#tenders.map(({ slot }) => [slot.container.name, viewOf(slot)])),
+      startedAt: this.#begunAt,
+      over: this.#history || this.#failed !== undefined,
+      gone: this.#gone,
+      endingSince: this.#endingSince,
+      released,
+    })
+    for (const action of next.actions) this.#do(action, now)
+    if (!next.finished && !this.#leaving && this.#endingSince === undefined) this.#resizer.step(now)
+    this.#tellWaits(next, now)
+    this.#publish(next)
+    this.#sleepUntil(next.wakeAt, now)
+    if (next.finished && this.#gone && released && !this.#finishing.busy) this.#onDone()
+  }
+
+  /** What the pod's containers are allotted; nothing once it is over. */
+  get allotted(): Amounts {
+    return this.#history || this.#failed || this.#released !== 'no' ? requestsOf([]) : this.#resizer.allotted
+  }
+
+  #do(action: Action, now: number): void {
+    switch (action.do) {
+      case 'start':
+        return this.#tender(action.container).start(action.attempt, now)
+      case 'stop':
+        return this.#tender(action.container).stop(action, now)
+      case 'fail':
+        this.#failed = { reason: action.reason, message: action.message }
+        this.#deps.events.event(this.#pod, 'Normal', action.reason, action.message)
+        return this.poke()
+      case 'end':
+        this.#endingSince = now
+        return
+      case 'release':
+        return this.#finish(() => this.#release())
+      case 'delete':
+        return this.#finish(() => this.#delete())
+    }
+  }
+
+  /** Whether nothing of the pod is to stay, as opposed to one that is over and still to be looked at. */
+  get #leaving(): boolean {
+    return this.#gone || this.#pod.metadata.deletionTimestamp !== undefined
+  }
+
+  /** Releasing and deleting: one at a time, tried again until done. */
+  #finish(work: () => Promise<void>): void {
+    const finishing = this.#finishing
+    const { clock, log } = this.#deps
+    if (finishing.busy || finishing.retryAt > clock.monotonic()) return
+    finishing.busy = true
+    const attempt = async () => {
+      try {
+        await work()
+        finishing.failures = 0
+      } catch (error) {
+        finishing.retryAt = clock.monotonic() + Math.min(RETRY_MIN_MS * 2 ** finishing.failures++, RETRY_MAX_MS)
+        if (!this.#closing.signal.aborted) log.warn({ err: error, pod: fullName(this.#pod) }, 'could not take a pod down yet')
+      } finally {
+        finishing.busy = false
+        this.poke()
+      }
+    }
+    this.#run(attempt())
+  }
+
+  async #release(): Promise<void> {
+    const all = this.#leaving
+    for (const release of this.#objectHolds.splice(0)) release()
+    await this.#refreshing
+    if (all) await Promise.all(this.#tenders.map((tender) => tender.discard()))
+    await this.#ground.release()
+    if (all) await rm(logFolder(this.#deps, this.#pod), { recursive: true, force: true })
+    this.#released = all ? 'all' : 'ground'
+  }
+
+  async #delete(): Promise<void> {
+    await this.#writer.flush()
+    const { namespace, name, uid } = this.#pod.metadata
+    const options = { gracePeriodSeconds: 0, preconditions: { uid }, signal: this.#closing.signal }
+    try {
+      await this.#deps.client.delete(Pod, { namespace, name }, options)
+    } catch (error) {
+      if (!isStatus(error, 'NotFound', 'Conflict')) throw error
+    }
+    // The watch will say that it is gone; until then a finalizer may keep it.
+    this.#finishing.retryAt = this.#deps.clock.monotonic() + RETRY_MAX_MS
+  }
+
+  #publish({ crashLooping, finished }: Plan): void {
+    if (this.#gone || this.#history) return
+    const { ips } = this.#ground
+    const { host, clock } = this.#deps
+    const situation = {
+      pod: this.#pod,
+      slots: this.#slots,
+      ips,
+      hostIPs: host.ips,
+      startedAt: this.#startedAt,
+      now: clock.now(),
+      crashLooping,
+      finished,
+      resize: this.#resizer.situation(this.#leaving),
+    }
+    this.#writer.set(statusOf({ ...situation, failed: this.#failed }))
+  }
+
+  /** One event for each wait of a crash loop, and one when a failed pull turns into backing off. */
+  #tellWaits({ crashLooping }: Plan, now: number): void {
+    for (const { slot, event } of this.#tenders) {
+      const { name, image } = slot.container
+      if (crashLooping.has(name) && !this.#looping.has(name)) {
+        event('Warning', 'BackOff', `Back-off restarting failed container ${name} in pod ${fullName(this.#pod)}`)
+      }
+      const later = slot.waiting?.later
+      if (!later || later.at > now) continue
+      slot.waiting = { reason: later.reason, message: later.message }
+      event('Normal', 'BackOff', `Back-off pulling image "${image}"`)
+      event('Warning', 'Failed', `Error: ${later.reason}`)
+    }
+    this.#looping = new Set(crashLooping.keys())
+  }
+
+  #sleepUntil(wakeAt: number | undefined, now: number): void {
+    const refreshAt = this.#endingSince === undefined ? this.#ground.refreshAt : undefined
+    if (refreshAt !== undefined && refreshAt <= now) this.#refresh()
+    const times = [
+      wakeAt,
+      refreshAt,
+      this.#finishing.retryAt,
+      this.#resizer.retryAt,
+      ...this.#tenders.map(({ slot }) => slot.waiting?.later?.at),
+    ]
+    const next = Math.min(...times.filter((at) => at !== undefined && at > now).map(Number))
+    this.#wake?.cancel()
+    this.#wake = Number.isFinite(next) ? this.#deps.clock.after(next - now, () => this.poke()) : undefined
+  }
+
+  /** Follows what the pod is made from: its volumes change with it, and what waits for it waits no more. */
+  #hold(): void {
+    const { namespace = '' } = this.#pod.metadata
+    const changed = () => {
+      for (const { slot } of this.#tenders) if (!slot.pullBackoff) slot.retryAt = undefined
+      this.#refresh()
+    }
+    this.#objectHolds = referencesOf(this.#pod).map(({ kind, name }) => this.#deps.objects.hold(kind, { namespace, name }, changed))
+  }
+
+  #refresh(): void {
+    if (this.#endingSince !== undefined || this.#closing.signal.aborted) return
+    if (this.#refreshing) return void (this.#stale = true)
+    this.#refreshing = this.#ground.refresh(this.#closing.signal).finally(() => {
+      this.#refreshing = undefined
+      const again = this.#stale
+      this.#stale = false
+      if (again) this.#refresh()
+      this.poke()
+    })
+    this.#run(this.#refreshing)
+  }
+
+  async #adopt(found: ContainerState[]): Promise<void> {
+    const { runtime } = this.#deps
+    const { containerStatuses = [], initContainerStatuses = [], ephemeralContainerStatuses = [] } = this.#pod.status ?? {}
+    const statuses = [...containerStatuses, ...initContainerStatuses, ...ephemeralContainerStatuses]
+    const health = (id: string) => {
+      const status = statuses.find(({ containerID }) => containerID === ID_PREFIX + id)
+      return status && { started: status.started ?? status.ready, ready: status.ready }
+    }
+    const ids = await Promise.all(this.#tenders.map((tender) => tender.adopt(found, health)))
+    const known = new Set(ids.flat())
+    for (const { id } of found) {
+      if (!known.has(id)) this.#run(runtime.stop(id, { graceSeconds: 0 }).then(() => runtime.remove(id)))
+    }
+  }
+
+  /** Keeps track of work; what it throws and does not handle itself is logged. */
+  #run(work: Promise<unknown>, lasting = false): void {
+    const task = work
+      .catch((error: unknown) => {
+        if (!this.#closing.signal.aborted) this.#deps.log.warn({ err: error, pod: fullName(this.#pod) }, 'a pod ran into trouble')
+      })
+      .finally(() => this.#tasks.delete(task))
+    if (!lasting) this.#tasks.add(task)
+  }
+
+  #tender(name: string): Tender {
+    return this.#tenders.find(({ slot }) => slot.container.name === name)!
+  }
+}

@@ -1,0 +1,63 @@
+// One change of one object, as watches see it.
+
+import type { StoreEvent } from '../../store/store.ts'
+import { encode, Item } from './item.ts'
+
+export type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED'
+/** How a watch is told of a change, in the encoding of its client. The same function for all clients with that encoding. */
+export type Telling = (type: ChangeType, item: Item) => Uint8Array
+
+export class Change {
+  readonly type: ChangeType
+  readonly revision: number
+  /** The object after the change; for DELETED its last state, at the revision of the deletion. */
+  readonly item: Item
+  readonly previous: Item | undefined
+  readonly #told = new Map<Telling, Map<ChangeType, Uint8Array>>()
+  #gone: Item | undefined
+
+  constructor(type: ChangeType, revision: number, item: Item, previous: Item | undefined) {
+    this.type = type
+    this.revision = revision
+    this.item = item
+    this.previous = previous
+  }
+
+  static from(event: StoreEvent): Change {
+    if (event.type === 'put') {
+      const previous = event.previous && new Item(event.previous)
+      return new Change(previous ? 'MODIFIED' : 'ADDED', event.entry.modRevision, new Item(event.entry), previous)
+    }
+    const previous = new Item(event.previous)
+    return new Change('DELETED', event.revision, stampedAt(previous, event.revision), previous)
+  }
+
+  /** The state before this change, at its revision: what a watch is told whose selector no longer matches. */
+  get left(): Item {
+    this.#gone ??= this.type === 'DELETED' ? this.item : stampedAt(this.previous ?? this.item, this.revision)
+    return this.#gone
+  }
+
+  /** What watchers are sent, encoded once for all of them. */
+  told(telling: Telling, type: ChangeType): Uint8Array {
+    let told = this.#told.get(telling)
+    if (!told) this.#told.set(telling, (told = new Map()))
+    let bytes = told.get(type)
+    if (!bytes) {
+      bytes = telling(type, type === 'DELETED' ? this.left : this.item)
+      told.set(type, bytes)
+    }
+    return bytes
+  }
+}
+
+const stampedAt = (item: Item, revision: number): Item =>
+  new Item({ key: item.key, value: encode(item.object, revision), createRevision: item.createRevision, modRevision: revision })
+
+const tail = Buffer.from('}\n')
+
+/** The line of a JSON watch. */
+export const jsonLine: Telling = (type, item) => watchLine(type, item.bytes)
+
+export const watchLine = (type: string, object: Uint8Array): Uint8Array =>
+  Buffer.concat([Buffer.from(`{"type":"${type}","object":`), object, tail])

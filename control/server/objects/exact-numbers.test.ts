@@ -1,0 +1,89 @@
+// Whole numbers beyond 2^53 keep every digit, wherever they pass.
+
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { decodeProtobuf } from '#api/schema/protobuf.ts'
+import { definition, establish } from '../custom/resources.fake.ts'
+import { type Trial, trial } from '../testing/trial.fake.ts'
+
+const odd = '9007199254740993'
+const most = '9223372036854775807'
+const least = '-9223372036854775808'
+const parts = '/apis/example.com/v1/namespaces/test/parts'
+const revisions = '/apis/apps/v1/namespaces/test/controllerrevisions'
+
+describe('numbers beyond 2^53', () => {
+  let server: Trial
+  before(async () => {
+    server = await trial()
+    const number = { type: 'integer', format: 'int64' }
+    const schema = {
+      type: 'object',
+      'x-kubernetes-preserve-unknown-fields': true,
+      'x-kubernetes-validations': [{ rule: '!has(self.judged) || self.judged == 9007199254740993', message: 'it is another' }],
+      properties: { judged: number, given: { ...number, default: BigInt(odd) }, half: { ...number, multipleOf: 2 } },
+    }
+    await establish(server, definition('parts', { schema }))
+  })
+  after(() => server.close())
+
+  const part = (name: string, fields: string) => `{"apiVersion":"example.com/v1","kind":"Part","metadata":{"name":"${name}"},${fields}}`
+  const patch = (path: string, type: string, body: string) =>
+    server.ask('PATCH', path, body, { headers: { 'content-type': `application/${type}` } })
+  const numbersOf = (text: string, field: string) => new RegExp(`"${field}":(\\{[^}]*\\}|\\[[^\\]]*\\]|[^,}]*)`).exec(text)?.[1]
+
+  it('of custom resources are kept, patched, tested and applied', async () => {
+    const fields = `"free":{"odd":${odd},"most":${most},"least":${least},"float":1.5,"whole":1.0,"beyond":18446744073709551616}`
+    const made = await server.ask('POST', parts, part('a', fields))
+    assert.equal(made.code, 201, made.text)
+    assert.equal(numbersOf(made.text, 'given'), odd)
+    const kept = `{"odd":${odd},"most":${most},"least":${least},"float":1.5,"whole":1,"beyond":18446744073709552000}`
+    assert.equal(numbersOf(made.text, 'free'), kept)
+    assert.equal((await patch(`${parts}/a`, 'merge-patch+json', `{"more":${odd}}`)).code, 200)
+    const list = await server.ask('GET', parts)
+    assert.deepEqual([numbersOf(list.text, 'free'), numbersOf(list.text, 'more')], [kept, odd])
+    const test = (value: string) => patch(`${parts}/a`, 'json-patch+json', `[{"op":"test","path":"/more","value":${value}}]`)
+    assert.deepEqual([(await test(odd)).code, (await test('9007199254740992')).code], [200, 422])
+    const applied = await patch(`${parts}/b?fieldManager=me`, 'apply-patch+yaml', part('b', `"count":${odd}`))
+    assert.deepEqual([applied.code, numbersOf(applied.text, 'count')], [201, odd])
+    const other = await patch(`${parts}/b?fieldManager=you`, 'apply-patch+yaml', part('b', `"count":9007199254740992`))
+    assert.equal(other.code, 409, 'it is another number')
+    const yaml = await server.ask('GET', `${parts}/a`, undefined, { headers: { accept: 'application/yaml' } })
+    assert.match(yaml.text, new RegExp(`odd: ${odd}\\n`))
+  })
+
+  it('are defaulted and judged, by schemas and expressions', async () => {
+    const made = await server.ask('POST', parts, part('judged', `"judged":${odd}`))
+    assert.deepEqual([made.code, numbersOf(made.text, 'judged')], [201, odd], made.text)
+    const wrong = await server.ask('POST', parts, part('wrong', '"judged":9007199254740995'))
+    assert.match(wrong.body.message, /it is another/)
+    assert.equal((await server.ask('POST', parts, part('even', '"half":9007199254740994'))).code, 201)
+    assert.match((await server.ask('POST', parts, part('uneven', `"half":${odd}`))).body.message, /should be a multiple of 2/)
+  })
+
+  it('of built-in kinds are kept, in JSON and in protobuf', async () => {
+    const object = `{"apiVersion":"apps/v1","kind":"ControllerRevision","metadata":{"name":"r"},"revision":${most},"data":{"odd":${odd}}}`
+    const made = await server.ask('POST', revisions, object)
+    assert.deepEqual([made.code, numbersOf(made.text, 'revision'), numbersOf(made.text, 'data')], [201, most, `{"odd":${odd}}`], made.text)
+    const { text } = await patch(`${revisions}/r`, 'strategic-merge-patch+json', `{"metadata":{"labels":{"a":"b"}},"revision":${odd}}`)
+    assert.deepEqual([numbersOf(text, 'revision'), numbersOf(text, 'data')], [odd, `{"odd":${odd}}`], text)
+    const accept = 'application/vnd.kubernetes.protobuf'
+    const answer = await server.open(`${revisions}/r`, { headers: { accept } })
+    const read = decodeProtobuf(new Uint8Array(await answer.arrayBuffer()))
+    assert.deepEqual([read.revision, read.data], [BigInt(odd), { odd: BigInt(odd) }])
+    const beyond = await server.ask('POST', revisions, object.replace(most, '9223372036854775808').replace('"r"', '"s"'))
+    assert.match(beyond.body.message, /cannot unmarshal number/)
+  })
+
+  it('are seconds, too', async () => {
+    const spec = `{"nodeName":"n","terminationGracePeriodSeconds":${odd},"containers":[{"name":"c","image":"i"}]}`
+    const made = await server.ask(
+      'POST',
+      '/api/v1/namespaces/test/pods',
+      `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"slow"},"spec":${spec}}`,
+    )
+    assert.deepEqual([made.code, numbersOf(made.text, 'terminationGracePeriodSeconds')], [201, odd], made.text)
+    const gone = await server.ask('DELETE', '/api/v1/namespaces/test/pods/slow')
+    assert.deepEqual([gone.code, numbersOf(gone.text, 'deletionTimestamp')], [200, '"9999-12-31T23:59:59Z"'], gone.text)
+  })
+})
