@@ -13,7 +13,8 @@ export class Change {
   /** The object after the change; for DELETED its last state, at the revision of the deletion. */
   readonly item: Item
   readonly previous: Item | undefined
-  readonly #told = new Map<Telling, Map<ChangeType, Uint8Array>>()
+  /** Weakly: while its watchers are told. Who comes for it later, out of the history, has it encoded once more. */
+  readonly #told = new Map<Telling, Map<ChangeType, WeakRef<Uint8Array>>>()
   #gone: Item | undefined
 
   constructor(type: ChangeType, revision: number, item: Item, previous: Item | undefined) {
@@ -38,15 +39,14 @@ export class Change {
     return this.#gone
   }
 
-  /** What watchers are sent, encoded once for all of them. */
+  /** What watchers are sent, encoded once for all that are told together. */
   told(telling: Telling, type: ChangeType): Uint8Array {
     let told = this.#told.get(telling)
     if (!told) this.#told.set(telling, (told = new Map()))
-    let bytes = told.get(type)
-    if (!bytes) {
-      bytes = telling(type, type === 'DELETED' ? this.left : this.item)
-      told.set(type, bytes)
-    }
+    const known = told.get(type)?.deref()
+    if (known) return known
+    const bytes = telling(type, type === 'DELETED' ? this.left : this.item)
+    told.set(type, new WeakRef(bytes))
     return bytes
   }
 }

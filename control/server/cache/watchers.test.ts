@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Pod } from '#api/kinds/index.ts'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { ConfigMap, Pod } from '#api/kinds/index.ts'
 import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
 import { pod, trial } from '../testing/trial.fake.ts'
 import { Change } from './change.ts'
@@ -132,4 +134,37 @@ test('whatever a watch selects by, it is told what one over everything would sho
   }
   stop.abort()
   await Promise.all(watching)
+})
+
+test('what stays of an object holds memory of its own, and nothing of what passed through beside it', async () => {
+  const server = await trial()
+  const made = Array.from({ length: 50 }, (_, i) => ({ metadata: { name: `c${i}`, namespace: 'default' }, data: { i: String(i) } }))
+  for (const object of made) await server.client.create(ConfigMap, object)
+  const { items } = await server.core.list({ resource: server.core.resources.of(ConfigMap), namespace: 'default' })
+  assert.equal(items.length, made.length)
+  for (const { key, bytes } of items) assert.equal(bytes.buffer.byteLength, bytes.length, key)
+  await server.close()
+})
+
+test('history holds changes, and not what watchers were told of them', { timeout: 60_000 }, async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const change = new Change('ADDED', 2, itemOf('a', 'n1', 2), undefined)
+  const { promise: freed, resolve } = Promise.withResolvers<boolean>()
+  const registry = new FinalizationRegistry(() => resolve(true))
+  let encoded = 0
+  const telling = (type: string) => {
+    encoded += 1
+    return Buffer.from(type)
+  }
+  const tell = () => {
+    const told = change.told(telling, 'ADDED')
+    assert.equal(change.told(telling, 'ADDED'), told)
+    registry.register(told, undefined)
+  }
+  tell()
+  assert.equal(encoded, 1)
+  while (!(await Promise.race([freed, new Promise<false>((ok) => setImmediate(ok, false))]))) collect()
+  assert.equal(change.told(telling, 'ADDED').toString(), 'ADDED')
+  assert.equal(encoded, 2)
 })

@@ -4,7 +4,7 @@
 import { parseFields } from '#api/selector/field.ts'
 import type { Container, Pod } from '#api/types/core-v1.gen.ts'
 import { nodeOf } from '#control/auth/user.ts'
-import type { Item } from '../cache/item.ts'
+import { alone, type Item } from '../cache/item.ts'
 import type { Exchange } from '../http/request.ts'
 
 /** The bytes that are sent in place of the object's own. */
@@ -21,7 +21,7 @@ export function narrowing({ user, info, url }: Exchange): Narrow | undefined {
 const known = new WeakMap<Item, Uint8Array>()
 
 const shown: Narrow = (item) => {
-  const bytes = known.get(item) ?? Buffer.from(JSON.stringify(peerOf(item.object as Pod)))
+  const bytes = known.get(item) ?? alone(JSON.stringify(peerOf(item.object as Pod)))
   known.set(item, bytes)
   return bytes
 }
