@@ -4,7 +4,7 @@ import { invalid } from '#api/errors.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import { Faults, same } from '#api/kinds/rules/faults.ts'
 import type { ValidatingAdmissionPolicy, ValidatingWebhookConfiguration } from '#api/types/admissionregistration-v1.gen.ts'
-import { type Evaluator, TooCostly } from '#control/cel/evaluator.ts'
+import type { Evaluator } from '#control/cel/evaluator.ts'
 import type { Expressions } from '#control/cel/expressions.ts'
 import type { Admission } from './admission.ts'
 import { registration } from './match.ts'
@@ -20,13 +20,8 @@ export const expressionRules = ({ evaluator }: { evaluator: Pick<Evaluator, 'che
     const faults = new Faults()
     for (const [at, expressions] of expressionsIn(kind, object)) {
       if (same(before.get(at), expressions)) continue
-      try {
-        for (const { field, expression, compiles, message } of await evaluator.checkExpressions(expressions))
-          faults.invalid(`${at}.${field}`, expression, compiles ? message : `compilation failed: ${message}`)
-      } catch (error) {
-        if (!(error instanceof TooCostly)) throw error
-        faults.forbidden(at, 'its expressions take too long to compile')
-      }
+      for (const { field, expression, compiles, message } of await evaluator.checkExpressions(expressions))
+        faults.invalid(`${at}.${field}`, expression, compiles ? message : `compilation failed: ${message}`)
     }
     if (faults.list.length > 0) throw invalid(group, kind, object.metadata.name, faults.list)
   },

@@ -5,8 +5,10 @@ import { type ASTNode, Environment } from '@marcbachmann/cel-js'
 import type { Patterns } from '#api/schema/crd/pattern.ts'
 import { addresses } from './library/addresses.ts'
 import { comprehensions } from './library/comprehensions.ts'
+import { firstError } from './library/first-error.ts'
 import { formats } from './library/formats.ts'
 import { lists } from './library/lists.ts'
+import { besideNull } from './library/nulls.ts'
 import { presence, withOwnPresence, withoutOwnPresence } from './library/presence.ts'
 import { quantities } from './library/quantities.ts'
 import { semvers } from './library/semver.ts'
@@ -20,6 +22,8 @@ const limits = { maxAstNodes: 10_000, maxDepth: 150, maxListElements: 1000, maxM
 const replaced: Readonly<Record<string, string>> = { matches: 'matchesPattern', format: 'formatText', split: 'splitText' }
 
 export type Program = {
+  /** Checked. */
+  ast: ASTNode
   /** Name of the result's type, e.g. `bool`. */
   type: string
   /** Names of all variables that it mentions. */
@@ -46,6 +50,8 @@ export function compile(environment: Environment, source: string): Program {
   visit(parsed.ast, (node) => {
     const args = node.args as unknown
     if (node.op === 'id') uses.add(args as string)
+    if (node.op === '||' || node.op === '&&') firstError(node)
+    if (node.op === '?:' || node.op === '==' || node.op === '!=') besideNull(node)
     if ((node.op === 'call' || node.op === 'rcall') && Array.isArray(args)) {
       const name = args[0] as string
       if (Object.hasOwn(replaced, name)) args[0] = replaced[name]
@@ -53,7 +59,7 @@ export function compile(environment: Environment, source: string): Program {
   })
   const checked = parsed.check()
   if (!checked.valid || !checked.type) throw wrong(checked.error)
-  return { type: checked.type, uses, run: (variables) => parsed({ ...variables }) as unknown }
+  return { ast: parsed.ast, type: checked.type, uses, run: (variables) => parsed({ ...variables }) as unknown }
 }
 
 /** As `compile`, with the Error in place of what cannot be made. */

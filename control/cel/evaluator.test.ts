@@ -70,3 +70,12 @@ it('the evaluator lets an idle thread go', async () => {
   assert.deepEqual(await evaluator.check(positive), [])
   await evaluator.close()
 })
+
+it('the evaluator checks and compiles for as long as that takes, and no run counts it', async () => {
+  // Time stands still but for each timer, which ends at once: whatever has a deadline is late.
+  const clock = { ...fakeClock(), after: (_: number, run: () => void) => (run(), { cancel: () => undefined }) }
+  const evaluator = new Evaluator({ clock, log: silent })
+  assert.deepEqual(await evaluator.check(positive), [])
+  await assert.rejects(evaluator.evaluate(positive, { n: 1 }), TooCostly)
+  await evaluator.close()
+})

@@ -12,7 +12,7 @@ import type { RuleFault, Violation } from './rules.ts'
 
 export type EvaluatorDeps = { clock: Clock; log: Log; deadlineMs?: number }
 
-/** The job was ended: it costs more than anybody may ask for. */
+/** The evaluation was ended: it costs more than anybody may ask for. */
 export class TooCostly extends Error {
   constructor() {
     super('the expressions took too long')
@@ -20,9 +20,9 @@ export class TooCostly extends Error {
   }
 }
 
-type Work = Job extends infer J ? (J extends Job ? Omit<J, 'number' | 'subject'> : never) : never
+type Work = Job extends infer J ? (J extends Job ? (J extends { do: 'learn' | 'compile' } ? never : Omit<J, 'number'>) : never) : never
 type Pending = { subject: Subject; work: Work; resolve: (result: unknown) => void; reject: (error: Error) => void }
-type Thread = { worker: Worker; ready: Promise<unknown>; known: Set<number> }
+type Thread = { worker: Worker; ready: Promise<unknown>; known: Map<number, { compiled: boolean }> }
 
 const deadlineMs = 1000
 const idleMs = 30_000
@@ -53,7 +53,7 @@ export class Evaluator {
     return this.#thread !== undefined
   }
 
-  /** What is wrong with the rules of a schema. Throws TooCostly. */
+  /** What is wrong with the rules of a schema. However long that takes: what a schema may cost is estimated, not timed. */
   check(schema: JsonSchema): Promise<RuleFault[]> {
     return this.#ask({ schema }, { do: 'check' }) as Promise<RuleFault[]>
   }
@@ -63,7 +63,7 @@ export class Evaluator {
     return this.#ask({ schema }, { do: 'evaluate', value, previous }) as Promise<Violation[]>
   }
 
-  /** What is wrong with the expressions of a policy or webhook; `about`: the schema of its objects. Throws TooCostly. */
+  /** What is wrong with the expressions of a policy or webhook; `about`: the schema of its objects. However long that takes. */
   checkExpressions(expressions: Expressions, about?: JsonSchema): Promise<ExpressionFault[]> {
     return this.#ask({ expressions }, { do: 'check', about }) as Promise<ExpressionFault[]>
   }
@@ -106,18 +106,27 @@ export class Evaluator {
     const thread = (this.#thread ??= this.#start())
     await thread.ready
     const number = this.#numberOf('schema' in subject ? subject.schema : subject.expressions)
-    const isNew = !thread.known.has(number)
-    if (isNew) {
-      if (thread.known.size >= mostSubjects) thread.known.delete(thread.known.values().next().value as number)
-      thread.known.add(number)
+    const known = thread.known.get(number) ?? { compiled: false }
+    if (!thread.known.has(number)) {
+      if (thread.known.size >= mostSubjects) thread.known.delete(thread.known.keys().next().value as number)
+      thread.known.set(number, known)
+      await this.#tell(thread, { number, do: 'learn', subject })
     }
+    if (work.do === 'check') return await this.#tell(thread, { number, ...work })
+    if (!known.compiled) await this.#tell(thread, { number, do: 'compile' })
+    known.compiled = true
+    return await this.#tell(thread, { number, ...work }, this.#deadlineMs)
+  }
+
+  /** Throws TooCostly after `deadlineMs`; only what runs expressions has one. */
+  async #tell(thread: Thread, job: Job, deadlineMs?: number): Promise<unknown> {
     const late = Promise.withResolvers<never>()
-    const timer = this.#clock.after(this.#deadlineMs, () => late.reject(new TooCostly()))
+    const timer = deadlineMs === undefined ? undefined : this.#clock.after(deadlineMs, () => late.reject(new TooCostly()))
     thread.worker.ref()
     try {
       const answer = answerOf(thread.worker)
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-      thread.worker.postMessage({ number, ...(isNew && { subject }), ...work } satisfies Job)
+      thread.worker.postMessage(job)
       const done = await Promise.race([answer, late.promise])
       if ('error' in done) throw new Error(done.error)
       return done.result
@@ -126,7 +135,7 @@ export class Evaluator {
       if (error instanceof TooCostly) await this.#end()
       throw error
     } finally {
-      timer.cancel()
+      timer?.cancel()
       thread.worker.unref()
     }
   }
@@ -149,7 +158,7 @@ export class Evaluator {
       this.#log.warn({ err: error }, 'the thread for expressions failed')
       lost()
     })
-    return { worker, ready: answerOf(worker), known: new Set() }
+    return { worker, ready: answerOf(worker), known: new Map() }
   }
 
   async #end(): Promise<void> {

@@ -6,8 +6,10 @@ import type { Expressions, Inputs } from './expressions.ts'
 /** What jobs are about: the rules of a schema, or the expressions of a policy or webhook. */
 export type Subject = { schema: JsonSchema } | { expressions: Expressions }
 
-/** `subject` comes with the first job of its number. `about`: the schema of the objects that expressions are about. */
-export type Job = { number: number; subject?: Subject } & (
+/** Jobs of a number follow the one that brings its subject; `compile` comes before those that run it. `about`: the schema of the objects that expressions are about. */
+export type Job = { number: number } & (
+  | { do: 'learn'; subject: Subject }
+  | { do: 'compile' }
   | { do: 'check'; about?: JsonSchema | undefined }
   | { do: 'evaluate'; value: unknown; previous: unknown }
   | { do: 'decide'; inputs: Inputs }

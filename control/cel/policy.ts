@@ -75,6 +75,17 @@ export class Policy {
     return faults
   }
 
+  /** Compiles what decisions need. */
+  prepare(): void {
+    const { validations = [], auditAnnotations = [] } = this.#expressions.policy ?? {}
+    for (const { expression } of this.#expressions.matchConditions) this.#program(expression, this.#plain)
+    for (const { expression, messageExpression } of validations) {
+      this.#program(expression, this.#full)
+      if (messageExpression) this.#program(messageExpression, this.#full)
+    }
+    for (const { valueExpression } of auditAnnotations) this.#program(valueExpression, this.#full)
+  }
+
   decide(inputs: Inputs): Outcome {
     const questions = new Questions(inputs.answers)
     const rounds = inputs.params.map((params) => this.#round(this.#scope(inputs, params, questions)))

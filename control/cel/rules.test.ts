@@ -111,7 +111,7 @@ describe('rules', () => {
     )
     assert.deepEqual(broken(schema, { id: 'y' }, before), ['id: immutable'])
     assert.deepEqual(broken(schema, { id: 'y' }), [], 'a new object has no past')
-    const atomic = object({ list: { type: 'array', items: ruled(text, 'self == oldSelf') } })
+    const atomic = object({ list: { type: 'array', maxItems: 9, items: ruled({ ...text, maxLength: 9 }, 'self == oldSelf') } })
     assert.deepEqual(wrong(atomic), [
       '.properties[list].items: oldSelf cannot be used on the uncorrelatable portion of the schema within properties[list].items',
     ])
@@ -147,4 +147,87 @@ describe('rules', () => {
       ': division by zero evaluating rule: 10 / self.a.size() > 0',
     ])
   })
+})
+
+const lists = (limits: Partial<JsonSchema>) => ({ l: { type: 'array', ...limits, items: { type: 'string', maxLength: 10 } } })
+const tips = '(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)'
+
+describe('rules are refused by what they may cost', () => {
+  const nested = 'self.l.all(a, self.l.all(b, a == b))'
+  const cases: [why: string, schema: JsonSchema, faults: string[]][] = [
+    ['a list without a limit, gone through once', object(lists({}), 'self.l.all(a, a == "x")'), []],
+    [
+      'a list without a limit, gone through twice',
+      object(lists({}), nested),
+      [`: estimated rule cost exceeds budget by factor of more than 100x ${tips}`],
+    ],
+    ['a list with a limit, gone through twice', object(lists({ maxItems: 100 }), nested), []],
+    [
+      'a little too much',
+      object(lists({ maxItems: 1100 }), nested),
+      [`: estimated rule cost exceeds budget by factor of 1.089660x ${tips}`],
+    ],
+    ['much too much', object(lists({ maxItems: 2000 }), nested), [`: estimated rule cost exceeds budget by factor of 3.6x ${tips}`]],
+    ['a pattern over a text without a limit', object({ s: text }, 'self.s.matches("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")'), []],
+    [
+      'a text without a limit in another',
+      object({ s: text, t: text }, 'self.s.contains(self.t)'),
+      [`: estimated rule cost exceeds budget by factor of more than 100x ${tips}`],
+    ],
+    ['values of a closed list', object({ s: { type: 'string', enum: ['a', 'b'] }, t: text }, 'self.t.contains(self.s)'), []],
+    [
+      'a rule at a place that may stand any number of times',
+      object({ l: { type: 'array', items: ruled(text, 'self.matches("^[a-z]+$")') } }),
+      [`.properties[l].items: estimated rule cost exceeds budget by factor of more than 100x ${tips}`],
+    ],
+    [
+      'the same, of a limited number',
+      object({ l: { type: 'array', maxItems: 10, items: ruled({ type: 'string', maxLength: 63 }, 'self.matches("^[a-z]+$")') } }),
+      [],
+    ],
+    [
+      'a message',
+      object({ s: text, t: text }, { rule: 'true', messageExpression: 'string(self.s.contains(self.t))' }),
+      [`: estimated messageExpression cost exceeds budget by factor of more than 100x ${tips}`],
+    ],
+  ]
+  for (const [why, schema, faults] of cases) it(why, () => assert.deepEqual(wrong(schema).slice(0, Math.max(1, faults.length)), faults))
+
+  it('and all together, the dearest named', () => {
+    const many = object(lists({ maxItems: 1000 }), ...Array.from({ length: 12 }, () => nested))
+    const contributed = ': contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema'
+    assert.deepEqual(wrong(many), [
+      ...Array.from({ length: 4 }, () => contributed),
+      `: x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor of 1.080720x ${tips}`,
+    ])
+  })
+})
+
+describe('null stands beside', () => {
+  const when: JsonSchema = { type: 'string', format: 'date-time' }
+  const long: JsonSchema = { type: 'string', format: 'duration' }
+  const properties = { when, long, o: object({ x: integer }), i: integer, l: { type: 'array', items: text } }
+  const value = { when: '2024-05-01T00:00:00Z', long: '1h', o: { x: 1 }, i: 1, l: [] }
+  for (const rule of [
+    'self.when != null && null != self.long',
+    '!(self.long == null)',
+    'self.?i != null && self.?o.x != null',
+    'self.o != null',
+    '(self.i == 1 ? null : self.when) == null',
+    '(self.i == 1 ? self.long : null) != null',
+    'quantity("1") != null && ip("1.1.1.1") != null',
+  ]) {
+    it(rule, () => {
+      assert.deepEqual(wrong(object(properties, rule)), [])
+      assert.deepEqual(broken(object(properties, rule), value), [])
+    })
+  }
+  for (const rule of ['self.i == null', 'self.l == null', '(self.i == 1 ? "a" : null) == "a"'])
+    it(`not ${rule}`, () => assert.match(wrong(object(properties, rule)).join(), /compilation failed/))
+})
+
+it('of two errors the first is told', () => {
+  const schema = object({ m: { type: 'object', additionalProperties: integer } }, 'self.m["a"] == 1 || self.m["b"] == 1')
+  assert.deepEqual(broken(schema, { m: {} }), [': no such key: a evaluating rule: self.m["a"] == 1 || self.m["b"] == 1'])
+  assert.deepEqual(broken(schema, { m: { b: 1 } }), [])
 })

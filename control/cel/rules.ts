@@ -3,21 +3,26 @@
 
 import { type Environment, Optional } from '@marcbachmann/cel-js'
 import { same } from '#api/kinds/rules/faults.ts'
-import { itemsOf, type JsonSchema, propertyOf, structureOf, valuesOf } from '#api/schema/crd/json-schema.ts'
+import { isEmbedded, itemsOf, type JsonSchema, propertyOf, structureOf, valuesOf } from '#api/schema/crd/json-schema.ts'
 import type { Patterns } from '#api/schema/crd/pattern.ts'
 import { isObject } from '#api/schema/decode.ts'
 import type { FieldValueErrorReason, ValidationRule } from '#api/types/apiextensions-v1.gen.ts'
+import { Budget, excess, perExpression } from './cost/budget.ts'
+import { costOf } from './cost/estimate.ts'
+import { extentOf, mostOf } from './cost/extent.ts'
 import { compile, environment, type Program, reasonOf } from './environment.ts'
 import { type Typed, Types } from './types.ts'
 
-/** `path` is that of the schema, from its root: `.properties[spec]`. */
-export type RuleFault = { path: string; field: 'rule' | 'messageExpression'; index: number; expression: string; message: string }
+/** `path` is that of the schema, from its root: `.properties[spec]`. `field`: of its rule `index`; absent where all rules together are meant. */
+export type RuleFault =
+  | { path: string; field: 'rule' | 'messageExpression'; index: number; expression: string; message: string; isForbidden?: boolean }
+  | { path: ''; field?: undefined; message: string }
 /** `path` is that of the value: `spec.replicas`, '' for the whole. `type`: the value's, as the schema has it. */
 export type Violation = { path: string; reason: FieldValueErrorReason; type: string; message: string }
 
 type Compiled = { rule: ValidationRule; program: Program; message?: Program; transition: boolean }
-/** A place in the schema that has rules. */
-type Node = { schema: JsonSchema; path: string; typed: Typed; isCorrelatable: boolean }
+/** A place in the schema that has rules. `count`: how often it may stand in an object; undefined where nothing limits it. */
+type Node = { schema: JsonSchema; path: string; typed: Typed; isCorrelatable: boolean; count: number | undefined }
 
 export class RuleSet {
   readonly #root: JsonSchema
@@ -30,22 +35,36 @@ export class RuleSet {
     this.#root = schema
     this.#environment = environment(patterns)
     const types = new Types(this.#environment)
-    const visit = (schema: JsonSchema, path: string, isCorrelatable: boolean): void => {
-      if (rulesOf(schema).length) this.#nodes.set(schema, { schema, path, typed: types.of(schema, path === ''), isCorrelatable })
+    const visit = (schema: JsonSchema, path: string, isCorrelatable: boolean, count: number | undefined): void => {
+      if (rulesOf(schema).length) this.#nodes.set(schema, { schema, path, typed: types.of(schema, path === ''), isCorrelatable, count })
       const keyed = schema.type !== 'array' || schema['x-kubernetes-list-type'] === 'map'
-      for (const [step, inner] of structureOf(schema)) visit(inner, path + step, isCorrelatable && (step !== '.items' || keyed))
+      const each = mostWithin(schema)
+      const inside = count === undefined || each === undefined ? undefined : count * each
+      for (const [step, inner] of structureOf(schema)) visit(inner, path + step, isCorrelatable && (step !== '.items' || keyed), inside)
     }
-    visit(schema, '', true)
+    visit(schema, '', true, 1)
   }
 
   check(): RuleFault[] {
     const faults: RuleFault[] = []
+    const budget = new Budget<{ path: string; field: 'rule' | 'messageExpression'; index: number; expression: string }>()
     for (const node of this.#nodes.values()) {
+      const extent = extentOf(node.schema, node.path === '' || isEmbedded(node.schema))
       for (const [index, rule] of rulesOf(node.schema).entries()) {
-        const fault = (field: RuleFault['field'], expression: string, message: string) =>
+        const fault = (field: 'rule' | 'messageExpression', expression: string, message: string) =>
           faults.push({ path: node.path, field, index, expression, message })
+        const spend = (field: 'rule' | 'messageExpression', expression: string, cost: number) => {
+          const at = { path: node.path, field, index, expression }
+          if (cost > perExpression)
+            faults.push({ ...at, message: excess(`estimated ${field} cost`, cost, perExpression), isForbidden: true })
+          budget.spend(at, cost)
+        }
         try {
           const { program, message } = this.#compile(node, rule)
+          if (extent) {
+            spend('rule', rule.rule, costOf(program.ast, extent) * (node.count ?? mostOf(extent)))
+            if (message) spend('messageExpression', rule.messageExpression ?? '', costOf(message.ast, extent))
+          }
           if (!isBool(program.type)) fault('rule', rule.rule, 'cel expression must evaluate to a bool')
           if (program.uses.has('oldSelf') && !node.isCorrelatable) {
             fault('rule', rule.rule, `oldSelf cannot be used on the uncorrelatable portion of the schema within ${node.path.slice(1)}`)
@@ -63,7 +82,24 @@ export class RuleSet {
         }
       }
     }
-    return faults
+    const over = budget.over()
+    if (!over) return faults
+    return [
+      ...faults,
+      ...over.largest.map((at) => ({ ...at, message: contributed, isForbidden: true })),
+      { path: '', message: over.message },
+    ]
+  }
+
+  /** Compiles what evaluation needs; what does not compile is told there. */
+  prepare(): void {
+    for (const node of this.#nodes.values()) {
+      try {
+        this.#rules(node)
+      } catch {
+        // A stored definition may be from before a rule was refused.
+      }
+    }
   }
 
   evaluate(value: unknown, previous?: unknown): Violation[] {
@@ -157,6 +193,15 @@ export class RuleSet {
 }
 
 class MessageError extends Error {}
+
+const contributed = 'contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema'
+
+/** How many values a value of `schema` has of each schema within; undefined where nothing limits them. */
+function mostWithin(schema: JsonSchema): number | undefined {
+  if (schema.type === 'array') return schema.maxItems === undefined ? undefined : Math.max(0, schema.maxItems)
+  if (schema.type !== 'object' || schema.additionalProperties === undefined) return 1
+  return schema.maxProperties === undefined ? undefined : Math.max(0, schema.maxProperties)
+}
 
 type Visit = { schema: JsonSchema; value: unknown; previous: unknown; path: string; isSame: boolean }
 

@@ -18,6 +18,8 @@ const any: Typed = { type: 'dyn', convert: dynamic }
 /** What CEL may know of the metadata. */
 const metadata: JsonSchema = { type: 'object', properties: { name: { type: 'string' }, generateName: { type: 'string' } } }
 const text: JsonSchema = { type: 'string' }
+/** What every whole object has, whatever its schema says. */
+export const implicitOf: Readonly<Record<string, JsonSchema>> = { apiVersion: text, kind: text, metadata }
 
 const reserved = new Set(
   'true false null in as break const continue else for function if import let loop package namespace return var void while'.split(' '),
@@ -30,7 +32,7 @@ const escapes: readonly [RegExp, string][] = [
 ]
 
 /** A property's name as CEL spells it; undefined where it cannot, or where every JavaScript object has one. */
-function celName(name: string): string | undefined {
+export function celName(name: string): string | undefined {
   if (name in Object.prototype) return undefined
   if (reserved.has(name)) return `__${name}__`
   const escaped = escapes.reduce((all, [character, spelled]) => all.replace(character, spelled), name)
@@ -95,8 +97,7 @@ export class Types {
         isObject(value) ? new Map(Object.entries(value).map(([key, each]) => [key, each === null ? null : inner.convert(each)])) : value
       return { type: `map<string, ${inner.type}>`, convert }
     }
-    const implicit: Record<string, JsonSchema> = root || isEmbedded(schema) ? { apiVersion: text, kind: text, metadata } : {}
-    const properties = { ...schema.properties, ...implicit }
+    const properties = { ...schema.properties, ...((root || isEmbedded(schema)) && implicitOf) }
     return Object.keys(properties).length ? this.#struct(properties) : any
   }
 

@@ -13,18 +13,18 @@ if (port) {
   const known = new Map<number, RuleSet | Policy>()
   const made = (subject: Subject) =>
     'schema' in subject ? new RuleSet(subject.schema, { patterns }) : new Policy(subject.expressions, { patterns })
-  const subjectOf = ({ number, subject }: Job): RuleSet | Policy => {
-    const found = known.get(number)
-    if (found) return found
-    if (!subject) throw new Error(`subject ${number} is unknown`)
+  const learn = (number: number, subject: Subject): void => {
     const judge = made(subject)
     if (known.size >= mostSubjects) known.delete(known.keys().next().value as number)
     known.set(number, judge)
-    return judge
   }
   const result = (job: Job): unknown => {
-    const subject = subjectOf(job)
+    if (job.do === 'learn') return learn(job.number, job.subject)
+    const subject = known.get(job.number)
+    if (!subject) throw new Error(`subject ${job.number} is unknown`)
     switch (job.do) {
+      case 'compile':
+        return subject.prepare()
       case 'evaluate':
         return (subject as RuleSet).evaluate(job.value, job.previous)
       case 'decide':

@@ -15,7 +15,7 @@ import type {
 import type { CustomResourceDefinition as Definition } from '#api/types/apiextensions-v1.gen.ts'
 import { expressionsOf } from '#control/admission/policies/policy.ts'
 import { described } from '#control/cel/described.ts'
-import { Evaluator, TooCostly } from '#control/cel/evaluator.ts'
+import { Evaluator } from '#control/cel/evaluator.ts'
 import type { ExpressionFault } from '#control/cel/expressions.ts'
 import type { Deps } from './deps.ts'
 
@@ -68,12 +68,7 @@ export function policyStatus({ client, informers, clock, log }: Deps, signal: Ab
     async function faultsOf({ schema }: Known): Promise<ExpressionFault[]> {
       const about = schema()
       if (!about) return []
-      try {
-        return await evaluator.checkExpressions(expressions, about)
-      } catch (error) {
-        if (error instanceof TooCostly) return []
-        throw error
-      }
+      return await evaluator.checkExpressions(expressions, about)
     }
   }
 }

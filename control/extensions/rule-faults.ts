@@ -33,13 +33,15 @@ export const definitionRules = (rules: Rules): Admission => ({
 })
 
 async function check(rules: Rules, schema: JsonSchema, at: string, faults: Faults): Promise<void> {
-  try {
-    for (const { path, index, field, expression, message } of await rules.check(schema)) {
-      faults.invalid(`${at}${path}.x-kubernetes-validations[${index}].${field}`, expression, message)
+  for (const fault of await rules.check(schema)) {
+    const { path, field, message } = fault
+    if (!field) {
+      faults.forbidden(at, message)
+      continue
     }
-  } catch (error) {
-    if (!(error instanceof TooCostly)) throw error
-    faults.forbidden(at, 'the rules of this schema take too long to compile')
+    const place = `${at}${path}.x-kubernetes-validations[${fault.index}].${field}`
+    if (fault.isForbidden) faults.forbidden(place, message)
+    else faults.invalid(place, fault.expression, message)
   }
 }
 
