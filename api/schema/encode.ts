@@ -22,10 +22,22 @@ const plans = new WeakMap<Struct, readonly (FieldPlan | Put)[]>()
 
 /** With `k8s` before it, and its kind. */
 export function encodeProtobuf(schema: Struct, object: Typed): Uint8Array {
-  encodings(shared)
-  message(shared, raw, () => structFields(shared, schema, object))
-  typeMeta(shared, object)
-  return shared.take()
+  return written(() => {
+    encodings(shared)
+    message(shared, raw, () => structFields(shared, schema, object))
+    typeMeta(shared, object)
+  })
+}
+
+/** What `write` puts into the shared writer, which is empty after it even where a value fits no field. */
+function written(write: () => void): Uint8Array {
+  try {
+    write()
+    return shared.take()
+  } catch (error) {
+    shared.clear()
+    throw error
+  }
 }
 
 /**
@@ -35,37 +47,39 @@ export function encodeProtobuf(schema: Struct, object: Typed): Uint8Array {
 export function encodeItems(schema: Struct, objects: Iterator<object>, size: number): Uint8Array {
   const put = putOf(2, schema)
   const pieces: Uint8Array[] = []
-  let written = 0
-  while (written < size) {
+  let total = 0
+  while (total < size) {
     const { done, value } = objects.next()
     if (done) break
-    put(shared, value)
-    written += shared.length
-    pieces.push(shared.take())
+    const piece = written(() => put(shared, value))
+    total += piece.length
+    pieces.push(piece)
   }
   return pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces)
 }
 
 /** What stands before and behind `itemsLength` bytes of items. */
 export function listEnvelope(of: Typed, metadata: Json, itemsLength: number): { head: Uint8Array; tail: Uint8Array } {
-  encodings(shared)
-  const tail = shared.take()
-  putOf(1, compile('apimachinery/pkg/apis/meta/v1.ListMeta'))(shared, metadata)
-  shared.varint(shared.length + itemsLength)
-  shared.tag(raw)
-  typeMeta(shared, of)
-  return { head: shared.take(), tail }
+  const tail = written(() => encodings(shared))
+  const head = written(() => {
+    putOf(1, compile('apimachinery/pkg/apis/meta/v1.ListMeta'))(shared, metadata)
+    shared.varint(shared.length + itemsLength)
+    shared.tag(raw)
+    typeMeta(shared, of)
+  })
+  return { head, tail }
 }
 
 /** A meta/v1 WatchEvent around an object in its envelope. */
 export function encodeWatchEvent(type: string, object: Uint8Array): Uint8Array {
-  message(shared, 2 * 8 + length, () => {
-    shared.delimited(object)
+  return written(() => {
+    message(shared, 2 * 8 + length, () => {
+      shared.delimited(object)
+      shared.tag(8 + length)
+    })
+    shared.text(type)
     shared.tag(8 + length)
   })
-  shared.text(type)
-  shared.tag(8 + length)
-  return shared.take()
 }
 
 /** runtime.Unknown's contentType and contentEncoding: neither. */
@@ -231,6 +245,12 @@ function either(out: WireWriter, { struct, other }: Either, value: unknown): voi
   }
 }
 
+/** Also of what is no string, as an object that nobody checked may hold. */
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value
+  return value === undefined || value === null ? '' : typeof value === 'bigint' ? String(value) : JSON.stringify(value)
+}
+
 function scalarOf(number: number, type: ScalarType): Put {
   const varint = number * 8
   const tag = number * 8 + length
@@ -254,7 +274,7 @@ function scalarOf(number: number, type: ScalarType): Put {
       }
     case 'string':
       return (out, value) => {
-        out.text((value ?? '') as string)
+        out.text(textOf(value))
         out.tag(tag)
       }
     case 'bytes':
@@ -279,7 +299,7 @@ function wrappedOf(type: ScalarType): Put {
   switch (type) {
     case 'quantity':
       return (out, value) => {
-        out.text((value ?? '0') as string)
+        out.text(textOf(value ?? '0'))
         out.tag(8 + length)
       }
     case 'intOrString':

@@ -32,6 +32,29 @@ for (const name of names) {
   })
 }
 
+test('after an object that cannot be written, the next one is written whole', () => {
+  const schema = schemaOf({ group: '', version: 'v1', kind: 'Pod' })
+  assert(schema)
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a' } }
+  const before = encodeProtobuf(schema, pod)
+  const wrong: object[] = [
+    { spec: { activeDeadlineSeconds: 2 ** 40 + 0.5 } },
+    { spec: { activeDeadlineSeconds: 2 ** 40 + 0.5 }, status: { podIP: 7 } },
+  ]
+  for (const part of wrong) {
+    assert.throws(() => encodeProtobuf(schema, { ...pod, ...part }))
+    assert.deepEqual(encodeProtobuf(schema, pod), before, JSON.stringify(part))
+  }
+})
+
+test('what is no string where one should be is written as its text', () => {
+  const schema = schemaOf({ group: '', version: 'v1', kind: 'Pod' })
+  assert(schema)
+  const named = (name: unknown) => encodeProtobuf(schema, { apiVersion: 'v1', kind: 'Pod', metadata: { name } } as never)
+  assert.deepEqual(named(7), named('7'))
+  assert.deepEqual(named(true), named('true'))
+})
+
 const outcome = (bytes: Uint8Array): boolean => {
   try {
     decodeProtobuf(bytes)

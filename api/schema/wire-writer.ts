@@ -23,9 +23,14 @@ export class WireWriter {
   /** A copy of what has been written; the writer is empty after it. */
   take(): Uint8Array {
     const taken = new Uint8Array(this.#bytes.subarray(this.#at))
+    this.clear()
+    return taken
+  }
+
+  /** Empty again, also after a write that threw halfway. */
+  clear(): void {
     if (this.#bytes.length > keptSize) this.#bytes = Buffer.allocUnsafe(keptSize)
     this.#at = this.#bytes.length
-    return taken
   }
 
   /** Field number and wire type as one number: `number * 8 + type`. */
