@@ -6,12 +6,10 @@ import { CertificateSigningRequest } from './index.ts'
 import { humanDuration } from './rules/age.ts'
 import { ageColumn, nameColumn, none } from './rules/columns.ts'
 import { type Faults, repeats } from './rules/faults.ts'
-import { isPathSegment } from './rules/forms.ts'
-import { isDns1123Label, isDns1123Subdomain } from './rules/names.ts'
+import { isPathSegment, validateSigner } from './rules/forms.ts'
 import type { KindSpec } from './spec.ts'
 
 const shortest = 600
-const longestSigner = 571
 const usages = [
   'any',
   'cert sign',
@@ -91,7 +89,7 @@ export const certificateSigningRequest: KindSpec<RequestType> = {
   validate({ spec, status }, faults) {
     if (!spec) return faults.required('spec')
     validateRequest(spec.request ?? '', faults)
-    validateSigner(spec.signerName, faults)
+    validateSigner('spec.signerName', spec.signerName, faults)
     if (!spec.usages?.length) faults.required('spec.usages')
     const repeated = repeats()
     for (const [i, usage] of (spec.usages ?? []).entries()) {
@@ -136,21 +134,6 @@ function validateRequest(request: string, faults: Faults): void {
   const [tag, length = 0] = der
   const size = length < 0x80 ? 2 + length : 2 + (length & 0x7f) + Number(`0x${der.subarray(2, 2 + (length & 0x7f)).toString('hex') || '0'}`)
   if (tag !== 0x30 || size !== der.length) faults.invalid('spec.request', request, 'asn1: structure error')
-}
-
-function validateSigner(name: string | undefined, faults: Faults): void {
-  const field = 'spec.signerName'
-  if (!name) return faults.required(field)
-  const [domain = '', path, ...rest] = name.split('/')
-  if (path === undefined || rest.length > 0)
-    return faults.invalid(field, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'")
-  const labels = domain.split('.')
-  for (const label of labels)
-    for (const wrong of isDns1123Label(label)) faults.invalid(field, name, `validating label "${label}": ${wrong}`)
-  if (labels.length < 2) faults.invalid(field, name, 'should be a domain with at least two segments separated by dots')
-  for (const label of path.split('.'))
-    for (const wrong of isDns1123Subdomain(label)) faults.invalid(field, name, `validating label "${label}": ${wrong}`)
-  if (name.length > longestSigner) faults.tooLong(field, longestSigner)
 }
 
 function validateConditions(conditions: readonly Condition[], faults: Faults): void {

@@ -5,9 +5,22 @@ import type { Faults } from './rules/faults.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
 import { defaultPodSpec } from './rules/pod-template.ts'
 import { templateWarnings } from './rules/pod-warnings.ts'
+import { validateCounts } from './rules/status-counts.ts'
 import { validatePodTemplate, validateRunsForever, validateTemplateSelector } from './rules/template-validation.ts'
 import { isZero, validateAtMostAll, validateIntOrPercent } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
+
+const counts = [
+  'currentNumberScheduled',
+  'numberMisscheduled',
+  'desiredNumberScheduled',
+  'numberReady',
+  'observedGeneration',
+  'updatedNumberScheduled',
+  'numberAvailable',
+  'numberUnavailable',
+  'collisionCount',
+]
 
 export const daemonSet: KindSpec<DaemonSetType> = {
   kind: DaemonSet,
@@ -57,7 +70,8 @@ export const daemonSet: KindSpec<DaemonSetType> = {
     validateStrategy(spec.updateStrategy, faults)
     faults.notNegative('spec.revisionHistoryLimit', spec.revisionHistoryLimit)
   },
-  validateUpdate(next, previous, faults) {
+  validateUpdate(next, previous, faults, subresource) {
+    if (subresource === 'status') validateCounts(next, counts, faults)
     faults.immutable('spec.selector', next.spec.selector, previous.spec.selector)
   },
 }

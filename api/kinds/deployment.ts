@@ -4,6 +4,7 @@ import { ageColumn, nameColumn, templateColumns } from './rules/columns.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
 import { defaultPodSpec } from './rules/pod-template.ts'
 import { workloadWarnings } from './rules/pod-warnings.ts'
+import { validateCounts, validateReplicaCounts } from './rules/status-counts.ts'
 import { validateReplicated } from './rules/template-validation.ts'
 import { isZero, replicas, validateAtMostAll, validateIntOrPercent } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
@@ -88,7 +89,11 @@ export const deployment: KindSpec<DeploymentType> = {
       faults.invalid('spec.progressDeadlineSeconds', spec.progressDeadlineSeconds, 'must be greater than minReadySeconds')
     }
   },
-  validateUpdate(next, previous, faults) {
+  validateUpdate(next, previous, faults, subresource) {
+    if (subresource === 'status') {
+      validateReplicaCounts(next, ['updatedReplicas', 'readyReplicas', 'availableReplicas'], 'readyReplicas', faults)
+      validateCounts(next, ['unavailableReplicas'], faults)
+    }
     faults.immutable('spec.selector', next.spec.selector, previous.spec.selector)
   },
 }

@@ -3,6 +3,7 @@ import { HorizontalPodAutoscaler } from './index.ts'
 import { ageColumn, nameColumn, none } from './rules/columns.ts'
 import { validateAutoscaler } from './rules/hpa-validation.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
+import { validateCounts } from './rules/status-counts.ts'
 import type { Column, KindSpec } from './spec.ts'
 
 const shown = 2
@@ -73,6 +74,9 @@ export const horizontalPodAutoscaler: KindSpec<AutoscalerType> = {
   validate({ spec }, faults) {
     if (!spec) return faults.required('spec')
     validateAutoscaler(spec, faults)
+  },
+  validateUpdate(next, _previous, faults, subresource) {
+    if (subresource === 'status') validateCounts(next, ['currentReplicas', 'desiredReplicas'], faults)
   },
 }
 

@@ -4,6 +4,7 @@ import { Job } from './index.ts'
 import { humanDuration } from './rules/age.ts'
 import { ageColumn, nameColumn, templateColumns } from './rules/columns.ts'
 import { Faults, same } from './rules/faults.ts'
+import { validateJobStatus } from './rules/job-status.ts'
 import { jobWarnings, validateJobSpec } from './rules/job-validation.ts'
 import { isDns1123Label, isDns1123Subdomain } from './rules/names.ts'
 import { defaultPodSpec } from './rules/pod-template.ts'
@@ -112,8 +113,9 @@ export const job: KindSpec<JobType> = {
     if (spec.completionMode === 'Indexed' && (spec.completions ?? 0) > 0 && isDns1123Label(host).length > 0)
       faults.invalid('metadata.name', j.metadata.name, `will not able to create pod with invalid DNS label: ${host}`)
   },
-  validateUpdate({ spec: next }, previous, faults) {
-    const { spec } = previous
+  validateUpdate(job, previous, faults, subresource) {
+    if (subresource === 'status') validateJobStatus(job, previous, faults)
+    const [{ spec: next }, { spec }] = [job, previous]
     if (next.completionMode !== 'Indexed') faults.immutable('spec.completions', next.completions, spec.completions)
     else if (next.completions !== spec.completions && next.completions !== undefined && next.completions !== next.parallelism)
       faults.invalid('spec.completions', next.completions, 'can only be modified in tandem with spec.parallelism')

@@ -1,7 +1,7 @@
 import type { Lease as LeaseType } from '../types/coordination-v1.gen.ts'
 import { Lease } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
-import { isDns1123Subdomain } from './rules/names.ts'
+import { isDns1123Subdomain, isQualifiedName } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 export const lease: KindSpec<LeaseType> = {
@@ -19,6 +19,9 @@ export const lease: KindSpec<LeaseType> = {
   validate(l, faults) {
     faults.positive('spec.leaseDurationSeconds', l.spec?.leaseDurationSeconds)
     faults.notNegative('spec.leaseTransitions', l.spec?.leaseTransitions)
+    const { strategy } = l.spec ?? {}
+    if (strategy?.includes('/')) faults.each('spec.strategy', strategy, isQualifiedName(strategy))
+    else if (strategy !== undefined) faults.oneOf('spec.strategy', strategy, ['OldestEmulationVersion'])
     if (l.spec?.preferredHolder && !l.spec.strategy)
       faults.forbidden('spec.preferredHolder', 'may only be specified if `strategy` is defined')
   },

@@ -1,7 +1,9 @@
 import type { PodDisruptionBudget as BudgetType } from '../types/policy-v1.gen.ts'
 import { PodDisruptionBudget } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
+import { validateStatusConditions } from './rules/conditions.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
+import { validateCounts } from './rules/status-counts.ts'
 import { validateAtMostAll, validateIntOrPercent, validateLabelSelector } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
 
@@ -33,5 +35,10 @@ export const podDisruptionBudget: KindSpec<BudgetType> = {
     }
     if (selector) validateLabelSelector('spec.selector', selector, faults)
     if (policy !== undefined) faults.oneOf('spec.unhealthyPodEvictionPolicy', policy, ['AlwaysAllow', 'IfHealthyBudget'])
+  },
+  validateUpdate(next, _previous, faults, subresource) {
+    if (subresource !== 'status') return
+    validateStatusConditions('status.conditions', next.status?.conditions, faults)
+    validateCounts(next, ['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods'], faults)
   },
 }

@@ -6,6 +6,7 @@ import { validatePodAnnotations, validateProfiles } from './rules/pod-annotation
 import { podColumns } from './rules/pod-columns.ts'
 import { qosClass } from './rules/pod-qos.ts'
 import { resized, validateResize } from './rules/pod-resize.ts'
+import { validatePodStatus } from './rules/pod-status.ts'
 import { defaultPod } from './rules/pod-template.ts'
 import { validateEphemeralUpdate, validatePodUpdate } from './rules/pod-update.ts'
 import { validatePodSpec } from './rules/pod-validation.ts'
@@ -75,6 +76,7 @@ export const pod: KindSpec<PodType> = {
   validateUpdate(next, previous, faults, subresource) {
     if (subresource === 'ephemeralcontainers') validateEphemeralUpdate(next, previous, faults)
     else if (subresource === 'resize') validateResize(next, previous, faults)
+    else if (subresource === 'status') validatePodStatus(next, previous, faults)
     else if (subresource === '') validatePodUpdate(next, previous, faults)
   },
   *warnings({ metadata, spec }, previous) {

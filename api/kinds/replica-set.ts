@@ -4,6 +4,7 @@ import { ageColumn, nameColumn, templateColumns } from './rules/columns.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
 import { defaultPodSpec } from './rules/pod-template.ts'
 import { workloadWarnings } from './rules/pod-warnings.ts'
+import { validateReplicaCounts } from './rules/status-counts.ts'
 import { validateReplicated } from './rules/template-validation.ts'
 import { replicas } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
@@ -54,7 +55,9 @@ export const replicaSet: KindSpec<ReplicaSetType> = {
     faults.notNegative('spec.minReadySeconds', r.spec.minReadySeconds)
     validateReplicated(r.spec, faults)
   },
-  validateUpdate(next, previous, faults) {
+  validateUpdate(next, previous, faults, subresource) {
+    if (subresource === 'status')
+      validateReplicaCounts(next, ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'], 'readyReplicas', faults)
     faults.immutable('spec.selector', next.spec.selector, previous.spec.selector)
   },
 }

@@ -5,6 +5,7 @@ import { ageColumn, labelsText, nameColumn, templateColumns } from './rules/colu
 import { isDns1123Subdomain } from './rules/names.ts'
 import { defaultPodSpec } from './rules/pod-template.ts'
 import { workloadWarnings } from './rules/pod-warnings.ts'
+import { validateReplicaCounts } from './rules/status-counts.ts'
 import { validatePodTemplate, validateRunsForever } from './rules/template-validation.ts'
 import type { KindSpec } from './spec.ts'
 
@@ -68,5 +69,9 @@ export const replicationController: KindSpec<ReplicationControllerType> = {
       faults.invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')
     validatePodTemplate('spec.template', spec.template, faults)
     validateRunsForever(spec.template, 'ReplicationController', faults)
+  },
+  validateUpdate(next, _previous, faults, subresource) {
+    if (subresource === 'status')
+      validateReplicaCounts(next, ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'], 'readyReplicas', faults)
   },
 }

@@ -16,7 +16,7 @@ import {
   needsHealthPort,
   needsNodePorts,
 } from './rules/service-type-change.ts'
-import { serviceWarnings } from './rules/service-warnings.ts'
+import { oldTopologyKey, serviceWarnings, topologyKey } from './rules/service-warnings.ts'
 import type { KindSpec } from './spec.ts'
 
 const distributions = ['PreferClose', 'PreferSameNode', 'PreferSameZone']
@@ -111,6 +111,11 @@ export const service: KindSpec<ServiceType> = {
 function validate(s: ServiceType, faults: Faults): void {
   const { spec } = s
   if (!spec) return faults.required('spec')
+  const { [topologyKey]: mode, [oldTopologyKey]: hints } = s.metadata.annotations ?? {}
+  if (mode !== undefined && hints !== undefined && mode !== hints) {
+    const why = `must match annotations[${oldTopologyKey}] when both are specified`
+    faults.invalid(`metadata.annotations[${topologyKey}]`, mode, why)
+  }
   faults.oneOf('spec.type', spec.type, types)
   faults.oneOf('spec.sessionAffinity', spec.sessionAffinity, ['ClientIP', 'None'])
   const timeout = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds

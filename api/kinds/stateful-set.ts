@@ -6,6 +6,7 @@ import { type Faults, same } from './rules/faults.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
 import { defaultPodSpec } from './rules/pod-template.ts'
 import { templateWarnings } from './rules/pod-warnings.ts'
+import { validateReplicaCounts } from './rules/status-counts.ts'
 import { validatePodTemplate, validateTemplateSelector } from './rules/template-validation.ts'
 import { isZero, replicas, validateAtMostAll, validateIntOrPercent } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
@@ -93,7 +94,11 @@ export const statefulSet: KindSpec<StatefulSetType> = {
     if (pod?.activeDeadlineSeconds !== undefined)
       faults.forbidden('spec.template.spec.activeDeadlineSeconds', 'activeDeadlineSeconds in StatefulSet is not Supported')
   },
-  validateUpdate(next, previous, faults) {
+  validateUpdate(next, previous, faults, subresource) {
+    if (subresource === 'status') {
+      const parts = ['readyReplicas', 'currentReplicas', 'updatedReplicas', 'availableReplicas']
+      validateReplicaCounts(next, parts, 'status.readyReplicas', faults)
+    }
     const fixed = ({ spec }: StatefulSetType) => Object.fromEntries(Object.entries(spec).filter(([name]) => !open.includes(name)))
     if (!same(fixed(next), fixed(previous))) {
       const names = open.map((name) => `'${name}'`)

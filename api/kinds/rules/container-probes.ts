@@ -13,6 +13,7 @@ export function validateProbes(at: string, container: Container, spec: PodSpec, 
   const grace = spec.terminationGracePeriodSeconds
   if (lifecycle?.postStart) validateHandler(`${at}.lifecycle.postStart`, lifecycle.postStart, grace, faults)
   if (lifecycle?.preStop) validateHandler(`${at}.lifecycle.preStop`, lifecycle.preStop, grace, faults)
+  if (lifecycle?.stopSignal !== undefined) validateStopSignal(`${at}.lifecycle.stopSignal`, lifecycle.stopSignal, spec, faults)
   if (livenessProbe) validateProbe(`${at}.livenessProbe`, livenessProbe, faults)
   if (readinessProbe) validateProbe(`${at}.readinessProbe`, readinessProbe, faults)
   if (startupProbe) validateProbe(`${at}.startupProbe`, startupProbe, faults)
@@ -21,6 +22,23 @@ export function validateProbes(at: string, container: Container, spec: PodSpec, 
   if (startupProbe) validateOneSuccess(`${at}.startupProbe`, startupProbe, faults)
   const own = readinessProbe?.terminationGracePeriodSeconds
   if (own !== undefined) faults.invalid(`${at}.readinessProbe.terminationGracePeriodSeconds`, own, 'must not be set for readinessProbes')
+}
+
+const numbered = (base: string, sign: string, most: number) => Array.from({ length: most }, (_, i) => `${base}${sign}${i + 1}`)
+/** signal(7); those in real time by their distance from either end. */
+const signals: ReadonlySet<string> = new Set([
+  ...'ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM'
+    .split(' ')
+    .map((name) => `SIG${name}`),
+  ...'TRAP TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX'.split(' ').map((name) => `SIG${name}`),
+  ...numbered('SIGRTMIN', '+', 15),
+  ...numbered('SIGRTMAX', '-', 14),
+])
+
+function validateStopSignal(field: string, signal: string, { os }: PodSpec, faults: Faults): void {
+  if (!os) return faults.forbidden(field, 'may not be set for containers with empty `spec.os.name`')
+  const supported = os.name === 'windows' ? ['SIGKILL', 'SIGTERM'] : [...signals].sort()
+  faults.oneOf(field, signal, supported)
 }
 
 function validateProbe(at: string, probe: Probe, faults: Faults): void {

@@ -1,7 +1,7 @@
 // Rules for what containers, and pods as a whole, ask for and are limited to.
 
 import { compareQuantity, isQuantity } from '../../quantity.ts'
-import { parseQuantity } from '../../schema/quantity.ts'
+import { addQuantities, formatQuantity, parseQuantity, type Quantity } from '../../schema/quantity.ts'
 import type { PodSpec, ResourceRequirements } from '../../types/core-v1.gen.ts'
 import type { Faults } from './faults.ts'
 import { isDns1123Label, isQualifiedName } from './names.ts'
@@ -25,6 +25,7 @@ export function validatePodResources(at: string, spec: PodSpec, faults: Faults):
   if (!resources) return
   if (resources.claims) faults.forbidden(`${at}.claims`, 'claims cannot be set for Resources at pod-level')
   validateAmounts(at, resources, validatePodResource, faults)
+  validateTogether(at, spec, resources, faults)
   for (const [i, container] of (spec.containers ?? []).entries()) {
     for (const [name, limit] of Object.entries(container.resources?.limits ?? {})) {
       const most = resources.limits?.[name]
@@ -32,6 +33,36 @@ export function validatePodResources(at: string, spec: PodSpec, faults: Faults):
         faults.invalid(`${at}.containers[${i}][${name}].limits`, limit, `must be less than or equal to pod limits of ${most}`)
     }
   }
+}
+
+/** What all ask for fits into what the pod asks for; so do limits of huge pages, which are never lent out. */
+function validateTogether(at: string, spec: PodSpec, resources: ResourceRequirements, faults: Faults): void {
+  for (const list of ['requests', 'limits'] as const) {
+    for (const [name, amount] of Object.entries(resources[list] ?? {})) {
+      if (list === 'limits' && !isHugePages(name)) continue
+      const sum = together(spec, list, name)
+      if (sum.nano <= parseQuantity(amount).nano) continue
+      const why = `must be greater than or equal to aggregate container ${list} of ${formatQuantity(sum)}`
+      faults.invalid(`${at}.${list}[${name}]`, amount, why)
+    }
+  }
+}
+
+/** Of all that run at once: init containers do one after the other, beside the sidecars that began before them. */
+function together({ containers, initContainers = [] }: PodSpec, list: 'requests' | 'limits', name: string): Quantity {
+  const of = ({ resources }: { resources?: ResourceRequirements }) => parseQuantity(resources?.[list]?.[name] ?? '0')
+  let sum = (containers ?? []).map(of).reduce(addQuantities, parseQuantity('0'))
+  let sidecars = parseQuantity('0')
+  let most = sidecars
+  for (const container of initContainers) {
+    const beside = addQuantities(sidecars, of(container))
+    if (container.restartPolicy === 'Always') {
+      sidecars = beside
+      sum = addQuantities(sum, of(container))
+    }
+    if (beside.nano > most.nano) most = beside
+  }
+  return most.nano > sum.nano ? most : sum
 }
 
 type NameRule = (field: string, name: string, faults: Faults) => void

@@ -2,8 +2,9 @@
 
 import { overlaps, parseCidr } from '../../cidr.ts'
 import type { Faults } from './faults.ts'
-import { isDns1123Subdomain, type Rule } from './names.ts'
+import { isDns1123Label, isDns1123Subdomain, type Rule } from './names.ts'
 
+const longestSigner = 571
 const path = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+"
 const subdomain = '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*'
 
@@ -51,6 +52,21 @@ export function validateFullyQualifiedName(field: string, value: string, faults:
   const wrong = isDns1123Subdomain(value)
   if (wrong.length > 0) return faults.each(field, value, wrong)
   if (value.split('.').length < 3) faults.invalid(field, value, 'should be a domain with at least three segments separated by dots')
+}
+
+/** `example.com/name` of who signs certificates. */
+export function validateSigner(field: string, name: string | undefined, faults: Faults): void {
+  if (!name) return faults.required(field)
+  const [domain = '', path, ...rest] = name.split('/')
+  if (path === undefined || rest.length > 0)
+    return faults.invalid(field, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'")
+  const labels = domain.split('.')
+  for (const label of labels)
+    for (const wrong of isDns1123Label(label)) faults.invalid(field, name, `validating label "${label}": ${wrong}`)
+  if (labels.length < 2) faults.invalid(field, name, 'should be a domain with at least two segments separated by dots')
+  for (const label of path.split('.'))
+    for (const wrong of isDns1123Subdomain(label)) faults.invalid(field, name, `validating label "${label}": ${wrong}`)
+  if (name.length > longestSigner) faults.tooLong(field, longestSigner)
 }
 
 /** Whether `inner` lies within `outer` and is smaller. */

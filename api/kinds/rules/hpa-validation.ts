@@ -110,12 +110,14 @@ function validateTarget(at: string, source: string, target: MetricTarget, faults
 }
 
 function validateRules(at: string, rules: HPAScalingRules, faults: Faults): void {
-  const { stabilizationWindowSeconds: window, selectPolicy, policies = [] } = rules
+  const { stabilizationWindowSeconds: window, selectPolicy, tolerance, policies = [] } = rules
   if (window !== undefined && window < 0)
     faults.invalid(`${at}.stabilizationWindowSeconds`, window, 'must be greater than or equal to zero')
   if (window !== undefined && window > most.windowSeconds)
     faults.invalid(`${at}.stabilizationWindowSeconds`, window, `must be less than or equal to ${most.windowSeconds}`)
   if (selectPolicy !== undefined) faults.oneOf(`${at}.selectPolicy`, selectPolicy, ['Disabled', 'Max', 'Min'])
+  if (tolerance !== undefined && compareQuantity(tolerance, '0') < 0)
+    faults.invalid(`${at}.tolerance`, tolerance, 'must be greater than or equal to 0')
   if (policies.length === 0) faults.required(`${at}.policies`, 'must specify at least one Policy')
   for (const [i, { type, value, periodSeconds }] of policies.entries()) {
     const here = `${at}.policies[${i}]`

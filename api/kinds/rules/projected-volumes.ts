@@ -3,11 +3,14 @@
 import type { DownwardAPIVolumeFile, KeyToPath, ProjectedVolumeSource, VolumeProjection } from '../../types/core-v1.gen.ts'
 import { forFiles, validateFieldRef, validateResourceRef } from './container-env.ts'
 import type { Faults } from './faults.ts'
+import { validateSigner } from './forms.ts'
 import { validateNonReservedPath } from './local-path.ts'
+import { validateAnnotations } from './meta.ts'
 import { isDns1123Subdomain } from './names.ts'
 import { validateLabelSelector } from './workload.ts'
 
 const tokenSeconds = { least: 600, most: 2 ** 32 }
+const certificateSeconds = { least: 3600, most: 91 * 86_400, mostOfKubernetes: 86_400 }
 const conflict = 'conflicting duplicate paths'
 
 export function validateMode(field: string, mode: number | undefined, faults: Faults): void {
@@ -72,6 +75,10 @@ export function validateProjected(at: string, { sources, defaultMode }: Projecte
       validateBundle(`${here}.clusterTrustBundle`, bundle, faults)
       claim(bundle.path, bundle.path)
     }
+    if (source?.podCertificate) {
+      validateCertificate(`${here}.podCertificate`, source.podCertificate, faults)
+      for (const kind of certificatePaths) claim(source.podCertificate[kind], source.podCertificate[kind])
+    }
     if (Object.keys(source ?? {}).length > 1) faults.forbidden(here, 'may not specify more than 1 volume type per source')
   }
 }
@@ -82,6 +89,24 @@ function validateToken(at: string, here: string, token: NonNullable<VolumeProjec
   if (seconds > tokenSeconds.most)
     faults.invalid(`${here}.expirationSeconds`, seconds, 'may not specify a duration larger than 2^32 seconds')
   validatePath(at, path, faults)
+}
+
+const certificatePaths = ['credentialBundlePath', 'keyPath', 'certificateChainPath'] as const
+const keyTypes = ['RSA3072', 'RSA4096', 'ECDSAP256', 'ECDSAP384', 'ECDSAP521', 'ED25519']
+
+function validateCertificate(at: string, certificate: NonNullable<VolumeProjection['podCertificate']>, faults: Faults): void {
+  const { signerName = '', keyType = '', maxExpirationSeconds: seconds, userAnnotations } = certificate
+  validateSigner(`${at}.signerName`, signerName, faults)
+  if (userAnnotations) validateAnnotations(`${at}.userAnnotations`, userAnnotations, faults)
+  faults.oneOf(`${at}.keyType`, keyType, keyTypes)
+  const most = signerName.startsWith('kubernetes.io/') ? certificateSeconds.mostOfKubernetes : certificateSeconds.most
+  const field = `${at}.maxExpirationSeconds`
+  if (seconds !== undefined && seconds < certificateSeconds.least)
+    faults.invalid(field, seconds, `if provided, maxExpirationSeconds must be >= ${certificateSeconds.least}`)
+  if (seconds !== undefined && seconds > most) faults.invalid(field, seconds, `if provided, maxExpirationSeconds must be <= ${most}`)
+  for (const kind of certificatePaths) if (certificate[kind]) validateNonReservedPath(`${at}.${kind}`, certificate[kind], faults)
+  if (certificatePaths.every((kind) => !certificate[kind]))
+    faults.required(at, 'specify at least one of credentialBundlePath, keyPath, and certificateChainPath')
 }
 
 function validateBundle(at: string, bundle: NonNullable<VolumeProjection['clusterTrustBundle']>, faults: Faults): void {

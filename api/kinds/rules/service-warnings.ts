@@ -3,14 +3,15 @@
 import type { Service } from '../../types/core-v1.gen.ts'
 import { cidrWarnings, ipWarnings } from './address-warnings.ts'
 
-const hints = 'service.kubernetes.io/topology-aware-hints'
-const mode = 'service.kubernetes.io/topology-mode'
+export const oldTopologyKey = 'service.kubernetes.io/topology-aware-hints'
+export const topologyKey = 'service.kubernetes.io/topology-mode'
 
 export function* serviceWarnings({ metadata, spec }: Service): Generator<string> {
   const { type, clusterIPs = [], externalIPs = [], loadBalancerIP, externalName, trafficDistribution } = spec
   const headless = type === 'ClusterIP' && spec.clusterIP === 'None'
   const named = type === 'ExternalName'
-  if (metadata.annotations?.[hints] !== undefined) yield `annotation ${hints} is deprecated, please use ${mode} instead`
+  if (metadata.annotations?.[oldTopologyKey] !== undefined)
+    yield `annotation ${oldTopologyKey} is deprecated, please use ${topologyKey} instead`
   for (const [i, ip] of clusterIPs.entries()) yield* ipWarnings(`spec.clusterIPs[${i}]`, ip)
   if (headless) {
     if (loadBalancerIP) yield 'spec.loadBalancerIP is ignored for headless services'

@@ -1,0 +1,219 @@
+// One broken status for each rule, and fields that few use.
+
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { created, updated } from '../check.fake.ts'
+import { daemonSet } from '../daemon-set.ts'
+import { deployment } from '../deployment.ts'
+import { horizontalPodAutoscaler } from '../horizontal-pod-autoscaler.ts'
+import { job } from '../job.ts'
+import type { KubeObject } from '../kind.ts'
+import { lease } from '../lease.ts'
+import { pod } from '../pod.ts'
+import { podDisruptionBudget } from '../pod-disruption-budget.ts'
+import { replicaSet } from '../replica-set.ts'
+import { replicationController } from '../replication-controller.ts'
+import { service } from '../service.ts'
+import type { KindSpec } from '../spec.ts'
+import { statefulSet } from '../stateful-set.ts'
+
+const template = { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } }
+const replicated = { spec: { selector: { matchLabels: { a: 'b' } }, template } }
+const more = 'cannot be greater than status.replicas'
+
+type Rows = readonly (readonly [status: object, ...wrong: string[]])[]
+
+/** Each status is written through its subresource, after `before`. */
+function check<T extends KubeObject & { status?: unknown }>(spec: KindSpec<T>, body: object, rows: Rows, before: object = {}): void {
+  const { object, wrong } = created(spec, body)
+  assert.deepEqual(wrong, [])
+  object.status = before
+  for (const [status, ...expected] of rows)
+    assert.deepEqual(
+      updated(spec, object, (next) => void (next.status = status), 'status'),
+      expected,
+      JSON.stringify(status),
+    )
+}
+
+it('counts of replicas', () => {
+  const parts = (ready: string): Rows => [
+    [{ replicas: -1 }, 'status.replicas: Invalid value: -1: must be greater than or equal to 0'],
+    [{ replicas: 1, readyReplicas: 2 }, `status.readyReplicas: Invalid value: 2: ${more}`],
+    [{ replicas: 2, availableReplicas: 1 }, `status.availableReplicas: Invalid value: 1: cannot be greater than ${ready}`],
+    [{ replicas: 2, readyReplicas: 2, availableReplicas: 1, observedGeneration: 3 }],
+  ]
+  check(deployment, replicated, [
+    ...parts('readyReplicas'),
+    [{ replicas: 1, updatedReplicas: 2 }, `status.updatedReplicas: Invalid value: 2: ${more}`],
+    [{ unavailableReplicas: -1 }, 'status.unavailableReplicas: Invalid value: -1: must be greater than or equal to 0'],
+    [{ collisionCount: -1 }, 'status.collisionCount: Invalid value: -1: must be greater than or equal to 0'],
+  ])
+  check(replicaSet, replicated, [
+    ...parts('readyReplicas'),
+    [{ replicas: 0, fullyLabeledReplicas: 1 }, `status.fullyLabeledReplicas: Invalid value: 1: ${more}`],
+  ])
+  check(replicationController, { spec: { template } }, parts('readyReplicas'))
+  check(statefulSet, { spec: { ...replicated.spec, serviceName: 's' } }, [
+    ...parts('status.readyReplicas'),
+    [{ replicas: 0, currentReplicas: 1 }, `status.currentReplicas: Invalid value: 1: ${more}`],
+  ])
+  check(daemonSet, replicated, [
+    [{ numberReady: -1 }, 'status.numberReady: Invalid value: -1: must be greater than or equal to 0'],
+    [{ desiredNumberScheduled: 1, numberReady: 2 }],
+  ])
+  const scale = { maxReplicas: 2, scaleTargetRef: { kind: 'Deployment', name: 'd', apiVersion: 'apps/v1' } }
+  check(horizontalPodAutoscaler, { spec: scale }, [
+    [{ desiredReplicas: -1 }, 'status.desiredReplicas: Invalid value: -1: must be greater than or equal to 0'],
+  ])
+  const condition = { type: 'DisruptionAllowed', status: 'True', lastTransitionTime: '2024-01-01T00:00:00Z', reason: 'Enough', message: '' }
+  check(podDisruptionBudget, { spec: { minAvailable: 1, selector: {} } }, [
+    [{ disruptionsAllowed: -1 }, 'status.disruptionsAllowed: Invalid value: -1: must be greater than or equal to 0'],
+    [{ conditions: [condition] }],
+    [{ conditions: [{ ...condition, reason: '' }] }, 'status.conditions[0].reason: Required value'],
+    [{ conditions: [condition, condition] }, 'status.conditions[1].type: Duplicate value: "DisruptionAllowed"'],
+  ])
+})
+
+it('what a pod has become', () => {
+  const ended = (exitCode: number) => ({ containerStatuses: [{ name: 'c', state: { terminated: { exitCode } } }] })
+  const running = { containerStatuses: [{ name: 'c', state: { running: {} } }] }
+  const again = 'status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated state'
+  const body = (restartPolicy: string, container: object = {}) => ({
+    spec: { restartPolicy, containers: [{ name: 'c', image: 'i', ...container }] },
+  })
+  check(pod, body('Never'), [[running, again], [ended(0)], [{ containerStatuses: [] }]], ended(1))
+  check(pod, body('OnFailure'), [[running]], ended(1))
+  check(pod, body('OnFailure'), [[running, again]], ended(0))
+  check(pod, body('Always'), [[running]], ended(0))
+  const rules = [{ action: 'Restart', exitCodes: { operator: 'In', values: [42] } }]
+  check(pod, body('Never', { restartPolicy: 'Never', restartPolicyRules: rules }), [[running]], ended(42))
+  check(pod, body('Never', { restartPolicy: 'Never', restartPolicyRules: rules }), [[running, again]], ended(1))
+  const one = 'may specify no more than one IP for each IP family'
+  check(
+    pod,
+    body('Always'),
+    [
+      [{ qosClass: 'Guaranteed' }, 'status.qosClass: Invalid value: "Guaranteed": field is immutable'],
+      [{ podIPs: [{ ip: '10.0.0.1' }, { ip: 'fd00::1' }] }],
+      [{ podIPs: [{ ip: '10.0.0.1' }, { ip: '10.0.0.2' }] }, `status.podIPs: Invalid value: [{"ip":"10.0.0.1"},{"ip":"10.0.0.2"}]: ${one}`],
+      [{ podIPs: [{ ip: 'x' }] }, 'status.podIPs[0]: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'],
+      [{ hostIP: '10.0.0.1', hostIPs: [{ ip: '10.0.0.2' }] }, 'status.hostIPs[0].ip: Invalid value: "10.0.0.2": must be equal to `hostIP`'],
+      [{ observedGeneration: -1 }, 'status.observedGeneration: Invalid value: -1: must be a non-negative integer'],
+      [
+        { containerStatuses: [{ name: 'c', user: { linux: { uid: -1, gid: 0 } } }] },
+        'status.containerStatuses[0].user.linux.uid: Invalid value: -1: must be between 0 and 2147483647, inclusive',
+      ],
+    ],
+    { qosClass: 'BestEffort' },
+  )
+})
+
+it('what a job has done', () => {
+  const body = (more: object = {}) => ({ spec: { template: { spec: { ...template.spec, restartPolicy: 'Never' } }, ...more } })
+  const is = (type: string) => ({ type, status: 'True' })
+  const [start, end] = ['2024-01-01T00:00:00Z', '2024-01-01T00:01:00Z']
+  const done = { startTime: start, completionTime: end, succeeded: 1, conditions: [is('SuccessCriteriaMet'), is('Complete')] }
+  check(job, body(), [
+    [{ active: -1 }, 'status.active: Invalid value: -1: must be greater than or equal to 0'],
+    [done],
+    [{ ...done, active: 1 }, 'status.active: Invalid value: 1: active>0 is invalid for finished job'],
+    [{ ...done, completionTime: undefined }, 'status.completionTime: Required value: completionTime is required for Complete jobs'],
+    [
+      { ...done, conditions: [] },
+      `status.completionTime: Invalid value: "${end}": cannot set completionTime when there is no Complete=True condition`,
+    ],
+    [
+      { ...done, startTime: end, completionTime: start },
+      `status.completionTime: Invalid value: "${start}": must be equal to or after \`startTime\``,
+    ],
+    [
+      { ...done, conditions: [...done.conditions, is('Failed')] },
+      'status.conditions: Invalid value: cannot set Complete=True and Failed=true conditions',
+      'status.conditions: Invalid value: cannot set SuccessCriteriaMet=True and Failed=true conditions',
+    ],
+    [{ active: 1, ready: 2 }, 'status.ready: Invalid value: 2: cannot set more ready pods than active'],
+    [
+      { completedIndexes: '1' },
+      'status.completedIndexes: Invalid value: "1": cannot set non-empty completedIndexes when non-indexed completion mode',
+      'status.completedIndexes: Invalid value: "1": error parsing completedIndexes: too large index: "1"',
+    ],
+    [{ uncountedTerminatedPods: { succeeded: ['u', 'u'] } }, 'status.uncountedTerminatedPods.succeeded[1]: Duplicate value: "u"'],
+  ])
+  check(
+    job,
+    body(),
+    [
+      [{ ...done, failed: 0 }, 'status.failed: Invalid value: 0: cannot decrease the failed counter'],
+      [
+        { startTime: start, failed: 1, succeeded: 1 },
+        'status.conditions: Invalid value: cannot disable the terminal Complete=True condition',
+        'status.conditions: Invalid value: cannot disable the SuccessCriteriaMet=True condition',
+      ],
+    ],
+    { ...done, failed: 1 },
+  )
+  check(job, body({ completionMode: 'Indexed', completions: 5 }), [
+    [{ completedIndexes: '0,2-4' }],
+    [
+      { completedIndexes: '2,1' },
+      'status.completedIndexes: Invalid value: "2,1": error parsing completedIndexes: non-increasing order, previous: 2, current: 1',
+    ],
+  ])
+})
+
+it('fields that few use', () => {
+  const wrong = <T extends KubeObject>(spec: KindSpec<T>, body: object) => created(spec, body).wrong
+  const inPod = (container: object, spec: object = {}) =>
+    wrong(pod, { spec: { ...spec, containers: [{ name: 'c', image: 'i', ...container }] } })
+  const linux = { os: { name: 'linux' } }
+  assert.deepEqual(inPod({ lifecycle: { stopSignal: 'SIGUSR1' } }, linux), [])
+  assert.deepEqual(inPod({ lifecycle: { stopSignal: 'SIGUSR1' } }), [
+    'spec.containers[0].lifecycle.stopSignal: Forbidden: may not be set for containers with empty `spec.os.name`',
+  ])
+  assert.deepEqual(inPod({ lifecycle: { stopSignal: 'SIGUSR1' } }, { os: { name: 'windows' } }), [
+    'spec.containers[0].lifecycle.stopSignal: Unsupported value: "SIGUSR1": supported values: "SIGKILL", "SIGTERM"',
+  ])
+  assert.match(inPod({ lifecycle: { stopSignal: 'SIGRTMIN+16' } }, linux).join(), /stopSignal: Unsupported value: "SIGRTMIN\+16"/)
+
+  const asks = (requests: object) => ({ name: 'c', image: 'i', resources: { requests } })
+  const whole = (requests: object, ...containers: object[]) =>
+    wrong(pod, { spec: { resources: { requests }, initContainers: [{ ...asks({ cpu: '3' }), name: 'i' }], containers } })
+  assert.deepEqual(whole({ cpu: '3' }, asks({ cpu: '1' }), { ...asks({ cpu: '2' }), name: 'd' }), [])
+  assert.deepEqual(whole({ cpu: '3' }, asks({ cpu: '2' }), { ...asks({ cpu: '1500m' }), name: 'd' }), [
+    'spec.resources.requests[cpu]: Invalid value: "3": must be greater than or equal to aggregate container requests of 3500m',
+  ])
+  assert.deepEqual(whole({ cpu: '2' }, asks({ cpu: '1' })), [
+    'spec.resources.requests[cpu]: Invalid value: "2": must be greater than or equal to aggregate container requests of 3',
+  ])
+
+  const certificate = (podCertificate: object) => ({ volumes: [{ name: 'v', projected: { sources: [{ podCertificate }] } }] })
+  const at = 'spec.volumes[0].projected.sources[0].podCertificate'
+  const sound = { signerName: 'example.com/a', keyType: 'ED25519', credentialBundlePath: 'bundle.pem' }
+  assert.deepEqual(inPod({}, certificate(sound)), [])
+  assert.deepEqual(inPod({}, certificate({ ...sound, keyType: 'RSA1', maxExpirationSeconds: 60, credentialBundlePath: undefined })), [
+    `${at}.keyType: Unsupported value: "RSA1": supported values: "RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519"`,
+    `${at}.maxExpirationSeconds: Invalid value: 60: if provided, maxExpirationSeconds must be >= 3600`,
+    `${at}: Required value: specify at least one of credentialBundlePath, keyPath, and certificateChainPath`,
+  ])
+  assert.deepEqual(inPod({}, certificate({ ...sound, keyPath: 'bundle.pem' })), [
+    'spec.volumes[0].projected: Invalid value: "bundle.pem": conflicting duplicate paths',
+  ])
+
+  const scale = { maxReplicas: 2, scaleTargetRef: { kind: 'Deployment', name: 'd', apiVersion: 'apps/v1' } }
+  assert.deepEqual(wrong(horizontalPodAutoscaler, { spec: { ...scale, behavior: { scaleUp: { tolerance: '-1' } } } }), [
+    'spec.behavior.scaleUp.tolerance: Invalid value: "-1": must be greater than or equal to 0',
+  ])
+  const mode = 'service.kubernetes.io/topology-mode'
+  const hints = 'service.kubernetes.io/topology-aware-hints'
+  const topology = (annotations: object) =>
+    wrong(service, { metadata: { annotations }, spec: { clusterIP: 'None', ports: [{ port: 80 }] } })
+  assert.deepEqual(topology({ [mode]: 'Auto', [hints]: 'Auto' }), [])
+  assert.deepEqual(topology({ [mode]: 'Auto', [hints]: 'disabled' }), [
+    `metadata.annotations[${mode}]: Invalid value: "Auto": must match annotations[${hints}] when both are specified`,
+  ])
+  assert.deepEqual(wrong(lease, { spec: { strategy: 'example.com/mine' } }), [])
+  assert.deepEqual(wrong(lease, { spec: { strategy: 'Newest' } }), [
+    'spec.strategy: Unsupported value: "Newest": supported values: "OldestEmulationVersion"',
+  ])
+})
