@@ -13,7 +13,11 @@ import type { Stored } from './write.ts'
 
 export function settleNamespace(resource: Resource, object: KubeObject, namespace: string | undefined): void {
   const meta = object.metadata
-  if (!resource.kind.namespaced) return
+  if (!resource.kind.namespaced) {
+    // Many a manifest gives one to what has none.
+    delete meta.namespace
+    return
+  }
   if (meta.namespace && namespace && meta.namespace !== namespace) {
     throw new StatusError(
       'BadRequest',
