@@ -10,7 +10,7 @@ const reasonForm = '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?'
 export function validateStatusConditions(at: string, conditions: readonly Condition[] | undefined, faults: Faults): void {
   const first = new Map<string, number>()
   for (const [i, condition] of (conditions ?? []).entries()) {
-    const { type, status, observedGeneration, lastTransitionTime, reason = '', message = '' } = condition
+    const { type, status, observedGeneration, lastTransitionTime, reason, message } = condition
     const here = `${at}[${i}]`
     if (first.has(type)) faults.duplicate(`${here}.type`, type)
     first.set(type, i)

@@ -12,7 +12,7 @@ const isTrue = ({ status }: JobType, type: string): boolean =>
   status?.conditions?.some((condition) => condition.type === type && condition.status === 'True') ?? false
 
 export function validateJobStatus(next: JobType, previous: JobType, faults: Faults): void {
-  const [status, before] = [next.status ?? {}, previous.status ?? {}]
+  const [{ status }, { status: before }] = [next, previous]
   validateCounts(next, ['active', 'succeeded', 'failed', 'ready', 'terminating'], faults)
   validateUncounted(status, faults)
   const [complete, failed] = [isTrue(next, 'Complete'), isTrue(next, 'Failed')]
@@ -54,7 +54,7 @@ function validateUncounted({ uncountedTerminatedPods: uncounted }: NonNullable<J
 }
 
 function validateTimes(next: JobType, previous: JobType, faults: Faults): void {
-  const [{ startTime, completionTime }, before] = [next.status ?? {}, previous.status ?? {}]
+  const [{ startTime, completionTime }, before] = [next.status, previous.status]
   const field = 'status.completionTime'
   const complete = isTrue(next, 'Complete')
   if (complete !== isTrue(previous, 'Complete') || completionTime !== before.completionTime) {
@@ -73,7 +73,7 @@ function validateTimes(next: JobType, previous: JobType, faults: Faults): void {
     faults.invalid(field, completionTime, 'field is immutable')
 }
 
-function validateIndexes({ spec, status = {} }: JobType, { status: before = {} }: JobType, faults: Faults): void {
+function validateIndexes({ spec, status }: JobType, { status: before }: JobType, faults: Faults): void {
   for (const field of ['completedIndexes', 'failedIndexes'] as const) {
     const text = status[field]
     if (text === undefined || text === before[field]) continue

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { test } from 'node:test'
-import { parseAllDocuments } from 'yaml'
+import { parseYamlDocuments } from '#api/yaml/yaml.ts'
 import { type Json, trial } from '../testing/trial.fake.ts'
 
 test('manifests of public projects are taken', async (t) => {
@@ -13,8 +13,7 @@ test('manifests of public projects are taken', async (t) => {
   t.after(() => server.close())
   const text = await readFile(resolve(import.meta.dirname, 'manifests.fixture.yaml'), 'utf8')
   const kinds = new Map(server.core.resources.all().map((each) => [`${each.apiVersion} ${each.kind.kind}`, each]))
-  for (const document of parseAllDocuments(text, { version: '1.1' })) {
-    const object = document.toJS() as Json
+  for (const object of parseYamlDocuments(text) as Json[]) {
     const { apiVersion, kind, metadata } = object
     const resource = kinds.get(`${apiVersion} ${kind}`)
     assert.ok(resource, `${apiVersion} ${kind}`)
