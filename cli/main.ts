@@ -145,6 +145,26 @@ token
   .option(...serverDir)
   .action(async (id, options) => (await import('./token.ts')).deleteToken(id, options))
 
+const revoke = program.command('revoke').description('certificates that count no more before their time is over')
+for (const [by, words] of [
+  ['serial', 'the one with this serial number, as openssl prints it'],
+  ['name', 'all with this common name, and no new one is given out for it'],
+] as const)
+  revoke
+    .command(`${by} <${by === 'serial' ? 'number' : 'name'}>`)
+    .description(words)
+    .option('--undo', 'let it count again')
+    .option(...serverDir)
+    .action(async (text, { undo, ...options }) => {
+      const { revoke, restore } = await import('./revoke.ts')
+      await (undo ? restore : revoke)(by, text, options)
+    })
+revoke
+  .command('list')
+  .description('list them')
+  .option(...serverDir)
+  .action(async (options) => (await import('./revoke.ts')).listRevoked(options))
+
 program
   .command('kubeconfig')
   .description("print the administrator's kubeconfig")

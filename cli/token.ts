@@ -14,12 +14,13 @@ import { bootstrapTokenType, endOf, nameOfToken, tokenNamespace } from '#control
 import { joinTokenOf } from '#control/pki/pki.ts'
 import { readFrom } from './access.ts'
 
-type Where = { dataDir: string }
+export type Where = { dataDir: string }
 
 const letters = 'abcdefghijklmnopqrstuvwxyz0123456789'
 const random = (length: number) => Array.from({ length }, () => letters[randomInt(letters.length)]).join('')
 
-async function withServer({ dataDir }: Where, work: (client: Client, ca: string) => Promise<void>): Promise<void> {
+/** With the administrator's certificate, from the server's folder. */
+export async function withServer({ dataDir }: Where, work: (client: Client, ca: string) => Promise<void>): Promise<void> {
   const [ca, cert, key] = await Promise.all(['ca.crt', 'admin.crt', 'admin.key'].map((file) => readFrom(dataDir, file)))
   const url = await readFile(join(dataDir, 'url'), 'utf8').catch((cause: unknown) => {
     throw new Error(`${join(dataDir, 'url')} cannot be read: is \`coracle server\` running here?`, { cause })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
 import { type RequestOptions, request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,6 +16,8 @@ import { silent } from '#api/log.ts'
 import { SpdyConnection } from '#api/streaming/spdy/connection.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import { openAuthority } from '#control/pki/authority.ts'
+import { agentClientName, openPki } from '#control/pki/pki.ts'
+import type { Runtime } from '../runtime/runtime.ts'
 import { exitOf, needsContainers, testRuntime } from '../runtime/testing.ts'
 import { openAgentServer } from './server.ts'
 
@@ -105,6 +108,66 @@ test('only the API server may ask', options, async (t) => {
   assert.equal(JSON.parse((await get('/nosuch')).body).reason, 'NotFound')
   assert.equal((await get('/exec/default/p/main')).code, 400)
   assert.equal((await get('/%zz/a/b/c')).code, 404)
+})
+
+test('no certificate but the one of the server, from its own authority, opens the endpoint', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'coracle-pki-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  const pki = await openPki({ dir, hosts: ['127.0.0.1'], now: Date.now })
+  const other = await openAuthority({ dir: join(dir, 'other'), now: Date.now })
+  const { authority } = pki.agents
+  const serving = await authority.issue({ commonName: 'n1', usage: 'server', hosts: ['127.0.0.1'] })
+  const server = await openAgentServer({
+    runtime: {} as Runtime,
+    pods: () => [],
+    nodeName: 'n1',
+    tls: { ca: authority.cert, ...serving },
+    callers: [agentClientName],
+    log: silent,
+    clock: systemClock,
+    host: '127.0.0.1',
+    port: 0,
+  })
+  t.after(() => server.close())
+  const ask = async (as: { cert?: string; key?: string }, headers: Record<string, string> = {}) => {
+    const outgoing = request({
+      host: '127.0.0.1',
+      port: server.port,
+      path: headers['upgrade'] ? exec('sh') : '/pods',
+      ca: authority.cert,
+      agent: false,
+      headers,
+      ...as,
+    })
+    outgoing.end()
+    const [answer] = await Promise.race([once(outgoing, 'response'), once(outgoing, 'upgrade')])
+    answer.resume()
+    return (answer as IncomingMessage).statusCode
+  }
+  assert.equal(await ask(pki.agents.client), 200)
+  const named = { commonName: agentClientName, usage: 'client' as const }
+  const wrong = {
+    none: {},
+    'an administrator’s': pki.admin,
+    'a node’s': await pki.authority.issue({ commonName: 'system:node:n2', organizations: ['system:nodes'], usage: 'client' }),
+    'the name, by the authority of clients': await pki.authority.issue(named),
+    'the name and the highest group, by the authority of clients': await pki.authority.issue({
+      ...named,
+      organizations: ['system:masters'],
+    }),
+    'the name, by the authority of proxies': await (await openAuthority({ dir: join(dir, 'front-proxy'), now: Date.now })).issue(named),
+    'the name, by nobody’s authority': await other.issue(named),
+    'the front proxy’s': pki.frontProxy.client,
+    'the API server’s own for its clients': pki.serving,
+    'another node’s for its endpoint': await authority.issue({ commonName: 'n2', usage: 'server', hosts: ['127.0.0.1'] }),
+    'the name, for an endpoint': await authority.issue({ ...named, usage: 'server' }),
+    'another name, by the right authority': await authority.issue({ commonName: 'system:coracle-server2', usage: 'client' }),
+  }
+  for (const [what, as] of Object.entries(wrong)) {
+    const code = what.startsWith('another name') ? 403 : 401
+    assert.equal(await ask(as), code, what)
+    assert.equal(await ask(as, { connection: 'Upgrade', upgrade: 'websocket', 'x-remote-user': agentClientName }), code, what)
+  }
 })
 
 test('exec over WebSocket: streams, exit codes, the end of input', options, async (t) => {

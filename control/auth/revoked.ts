@@ -7,10 +7,14 @@ import type { ConfigMap as ConfigMapType } from '#api/types/core-v1.gen.ts'
 
 export const revocations = { namespace: 'kube-system', name: 'coracle-revoked-certificates' }
 
-export type Revoked = { has(certificate: { commonName: string; serial?: string | undefined }): boolean }
+type Shown = { commonName: string; serial?: string | undefined }
+export type Revoked = { has(certificate: Shown): boolean }
 
 type Peek = (kind: Kind, ref: { namespace: string; name: string }) => KubeObject | undefined
 type Lists = { serials: ReadonlySet<string>; names: ReadonlySet<string> }
+
+/** Which of the two lists. */
+export type RevokedBy = 'serial' | 'name'
 
 const nothing: Lists = { serials: new Set(), names: new Set() }
 
@@ -22,19 +26,43 @@ export function revokedCertificates(peek: Peek): Revoked {
       const object: ConfigMapType | undefined = peek(ConfigMap, revocations)
       const version = object?.metadata.resourceVersion
       if (version !== read.version) read = { version, lists: object ? listsOf(object) : nothing }
-      const { serials, names } = read.lists
-      return names.has(commonName) || (serial !== undefined && serials.size > 0 && serials.has(plainSerial(serial)))
+      return isOn(read.lists, { commonName, serial })
     },
   }
 }
 
-function listsOf({ data = {} }: ConfigMapType): Lists {
-  const lines = (key: string) =>
-    (data[key] ?? '')
-      .split(/\r?\n/)
-      .map((line) => line.replace(/#.*/, '').trim())
-      .filter(Boolean)
-  return { serials: new Set(lines('serials').map(plainSerial)), names: new Set(lines('names')) }
+const isOn = ({ serials, names }: Lists, { commonName, serial }: Shown): boolean =>
+  names.has(commonName) || (serial !== undefined && serials.size > 0 && serials.has(plainSerial(serial)))
+
+export const isListed = (data: ConfigMapType['data'], certificate: Shown): boolean => isOn(listsOf({ data }), certificate)
+
+const keyOf = { serial: 'serials', name: 'names' } as const
+const linesOf = (text = '') => text.split(/\r?\n/)
+const wordOf = (line: string) => line.replace(/#.*/, '').trim()
+const same = { serial: (text: string) => plainSerial(text), name: (text: string) => text.trim() }
+
+function listsOf({ data }: Pick<ConfigMapType, 'data'>): Lists {
+  const words = (by: RevokedBy) => new Set(revokedIn(data, by).map(same[by]))
+  return { serials: words('serial'), names: words('name') }
+}
+
+/** What is on one of the lists, as it was written. */
+export const revokedIn = (data: ConfigMapType['data'], by: RevokedBy): string[] => linesOf(data?.[keyOf[by]]).map(wordOf).filter(Boolean)
+
+/** The lists with one line more, or undefined if they have it; notes that people left stay. Throws where `text` is no serial number or name. */
+export function withRevoked(data: ConfigMapType['data'], by: RevokedBy, text: string): ConfigMapType['data'] | undefined {
+  if (by === 'serial' ? !/^(0x)?[0-9a-f:]+$/i.test(text) : !/^[^#\s]+$/.test(text))
+    throw new Error(`${JSON.stringify(text)} is no ${by === 'serial' ? 'serial number: hexadecimal, as openssl prints it' : 'common name'}`)
+  if (revokedIn(data, by).some((word) => same[by](word) === same[by](text))) return undefined
+  const before = data?.[keyOf[by]] ?? ''
+  return { ...data, [keyOf[by]]: `${before}${before && !before.endsWith('\n') ? '\n' : ''}${text}\n` }
+}
+
+/** The lists without it, or undefined if they do not have it. */
+export function withoutRevoked(data: ConfigMapType['data'], by: RevokedBy, text: string): ConfigMapType['data'] | undefined {
+  const lines = linesOf(data?.[keyOf[by]])
+  const left = lines.filter((line) => wordOf(line) === '' || same[by](wordOf(line)) !== same[by](text))
+  return left.length === lines.length ? undefined : { ...data, [keyOf[by]]: left.join('\n') }
 }
 
 /** As openssl prints it, with or without colons and leading zeros. */

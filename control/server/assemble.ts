@@ -4,7 +4,7 @@ import { randomInt } from 'node:crypto'
 import type { Cidr } from '#api/cidr.ts'
 import type { Clock } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
-import { Endpoints, LimitRange, Pod, PriorityClass, Service } from '#api/kinds/index.ts'
+import { ConfigMap, Endpoints, LimitRange, Pod, PriorityClass, Service } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import { builtinKinds } from '#api/kinds/registry.ts'
 import type { Log } from '#api/log.ts'
@@ -26,7 +26,7 @@ import { type Authenticator, authenticator } from '#control/auth/authenticator.t
 import { type Authorizer, healthAuthorizer, mastersAuthorizer } from '#control/auth/authorizer.ts'
 import { nodeAuthorizer } from '#control/auth/node-authorizer.ts'
 import { rbacAuthorizer } from '#control/auth/rbac.ts'
-import { revokedCertificates } from '#control/auth/revoked.ts'
+import { type Revoked, revocations, revokedCertificates } from '#control/auth/revoked.ts'
 import { openTokens } from '#control/auth/tokens.ts'
 import { serverUser, type User } from '#control/auth/user.ts'
 import { Evaluator } from '#control/cel/evaluator.ts'
@@ -90,6 +90,9 @@ export type Assembly = {
   creators: Creators
   authorizers: readonly Authorizer[]
   authenticator: Authenticator
+  revoked: Revoked
+  /** Calls back whenever the list of revoked certificates is another. */
+  onRevoked(run: () => void): void
   fairness: Fairness
   agentTls: AgentTls
   remotes: Remotes
@@ -217,6 +220,15 @@ export async function assemble({
     creators,
     authorizers,
     authenticator: authentication,
+    revoked,
+    onRevoked(run) {
+      const resource = resources.of(ConfigMap)
+      const key = keyFor(resource, revocations.namespace, revocations.name)
+      cache.onChange((changed, change) => {
+        // Told of before the cache shows it.
+        if (changed === resource && change.item.key === key) setImmediate(run)
+      })
+    },
     fairness,
     agentTls,
     remotes,

@@ -72,6 +72,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const connections = new Connections({ limits, clock, log })
   const server = secureServer(options, assembly, limits, connections)
   connections.follow(server)
+  // Each request asks anew; what runs already (watches, execs, logs) ends with its connection.
+  assembly.onRevoked(() =>
+    connections.end((peer) => {
+      const { certificate } = credentialsOf(peer)
+      return certificate !== undefined && assembly.revoked.has(certificate)
+    }),
+  )
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     void handleUpgrade(
       {

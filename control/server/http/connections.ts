@@ -5,6 +5,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Http2SecureServer, Http2ServerResponse, ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { Clock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
 
@@ -62,6 +63,7 @@ const unseen = 5
 
 export class Connections {
   readonly #sockets = new Set<Socket>()
+  readonly #peers = new Set<TLSSocket>()
   readonly #answers = new Map<Answer, Pending>()
   readonly #limits: Limits
   readonly #clock: Clock
@@ -81,6 +83,10 @@ export class Connections {
       socket.setKeepAlive(true, keepAliveMs)
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
+    })
+    server.on('secureConnection', (peer: TLSSocket) => {
+      this.#peers.add(peer)
+      peer.once('close', () => this.#peers.delete(peer))
     })
     server.on('session', (session) => this.#followSession(session))
   }
@@ -108,6 +114,15 @@ export class Connections {
   answering(answer: Answer): void {
     this.#answers.set(answer, { bytes: 0, sent: 0, same: 0, silent: 0 })
     answer.once('close', () => this.#answers.delete(answer))
+  }
+
+  /** Ends every connection of such a peer, with all that runs over it. */
+  end(isOver: (peer: TLSSocket) => boolean): void {
+    for (const peer of this.#peers) {
+      if (!isOver(peer)) continue
+      this.#log.warn({ address: peer.remoteAddress }, 'a connection was ended: its certificate is revoked')
+      peer.destroy()
+    }
   }
 
   close(): void {
