@@ -23,10 +23,10 @@ function opened(t: TestContext, nft = fakeNft(), log: Log = silent) {
 
 test('connections of pods that stand take it, between the links there are', async (t) => {
   const { nft, path, names } = opened(t)
-  await path.settle()
+  await path.apply()
   assert.deepEqual(await names(), [], 'not before it is known who is isolated')
   await path.judge(nobody)
-  await path.settle()
+  await path.apply()
   assert.equal(
     await nft.dump('ip', 'coracle-fast'),
     `table ip coracle-fast {
@@ -45,29 +45,29 @@ test('connections of pods that stand take it, between the links there are', asyn
   )
   assert.match(await nft.dump('ip6', 'coracle-fast'), /ip6 saddr fd00:42::\/56 flow add @fast/)
   const { length } = nft.transactions
-  await path.settle()
+  await path.apply()
   assert.equal(nft.transactions.length, length, 'nothing changes what is right')
 })
 
 test('who is isolated is judged packet by packet, in his family', async (t) => {
   const { path, names } = opened(t)
   await path.judge(nobody)
-  await path.settle()
+  await path.apply()
   await path.judge(new Set(['ip']))
   assert.deepEqual(await names(), ['ip6 coracle-fast'])
-  await path.settle()
+  await path.apply()
   assert.deepEqual(await names(), ['ip6 coracle-fast'])
   await path.judge(nobody)
-  await path.settle()
+  await path.apply()
   assert.deepEqual(await names(), ['ip6 coracle-fast', 'ip coracle-fast'])
 })
 
 test('other links mean another table, the old one gone before', async (t) => {
   const { nft, path, state } = opened(t)
   await path.judge(nobody)
-  await path.settle()
+  await path.apply()
   state.devices = ['eth1', 'coracle0']
-  await path.settle()
+  await path.apply()
   assert.match(await nft.dump('ip', 'coracle-fast'), /devices = \{ coracle0, eth1 \}/)
   assert.deepEqual(
     nft.transactions.slice(-2).map((commands) => commands.map((command) => commandText(command)).filter((text) => / table /.test(text))),
@@ -77,36 +77,36 @@ test('other links mean another table, the old one gone before', async (t) => {
     ],
   )
   state.devices = ['coracle0']
-  await path.settle()
+  await path.apply()
   assert.deepEqual(await nft.tables(), [], 'one link alone forwards to nobody')
 })
 
 test('a firewall of the host that filters what is forwarded sees every packet', async (t) => {
   const { nft, path, names } = opened(t)
   await path.judge(nobody)
-  await path.settle()
+  await path.apply()
   const host = inTable({ family: 'inet', name: 'host' })
   await nft.run([host.add(), host.addChain({ name: 'f', base: { type: 'filter', hook: 'forward', priority: 0, policy: 'accept' } })])
-  await path.settle()
+  await path.apply()
   assert.deepEqual(await names(), ['ip coracle-fast', 'ip6 coracle-fast', 'inet host'], 'an empty chain says nothing')
   await nft.run([host.addRule('f', rule(drop))])
-  await path.settle()
+  await path.apply()
   assert.deepEqual(await names(), ['inet host'])
   await nft.run([host.delete()])
-  await path.settle()
+  await path.apply()
   assert.deepEqual(await names(), ['ip coracle-fast', 'ip6 coracle-fast'])
 })
 
 test('what a former agent left is found: kept where it is right, ended where it is not', async (t) => {
   const { nft, path, again } = opened(t)
   await path.judge(nobody)
-  await path.settle()
+  await path.apply()
   await path.close()
   const { length } = nft.transactions
   const next = again()
   t.after(() => next.close())
   await next.judge(nobody)
-  await next.settle()
+  await next.apply()
   assert.equal(nft.transactions.length, length)
   await next.close()
   const last = again()
@@ -122,8 +122,8 @@ test('a kernel without flowtables is told of once, and left alone', { skip: need
   const { path } = opened(t, nft as never, { ...silent, info: (_, message) => void said.push(message ?? '') })
   await path.judge(nobody)
   try {
-    await path.settle()
-    await path.settle()
+    await path.apply()
+    await path.apply()
     assert.deepEqual(said, ['this kernel has no flowtables: forwarded packets take the usual path'])
   } catch (error) {
     // One that has them looks for the links, which are not here.

@@ -28,7 +28,7 @@ export interface FastPath {
    */
   judge(families: ReadonlySet<Family>): Promise<void>
   /** Looks at what is wanted now. */
-  settle(): Promise<void>
+  apply(): Promise<void>
   close(): Promise<void>
 }
 
@@ -84,7 +84,7 @@ class NftFastPath implements FastPath {
     })
   }
 
-  settle(): Promise<void> {
+  apply(): Promise<void> {
     return this.#alone(async () => {
       if (this.#absent || !this.#judged) return
       const wanted = await Promise.all(this.#families.map((family) => this.#wanted(family)))
@@ -106,8 +106,8 @@ class NftFastPath implements FastPath {
 
   /** Undefined: as it is. */
   async #program(wanted: readonly (Known | undefined)[]): Promise<void> {
-    const settle = (goal: (known: Known, i: number) => Known) =>
-      this.#tables.settle(
+    const applyGoal = (goal: (known: Known, i: number) => Known) =>
+      this.#tables.apply(
         (known) => {
           const next = known.map(goal)
           return { commands: next.flatMap((to, i) => this.#steps(i, known[i] as Known, to)), done: () => next }
@@ -115,8 +115,8 @@ class NftFastPath implements FastPath {
         () => false,
       )
     // Its links cannot be changed, and a hook is free again only when the transaction that leaves it is over.
-    await settle((known, i) => (wanted[i] === undefined || same(known, wanted[i]) ? known : 'none'))
-    await settle((known, i) => wanted[i] ?? known)
+    await applyGoal((known, i) => (wanted[i] === undefined || same(known, wanted[i]) ? known : 'none'))
+    await applyGoal((known, i) => wanted[i] ?? known)
   }
 
   #steps(i: number, from: Known, to: Known): NftCommand[] {
@@ -142,7 +142,7 @@ class NftFastPath implements FastPath {
     const { clock, log } = this.#options
     const { signal } = this.#closing
     while (!signal.aborted && !this.#absent) {
-      await this.settle().catch((err: unknown) => log.debug({ err }, 'the fast path could not be settled'))
+      await this.apply().catch((err: unknown) => log.debug({ err }, 'the fast path could not be applied'))
       await sleep(clock, LOOK_MS, signal)
     }
   }

@@ -52,7 +52,7 @@ export const plan = (listing: string, pods: string | undefined): string[][] => {
 const wordsOf = (rule: string): string[] => [...rule.matchAll(/"([^"]*)"|\S+/g)].map(([word, quoted]) => quoted ?? word)
 
 /** Puts the rules where they are needed and takes them out where not. Idempotent; makes no table that is not there. */
-export const settleForward = async ({ pods, netns, log }: Pick<ForwardOptions, 'pods' | 'netns' | 'log'>): Promise<void> => {
+export const applyForward = async ({ pods, netns, log }: Pick<ForwardOptions, 'pods' | 'netns' | 'log'>): Promise<void> => {
   const run = async (...command: string[]): Promise<string> => {
     const [program = '', ...args] = netns === undefined ? command : ['nsenter', `--net=${netns}`, ...command]
     return (await exec(program, args)).stdout
@@ -78,11 +78,11 @@ export const settleForward = async ({ pods, netns, log }: Pick<ForwardOptions, '
 export const keepForward = ({ nft, clock, ...options }: ForwardOptions): { close(): Promise<void> } => {
   const closing = new AbortController()
   const keeping = (async () => {
-    for (let settled = -1; !closing.signal.aborted; ) {
+    for (let applied = -1; !closing.signal.aborted; ) {
       try {
         const generation = await nft.generation()
-        if (generation !== settled) await settleForward(options)
-        settled = generation
+        if (generation !== applied) await applyForward(options)
+        applied = generation
       } catch (err) {
         options.log.warn({ err }, 'the FORWARD chain could not be looked at')
       }
@@ -97,6 +97,6 @@ export const keepForward = ({ nft, clock, ...options }: ForwardOptions): { close
   }
 }
 
-export const removeForward = (options: Pick<ForwardOptions, 'netns' | 'log'>): Promise<void> => settleForward({ ...options, pods: {} })
+export const removeForward = (options: Pick<ForwardOptions, 'netns' | 'log'>): Promise<void> => applyForward({ ...options, pods: {} })
 
 const exec = promisify(execFile)

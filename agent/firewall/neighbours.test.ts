@@ -12,7 +12,7 @@ import { bothNetworks, service, slice, wholeProxy } from '../proxy/fixtures.ts'
 import { addresses, nodeNetwork } from '../proxy/network.fixture.ts'
 import { openProxy } from '../proxy/proxy.ts'
 import { openRuleset } from '../ruleset/ruleset.ts'
-import { keepForward, plan, removeForward, settleForward } from './forward.ts'
+import { applyForward, keepForward, plan, removeForward } from './forward.ts'
 import { docker, emptied, firewalld, firewalldTrusts, inside, legacy, ownTable, strangers, ufw, ufwAllows } from './neighbours.fixture.ts'
 
 const pods = { ip: bothNetworks.ip.cluster, ip6: bothNetworks.ip6.cluster }
@@ -38,7 +38,7 @@ test('beside the rules of others', { skip: needsRoot }, async (t) => {
   for (const peer of [client, node]) await peer.listen('tcp', 9000, peer === node ? 'node' : 'client')
 
   /** A node that carries somebody's rules, and ours on top; then ours are taken away, and what is left must be theirs. */
-  const beside = (what: string, theirs: string, body: (host: { before: string[]; settle(): Promise<void> }) => Promise<void>) =>
+  const beside = (what: string, theirs: string, body: (host: { before: string[]; apply(): Promise<void> }) => Promise<void>) =>
     t.test(what, async () => {
       await inside(netns, theirs)
       const [before, legacyBefore] = [await strangers(netns), await legacy(netns)]
@@ -47,9 +47,9 @@ test('beside the rules of others', { skip: needsRoot }, async (t) => {
       const policy = openPolicy({ ruleset, log: silent, nodeName: 'here', families: ['ip', 'ip6'] })
       await proxy.apply([...web, ...web6], [slice('web', [ip.pods[0]]), slice('web6', [ip6.pods[0]])])
       await policy.apply()
-      const settle = () => settleForward({ pods, netns, log: silent })
-      await settle()
-      await body({ before, settle })
+      const apply = () => applyForward({ pods, netns, log: silent })
+      await apply()
+      await body({ before, apply })
       await proxy.remove()
       await policy.remove()
       await removeForward({ netns, log: silent })
@@ -92,7 +92,7 @@ test('beside the rules of others', { skip: needsRoot }, async (t) => {
     assert.equal(await client.ask('tcp', '10.43.0.1', 80), answer)
   })
 
-  await beside('ufw: pods are reached, what it denies the host stays denied until it allows them', ufw, async ({ settle }) => {
+  await beside('ufw: pods are reached, what it denies the host stays denied until it allows them', ufw, async ({ apply }) => {
     assert.equal(await client.ask('tcp', '10.43.0.1', 80), answer)
     assert.equal(await client.ask('tcp', 'fd00:43::1', 80), `pod ${ip6.gateway}`)
     assert.equal(await client.ask('tcp', ip.node, 9000, soon), 'TIMEOUT')
@@ -102,7 +102,7 @@ test('beside the rules of others', { skip: needsRoot }, async (t) => {
     assert.equal(await client.ask('tcp', ip.node, 9000, soon), 'TIMEOUT')
     await inside(netns, ufwAllows('10.42.0.0/16').replace('-A', '-D'))
     await inside(netns, 'iptables-nft -P FORWARD ACCEPT')
-    await settle()
+    await apply()
     assert.doesNotMatch(await inside(netns, 'iptables-nft -S FORWARD'), /coracle/)
     await inside(netns, 'iptables-nft -P FORWARD DROP')
   })

@@ -7,9 +7,9 @@ import type { Claims } from './claims.ts'
 import { decompress } from './compression.ts'
 import { digestOf, hexOf, verified } from './digest.ts'
 import { moveDurably, syncTree } from './durable.ts'
+import { finishLayer } from './finish-layer.ts'
 import { codeOf } from './malformed.ts'
 import type { MergedLayer } from './merged.ts'
-import { settle } from './settle.ts'
 import { list, number, object, type Shaped, text } from './shape.ts'
 import { Gate, Shared } from './shared.ts'
 import { StreamSource } from './source.ts'
@@ -94,7 +94,7 @@ export class Layers {
       const unpacked = await this.#gate.run(() => this.#unpack(sources[index]!, root, signal))
       // Asked for by this work itself: another caller that asked for them too may give up.
       const lowers = await allDone(chain.slice(0, index).map((_, below) => this.#layer(sources, chain, below, signal)))
-      const record: Shaped<typeof layerRecord> = { size: unpacked.size, ...(await settle(root, unpacked, lowers)) }
+      const record: Shaped<typeof layerRecord> = { size: unpacked.size, ...(await finishLayer(root, unpacked, lowers)) }
       await writeFile(join(claim.dir, 'layer', 'layer.json'), JSON.stringify(record), { mode: 0o600 })
       await syncTree(claim.dir)
       signal.throwIfAborted()

@@ -1,6 +1,6 @@
 // Unpacks one layer's tar into a folder of its own, trusting nothing in it: every name stays below the
 // folder, nothing is written through a link, and sizes are bounded. Whiteouts, and directories that the
-// archive does not list, depend on the layers below and are left to settle.ts.
+// archive does not list, depend on the layers below and are left to finish-layer.ts.
 
 import type { FileHandle } from 'node:fs/promises'
 import { chmod, chown, lchown, link, lstat, lutimes, mkdir, open, rm, symlink, unlink } from 'node:fs/promises'

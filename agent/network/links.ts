@@ -47,7 +47,7 @@ export const tunnelMtu = (underlay: number, local: string): number => underlay -
 type Addressed = { address: string; prefix: number }
 
 /** Changes a link's addresses to these; what the kernel gave by itself (link scope) is left alone. */
-const settleAddresses = async (rt: Rtnetlink, link: number, wanted: readonly Addressed[]): Promise<void> => {
+const applyAddresses = async (rt: Rtnetlink, link: number, wanted: readonly Addressed[]): Promise<void> => {
   const current = (await rt.addresses(link)).filter((address) => address.scope === 0)
   const same = (a: Addressed, b: Addressed) => a.address === b.address && a.prefix === b.prefix
   const commands: Command[] = [
@@ -85,7 +85,7 @@ export const ensureBridge = async (options: {
   const addresses = cidrs.map((cidr) => ({ address: gatewayOf(cidr), prefix: cidr.prefix }))
   for (const address of dnsAddresses) addresses.push({ address, prefix: wholePrefix(address) })
   await ownSysctls(bridgeName, cidrs, netns)
-  await settleAddresses(rt, link.index, addresses)
+  await applyAddresses(rt, link.index, addresses)
   if (cidrs.some(isIPv6) && !(await rt.addresses(link.index)).some(({ address }) => address === linkLocal))
     await rt.run([addAddress({ link: link.index, address: linkLocal, prefix: 64 })])
   return link.index
@@ -125,7 +125,7 @@ export const ensureTunnel = async (options: {
   }
   // What is masqueraded on its way out takes the link's own address, which the other node routes back.
   await ownSysctls(tunnelName, cidrs, netns)
-  await settleAddresses(
+  await applyAddresses(
     rt,
     link.index,
     cidrs.map(gatewayOf).map((gateway) => ({ address: gateway, prefix: wholePrefix(gateway) })),

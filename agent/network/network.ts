@@ -45,22 +45,22 @@ export const openPodNetwork = async (options: PodNetworkOptions): Promise<PodNet
   try {
     await refuseOther(rt, dataDir)
     const underlay = new Underlay(options.nodeIPs, { rt, netns, log, cidrs, backend, dnsAddresses, alias: await aliasOf(dataDir) })
-    const ground = await underlay.settle()
+    const state = await underlay.apply()
     await applySysctls({ file, netns }, await forwardingSysctls({ rt, netns, cidrs }))
 
     const departures = new Departures(rt)
-    const wiring = { rt, bridge: ground.bridge, mtu: ground.mtu, gateways }
+    const wiring = { rt, bridge: state.bridge, mtu: state.mtu, gateways }
     const sandboxes = new Sandboxes({ kernel: sandboxKernel({ folder, wiring, departures, log }), pools: new AddressPools(cidrs) })
     await sandboxes.adopt()
     await sandboxes.resize()
-    const settleGround = async () => {
-      const { bridge, tunnel, mtu } = await underlay.settle()
+    const applyUnderlay = async () => {
+      const { bridge, tunnel, mtu } = await underlay.apply()
       const resized = mtu !== wiring.mtu
       Object.assign(wiring, { bridge, mtu })
       if (resized) await sandboxes.resize()
       return { bridge, tunnel, mtu }
     }
-    const routing = new Routing({ rt, log, nodeName, cidrs, backend, ground, settleGround })
+    const routing = new Routing({ rt, log, nodeName, cidrs, backend, state, applyUnderlay })
     const watch = await watchNetwork({ netns, kinds: ['link', 'address', 'route'] })
     const watching = (async () => {
       for await (const change of watch.changes()) {
@@ -87,7 +87,7 @@ export const openPodNetwork = async (options: PodNetworkOptions): Promise<PodNet
         await sandboxes.settled()
         watch.close()
         await watching
-        await routing.settled()
+        await routing.applied()
         rt.close()
       },
     }

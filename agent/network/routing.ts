@@ -7,7 +7,7 @@ import type { Log } from '#api/log.ts'
 import type { Node } from '#api/types/core-v1.gen.ts'
 import { isVethName, routeProtocol } from './names.ts'
 import { type Backend, desire, plan, type Reachability } from './nodes.ts'
-import type { Ground } from './underlay.ts'
+import type { UnderlayState } from './underlay.ts'
 
 type Dependencies = {
   rt: Rtnetlink
@@ -16,14 +16,14 @@ type Dependencies = {
   cidrs: readonly Cidr[]
   backend: Backend
   /** As it is now. */
-  ground: Ground
-  /** Settles it anew. */
-  settleGround: () => Promise<Ground>
+  state: UnderlayState
+  /** Makes the links right again, and tells how they are. */
+  applyUnderlay: () => Promise<UnderlayState>
 }
 
 export class Routing {
   readonly #deps: Dependencies
-  #ground: Ground
+  #state: UnderlayState
   /** Undefined until they were told: until then what an earlier agent made stays. */
   #nodes: readonly Node[] | undefined
   #turn: Promise<void> = Promise.resolve()
@@ -32,7 +32,7 @@ export class Routing {
 
   constructor(deps: Dependencies) {
     this.#deps = deps
-    this.#ground = deps.ground
+    this.#state = deps.state
   }
 
   apply(nodes: readonly Node[]): Promise<void> {
@@ -54,12 +54,12 @@ export class Routing {
     })
   }
 
-  async settled(): Promise<void> {
+  async applied(): Promise<void> {
     await this.#turn
   }
 
   #concerns(change: Change): boolean {
-    const { bridge, tunnel } = this.#ground
+    const { bridge, tunnel } = this.#state
     const own = (link: number) => link === bridge || link === tunnel?.link
     if (change.kind === 'missed') return true
     if (change.kind === 'route') return change.gone && change.route.protocol === routeProtocol
@@ -72,18 +72,18 @@ export class Routing {
   #inTurn(): Promise<void> {
     const result = this.#turn.then(() => {
       this.#repairing = false
-      return this.#settle()
+      return this.#apply()
     })
     this.#turn = result.catch(() => {})
     return result
   }
 
-  async #settle(): Promise<void> {
-    const { rt, log, settleGround } = this.#deps
-    const ground = await settleGround()
-    this.#ground = ground
+  async #apply(): Promise<void> {
+    const { rt, log, applyUnderlay } = this.#deps
+    const state = await applyUnderlay()
+    this.#state = state
     if (this.#nodes === undefined) return
-    const { bridge, tunnel } = ground
+    const { bridge, tunnel } = state
     const addresses = (await rt.addresses()).filter(({ link, scope }) => scope === 0 && link !== bridge && link !== tunnel?.link)
     const { desired, problems } = desire(this.#nodes, { ...this.#deps, tunnel, addresses })
     const text = JSON.stringify(problems)
@@ -98,7 +98,7 @@ export class Routing {
 
   async #current(): Promise<Reachability> {
     const { rt } = this.#deps
-    const { tunnel } = this.#ground
+    const { tunnel } = this.#state
     const current: Reachability = { routes: [], neighbours: [], forwarding: [] }
     for (const family of [AF_INET, AF_INET6] as const) {
       current.routes.push(...(await rt.routes({ family, protocol: routeProtocol })))

@@ -1,5 +1,5 @@
 // What the pod network stands on: the links and addresses of the node, which may change under it (DHCP, a
-// moved cable, another MTU). Settled anew whenever they do.
+// moved cable, another MTU). Applied anew whenever they do.
 
 import { type Rtnetlink, SysError } from 'nft-js'
 import { type Cidr, familyOf } from '#api/cidr.ts'
@@ -7,7 +7,7 @@ import type { Log } from '#api/log.ts'
 import { ensureBridge, ensureTunnel, removeTunnel, tunnelMtu, underlayMtu } from './links.ts'
 import type { Backend, Surroundings } from './nodes.ts'
 
-export type Ground = {
+export type UnderlayState = {
   /** Index of the bridge. */
   bridge: number
   tunnel: Surroundings['tunnel']
@@ -42,18 +42,18 @@ export class Underlay {
     this.#deps = deps
   }
 
-  /** Takes effect with the next `settle`. */
+  /** Takes effect with the next `apply`. */
   set nodeIPs(nodeIPs: readonly string[]) {
     this.#nodeIPs = nodeIPs
   }
 
-  async settle(): Promise<Ground> {
+  async apply(): Promise<UnderlayState> {
     const { rt, netns, cidrs, dnsAddresses, alias } = this.#deps
     for (const address of this.#nodeIPs) {
       const mtu = await underlayMtu(rt, address)
       if (mtu !== undefined) this.#mtus.set(address, mtu)
     }
-    const tunnel = await this.#settleTunnel()
+    const tunnel = await this.#applyTunnel()
     const mtu = tunnel
       ? tunnelMtu(this.#mtuAt(tunnel.local), tunnel.local)
       : Math.min(...this.#nodeIPs.map((address) => this.#mtuAt(address)), Number.POSITIVE_INFINITY)
@@ -74,7 +74,7 @@ export class Underlay {
   }
 
   /** Undefined where none is wanted, or where the kernel has none and nodes may do without. */
-  async #settleTunnel(): Promise<Ground['tunnel']> {
+  async #applyTunnel(): Promise<UnderlayState['tunnel']> {
     const { rt, netns, cidrs, backend, log } = this.#deps
     const local = this.#local()
     if (backend === 'host-gw' || backend === 'routed' || local === undefined) {

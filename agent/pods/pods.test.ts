@@ -91,7 +91,7 @@ test('a host that moves takes along its own addresses and those of pods on its n
   assert.deepEqual([podIP, podIPs, hostIPs], ['10.0.0.9', [{ ip: '10.0.0.9' }, { ip: 'fd00::9' }], [{ ip: '10.0.0.9' }, { ip: 'fd00::9' }]])
 })
 
-test('a pod comes up: ground, image, container, status', async (t) => {
+test('a pod comes up: prerequisites, image, container, status', async (t) => {
   const { client, until, runtime, events } = await setup(t)
   const pod = podIn(client)
   const status = await until(ready, { still: true })

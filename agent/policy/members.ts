@@ -31,7 +31,7 @@ export class Members {
   /** By address: the uids of who claims it; seldom more than one. */
   readonly #claims = new Map<string, Set<string>>()
   /** By uid, with the addresses that are theirs; and by namespace and uid. */
-  readonly #settled = new Map<string, Member>()
+  readonly #known = new Map<string, Member>()
   readonly #spaces = new Map<string, Map<string, Member>>()
   readonly #local = new Map<string, Member>()
   readonly #byNamespace = new Map<string, readonly Member[]>()
@@ -77,7 +77,7 @@ export class Members {
     this.#changed.clear()
     const namespaces = new Set<string>()
     for (const uid of doubtful) {
-      const namespace = this.#settle(uid)
+      const namespace = this.#take(uid)
       if (namespace !== undefined) namespaces.add(namespace)
     }
     for (const namespace of namespaces) {
@@ -113,21 +113,21 @@ export class Members {
   }
 
   /** Gives a pod the addresses that are its own. Returns the namespace of which that changed the members. */
-  #settle(uid: string): string | undefined {
+  #take(uid: string): string | undefined {
     const claiming = this.#claiming.get(uid)
     const lost = new Set(addressesIn(claiming).filter((address) => this.#holderOf(address) !== uid))
     const left = (family: Family) => (claiming?.addresses[family] ?? []).filter((address) => !lost.has(address))
     const now = claiming && lost.size > 0 ? { ...claiming, addresses: { ip: left('ip'), ip6: left('ip6') } } : claiming
-    const before = this.#settled.get(uid)
+    const before = this.#known.get(uid)
     if (now === before) return undefined
     const namespace = (now ?? before)?.namespace ?? ''
     const members = this.#spaces.get(namespace) ?? new Map<string, Member>()
     this.#spaces.set(namespace, members)
     if (now) {
-      this.#settled.set(uid, now)
+      this.#known.set(uid, now)
       members.set(uid, now)
     } else {
-      this.#settled.delete(uid)
+      this.#known.delete(uid)
       members.delete(uid)
     }
     if (now?.local) this.#local.set(uid, now)

@@ -48,7 +48,7 @@ export function followPolicies(options: PoliciesOptions): Policies {
   let next: Promise<void> | undefined
 
   /** A run that has not begun yet: whoever asks for one meanwhile shares it. */
-  function settle(): Promise<void> {
+  function applySoon(): Promise<void> {
     next ??= running.then(() => {
       next = undefined
       const run = apply()
@@ -67,7 +67,7 @@ export function followPolicies(options: PoliciesOptions): Policies {
     tell(errors)
   }
 
-  const rules = coalesce(settle, { name: 'network policies', clock, log, gather: GATHER_MS })
+  const rules = coalesce(applySoon, { name: 'network policies', clock, log, gather: GATHER_MS })
   const poke = () => rules.poke()
   const told = (object: NetworkPolicyType, now?: NetworkPolicyType) => {
     const { name, namespace = '' } = object.metadata
@@ -82,7 +82,7 @@ export function followPolicies(options: PoliciesOptions): Policies {
     async place(pod, ips) {
       placed.add(pod.metadata.uid)
       policy.placedChanged(pod.metadata.uid, { pod: trimPod(pod), ips })
-      if (policies.size > 0) await settle()
+      if (policies.size > 0) await applySoon()
     },
     release(uid) {
       if (!placed.delete(uid)) return

@@ -87,7 +87,7 @@ class NftPolicy implements Policy {
     const contents = () => this.#layouts.map((layout) => this.#desired.content(layout, closed))
     let wanted = contents()
     await this.#judging?.(new Set(this.#layouts.flatMap(({ family }, i) => (isJudged(wanted[i] as Content) ? [family] : []))))
-    await this.#tables.settle(
+    await this.#tables.apply(
       (known) => ({
         commands: this.#layouts.flatMap(({ table }, i) => plan(table, fromNothing ? undefined : known[i], wanted[i] as Content)),
         done: () => wanted,
@@ -116,7 +116,7 @@ class NftPolicy implements Policy {
   }
 
   async close(): Promise<void> {
-    await this.#tables.settled()
+    await this.#tables.applied()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -108,7 +108,7 @@ class NftProxy implements Proxy {
     const errors = this.#desired.refresh()
     const refused = new Set<Frontend>()
     let plans: readonly Plan[] = []
-    await this.#tables.settle(
+    await this.#tables.apply(
       (known) => {
         plans = known.map((family) => this.#plan(family, refused))
         return this.#step(known, plans, refused)
@@ -137,7 +137,7 @@ class NftProxy implements Proxy {
   }
 
   async close(): Promise<void> {
-    await this.#tables.settled()
+    await this.#tables.applied()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -181,7 +181,7 @@ class NftProxy implements Proxy {
         })),
       )
       const expired = new Set<string>()
-      await this.#tables.settle(
+      await this.#tables.apply(
         (known) => ({
           commands: known.flatMap(({ layout, state }, i) => {
             const { clients, ports } = found[i] ?? {}

@@ -20,7 +20,7 @@ const chains = (ruleset: Ruleset, name: string) => {
     own,
     reads: () => reads,
     want: (wanted: readonly string[]) =>
-      own.settle(
+      own.apply(
         (known) => ({
           commands: wanted.some((chain) => !known.has(chain))
             ? [table.add(), ...wanted.map((chain) => table.addChain({ name: chain }))]
@@ -70,9 +70,9 @@ test('what the kernel refuses is planned without, or thrown with nothing changed
     commands: [table.add(), ...wanted.map((name) => (name === 'fine' ? table.addChain({ name }) : table.deleteChain(name)))],
     done: () => new Set(wanted),
   })
-  await assert.rejects(own.settle(plan, never), (error) => error instanceof NftError && error.code === 'ENOENT')
+  await assert.rejects(own.apply(plan, never), (error) => error instanceof NftError && error.code === 'ENOENT')
   assert.equal(nft.transactions.length, 0)
-  await own.settle(plan, (error) => {
+  await own.apply(plan, (error) => {
     assert.equal(error.detail, 'delete chain ip a delete me')
     wanted = ['fine']
     return true

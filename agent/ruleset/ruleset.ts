@@ -18,13 +18,13 @@ export interface OwnTables<K> {
    * element or rule that the kernel does not take; true: the plan now does without it. Calls go one after
    * the other, with those of the other parts. Throws SysError.
    */
-  settle(plan: Plan<K>, refused: (error: NftError) => boolean): Promise<void>
+  apply(plan: Plan<K>, refused: (error: NftError) => boolean): Promise<void>
   /** What a set holds that rules fill; undefined if it is not there. */
   elements(table: TableRef, set: SetSpec): Promise<Elements | undefined>
   /** Deletes the tables. */
   remove(): Promise<void>
   /** Resolves when what was asked for is done. */
-  settled(): Promise<void>
+  applied(): Promise<void>
 }
 
 export type Part<K> = {
@@ -68,7 +68,7 @@ export const openRuleset = (nft: RulesetNft): Ruleset => {
       }
 
       return {
-        settle: (plan, refused) =>
+        apply: (plan, refused) =>
           alone(async () => {
             for (let attempt = 1; ; attempt++) {
               const { commands, done } = plan(await look())
@@ -89,7 +89,7 @@ export const openRuleset = (nft: RulesetNft): Ruleset => {
             known = undefined
             await nft.run(tables.flatMap((table) => [inTable(table).add(), inTable(table).delete()]))
           }),
-        settled: async () => void (await queue),
+        applied: async () => void (await queue),
       }
     },
   }

@@ -44,7 +44,7 @@ test('a connection goes past the rules until a policy is to judge it', async (t)
   const apply = async (...policies: ReturnType<typeof policy>[]) => {
     const { errors } = await enforced.apply({ policies, pods: [pod('server', far)], namespaces: [namespace('default')], placed: [] })
     assert.deepEqual(errors, [])
-    await fast.settle()
+    await fast.apply()
   }
   await apply()
   const conntrack = await openConntrack({ netns: router })

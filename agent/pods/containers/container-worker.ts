@@ -6,24 +6,24 @@ import { rm } from 'node:fs/promises'
 import { ageOf, timestamp } from '#api/clock.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import type { ContainerState } from '../../runtime/runtime.ts'
-import type { Ground } from '../sandbox/prerequisites.ts'
+import type { PodPrerequisites } from '../sandbox/prerequisites.ts'
 import { fullName } from '../status/status.ts'
 import { attempted } from '../worker/backoff.ts'
 import type { PodDeps } from '../worker/deps.ts'
 import { runHook } from './hooks.ts'
 import { check } from './probe.ts'
 import { type Health, startProber } from './prober.ts'
-import { type Process, processOf, type Slot } from './record.ts'
+import { type ContainerRecord, type ContainerRun, processOf } from './record.ts'
 import { startContainer } from './start.ts'
-import { setback } from './start-failure.ts'
+import { startFailed } from './start-failure.ts'
 import { hurry, stopContainer } from './stop.ts'
 import { terminationMessage } from './termination.ts'
 
-/** The pod around a container. */
-export type Around = {
+/** What a container's worker knows of the pod that it is in. */
+export type PodContext = {
   pod: () => Pod
-  slots: readonly Slot[]
-  ground: Ground
+  records: readonly ContainerRecord[]
+  prerequisites: PodPrerequisites
   deps: PodDeps
   /** Ends with the agent's interest in the pod. */
   signal: AbortSignal
@@ -35,47 +35,47 @@ export type Around = {
   takeTurn: () => { turn: Promise<void>; over: () => void }
 }
 
-export class Tender {
-  readonly slot: Slot
-  readonly #around: Around
+export class ContainerWorker {
+  readonly record: ContainerRecord
+  readonly #context: PodContext
   readonly #holds = new Map<string, () => void>()
   /** Exits heard of before the start that they end has returned. */
   readonly #early = new Map<string, ContainerState>()
 
-  constructor(slot: Slot, around: Around) {
-    this.slot = slot
-    this.#around = around
+  constructor(record: ContainerRecord, context: PodContext) {
+    this.record = record
+    this.#context = context
   }
 
   start(attempt: number, now: number): void {
-    const { slot } = this
-    const { current } = slot
-    if (current && !current.stale) slot.backoff = attempted(slot.backoff, now, current.endedAt)
-    const { turn, over } = this.#around.takeTurn()
+    const { record } = this
+    const { current } = record
+    if (current && !current.stale) record.backoff = attempted(record.backoff, now, current.endedAt)
+    const { turn, over } = this.#context.takeTurn()
     const abort = new AbortController()
-    slot.task = 'starting'
-    slot.startAbort = abort
-    slot.starting = this.#tryStart(attempt, turn, abort.signal).finally(() => {
+    record.task = 'starting'
+    record.startAbort = abort
+    record.starting = this.#tryStart(attempt, turn, abort.signal).finally(() => {
       over()
-      slot.starting = undefined
-      if (slot.task === 'starting') slot.task = undefined
+      record.starting = undefined
+      if (record.task === 'starting') record.task = undefined
       this.#early.clear()
-      this.#around.poke()
+      this.#context.poke()
     })
-    this.#around.run(slot.starting)
+    this.#context.run(record.starting)
   }
 
   stop({ graceSeconds, message }: { graceSeconds: number; message: string }, now: number): void {
-    const { slot } = this
-    const { deps, run, poke } = this.#around
-    slot.stopBy = now + graceSeconds * 1000
-    if (slot.task === 'stopping') return run(hurry({ slot, deps }), true)
-    slot.task = 'stopping'
-    slot.startAbort?.abort()
-    slot.prober?.stop()
+    const { record } = this
+    const { deps, run, poke } = this.#context
+    record.stopBy = now + graceSeconds * 1000
+    if (record.task === 'stopping') return run(hurry({ record, deps }), true)
+    record.task = 'stopping'
+    record.startAbort?.abort()
+    record.prober?.stop()
     const stopping = this.#tryStop(message).finally(() => {
-      slot.task = undefined
-      slot.stopBy = undefined
+      record.task = undefined
+      record.stopBy = undefined
       poke()
     })
     run(stopping, true)
@@ -83,10 +83,10 @@ export class Tender {
 
   /** Whether the exit is of this container. */
   exited(state: ContainerState): boolean {
-    const { slot } = this
-    if (slot.container.name !== state.spec.name) return false
-    if (slot.current?.id === state.id) this.#around.run(this.#ended(state))
-    else if (slot.starting) this.#early.set(state.id, state)
+    const { record } = this
+    if (record.container.name !== state.spec.name) return false
+    if (record.current?.id === state.id) this.#context.run(this.#ended(state))
+    else if (record.starting) this.#early.set(state.id, state)
     return true
   }
 
@@ -95,21 +95,21 @@ export class Tender {
    * it knows, once what runs is looked after; `before` is what was known of its health.
    */
   async adopt(found: readonly ContainerState[], before: (id: string) => Health | undefined): Promise<string[]> {
-    const { slot } = this
-    const { deps, ground, signal, run } = this.#around
-    const own = found.filter(({ spec, phase }) => spec.name === slot.container.name && phase !== 'created')
-    const seen = (state: ContainerState): Process => ({ ...processOf(state, deps.host.bootID), endedAt: deps.clock.monotonic() })
+    const { record } = this
+    const { deps, prerequisites, signal, run } = this.#context
+    const own = found.filter(({ spec, phase }) => spec.name === record.container.name && phase !== 'created')
+    const seen = (state: ContainerState): ContainerRun => ({ ...processOf(state, deps.host.bootID), endedAt: deps.clock.monotonic() })
     const newestFirst = own.sort((a, b) => b.spec.attempt - a.spec.attempt).map(seen)
     const [current, previous] = newestFirst
     const kept = newestFirst.slice(0, 2)
     for (const { id, imageKey } of kept) if (imageKey) this.#holds.set(id, deps.images.hold(imageKey))
     // What it has is what was last told of it.
-    slot.current = current && { ...current, resources: slot.allotted }
-    slot.previous = previous
+    record.current = current && { ...current, resources: record.allotted }
+    record.previous = previous
     if (current?.phase === 'running') {
-      run(ground.volumes(signal))
-      run(ground.files())
-      await ground.sandbox().catch(() => undefined)
+      run(prerequisites.volumes(signal))
+      run(prerequisites.files())
+      await prerequisites.sandbox().catch(() => undefined)
       this.#watch(ageOf(deps.clock, current.startedAt), before(current.id))
     } else if (current) {
       await this.#readEnd(current)
@@ -119,51 +119,62 @@ export class Tender {
 
   /** Removes every trace in the runtime. */
   async discard(): Promise<void> {
-    const { current, previous } = this.slot
+    const { current, previous } = this.record
     for (const process of [current, previous]) if (process) await this.#remove(process)
   }
 
   /** Lets go; a process runs on. */
   close(): void {
-    this.slot.startAbort?.abort()
-    this.slot.prober?.stop()
+    this.record.startAbort?.abort()
+    this.record.prober?.stop()
   }
 
   event = (type: 'Normal' | 'Warning', reason: string, message: string): void => {
-    const { init, ephemeral, container } = this.slot
+    const { init, ephemeral, container } = this.record
     const list = init ? 'initContainers' : ephemeral ? 'ephemeralContainers' : 'containers'
-    this.#around.event(type, reason, message, `spec.${list}{${container.name}}`)
+    this.#context.event(type, reason, message, `spec.${list}{${container.name}}`)
   }
 
   async #tryStart(attempt: number, turn: Promise<void>, signal: AbortSignal): Promise<void> {
-    const { slot, event } = this
-    const { deps, pod, slots, ground, signal: podSignal } = this.#around
+    const { record, event } = this
+    const { deps, pod, records, prerequisites, signal: podSignal } = this.#context
     try {
-      const { process, release } = await startContainer({ pod: pod(), slot, slots, attempt, ground, deps, event, turn, signal, podSignal })
+      const { process, release } = await startContainer({
+        pod: pod(),
+        record,
+        records,
+        attempt,
+        prerequisites,
+        deps,
+        event,
+        turn,
+        signal,
+        podSignal,
+      })
       this.#holds.set(process.id, release)
       this.#take(process)
       await this.#settle(signal)
     } catch (error) {
       if (signal.aborted) return
-      deps.log.debug({ err: error, pod: fullName(pod()), container: slot.container.name }, 'a container did not start')
-      const { process, message } = setback(slot, error, attempt, { clock: deps.clock, id: deps.newID() })
+      deps.log.debug({ err: error, pod: fullName(pod()), container: record.container.name }, 'a container did not start')
+      const { process, message } = startFailed(record, error, attempt, { clock: deps.clock, id: deps.newID() })
       if (message) event('Warning', 'Failed', message)
       if (process) this.#take(process)
     }
   }
 
   /** A new process takes its place; of those before it, one is kept for its log and its end. */
-  #take(process: Process): void {
-    const { slot } = this
-    const { run, poke } = this.#around
-    const old = slot.previous
-    slot.previous = slot.current
-    slot.current = process
-    slot.waiting = undefined
-    slot.retryAt = undefined
-    slot.pullBackoff = undefined
-    slot.condemned = undefined
-    slot.settled = false
+  #take(process: ContainerRun): void {
+    const { record } = this
+    const { run, poke } = this.#context
+    const old = record.previous
+    record.previous = record.current
+    record.current = process
+    record.waiting = undefined
+    record.retryAt = undefined
+    record.pullBackoff = undefined
+    record.condemned = undefined
+    record.postStartDone = false
     if (old) run(this.#remove(old, { log: true }))
     const early = this.#early.get(process.id)
     if (early) run(this.#ended(early))
@@ -172,14 +183,14 @@ export class Tender {
 
   /** From its first moment on: the postStart hook, then the probes. */
   async #settle(signal: AbortSignal): Promise<void> {
-    const { slot } = this
-    const postStart = slot.container.lifecycle?.postStart
+    const { record } = this
+    const postStart = record.container.lifecycle?.postStart
     if (postStart) {
-      const { ok, output } = await runHook(postStart, { slot, ip: this.#ip, deps: this.#around.deps, signal })
-      if (signal.aborted || slot.current?.phase !== 'running') return
+      const { ok, output } = await runHook(postStart, { record, ip: this.#ip, deps: this.#context.deps, signal })
+      if (signal.aborted || record.current?.phase !== 'running') return
       if (!ok) {
         this.event('Warning', 'FailedPostStartHook', `PostStartHook failed: ${output}`)
-        slot.condemned = { message: `Container ${slot.container.name} failed its postStart hook` }
+        record.condemned = { message: `Container ${record.container.name} failed its postStart hook` }
         return
       }
     }
@@ -187,13 +198,13 @@ export class Tender {
   }
 
   #watch(age: number, before?: Health): void {
-    const { slot, event } = this
-    const { deps, poke, signal } = this.#around
-    const { container, current } = slot
+    const { record, event } = this
+    const { deps, poke, signal } = this.#context
+    const { container, current } = record
     if (current?.phase !== 'running' || signal.aborted) return
     const { clock, runtime } = deps
-    slot.settled = true
-    slot.prober = startProber({
+    record.postStartDone = true
+    record.prober = startProber({
       container,
       age,
       before,
@@ -205,7 +216,7 @@ export class Tender {
         event('Warning', 'Unhealthy', `${word} probe failed: ${output}`)
       },
       onGiveUp: (kind, { terminationGracePeriodSeconds: graceSeconds }) => {
-        slot.condemned = { message: `Container ${container.name} failed ${kind} probe, will be restarted`, graceSeconds }
+        record.condemned = { message: `Container ${container.name} failed ${kind} probe, will be restarted`, graceSeconds }
         poke()
       },
     })
@@ -213,32 +224,32 @@ export class Tender {
   }
 
   async #tryStop(message: string): Promise<void> {
-    const { slot, event } = this
-    await slot.starting
-    if (slot.current?.phase !== 'running') return
-    const { id } = slot.current
+    const { record, event } = this
+    await record.starting
+    if (record.current?.phase !== 'running') return
+    const { id } = record.current
     event('Normal', 'Killing', message)
-    await stopContainer({ slot, ip: this.#ip, deps: this.#around.deps, event })
-    const state = await this.#around.deps.runtime.state(id)
-    if (slot.current.id === id) await this.#ended(state)
+    await stopContainer({ record, ip: this.#ip, deps: this.#context.deps, event })
+    const state = await this.#context.deps.runtime.state(id)
+    if (record.current.id === id) await this.#ended(state)
   }
 
   /** Takes in how the process ended; undefined: nobody knows. */
   async #ended(state: ContainerState | undefined): Promise<void> {
-    const { slot } = this
-    const { deps, poke } = this.#around
-    const { current } = slot
+    const { record } = this
+    const { deps, poke } = this.#context
+    const { current } = record
     if (!current || current.phase === 'exited') return
-    slot.startAbort?.abort()
+    record.startAbort?.abort()
     const { terminationLog, logPath } = current
-    const message = await terminationMessage(slot.container, state?.exitCode, { message: terminationLog, log: logPath })
-    if (slot.current !== current) return
-    slot.prober?.stop()
-    slot.prober = undefined
-    slot.condemned = undefined
-    slot.settled = false
+    const message = await terminationMessage(record.container, state?.exitCode, { message: terminationLog, log: logPath })
+    if (record.current !== current) return
+    record.prober?.stop()
+    record.prober = undefined
+    record.condemned = undefined
+    record.postStartDone = false
     const finishedAt = state?.finishedAt ?? timestamp(deps.clock.now())
-    slot.current = {
+    record.current = {
       ...current,
       ...(state && processOf(state, deps.host.bootID)),
       phase: 'exited',
@@ -249,14 +260,14 @@ export class Tender {
     poke()
   }
 
-  async #readEnd(process: Process): Promise<void> {
-    const { slot } = this
-    const message = await terminationMessage(slot.container, process.exitCode, { message: process.terminationLog, log: process.logPath })
-    if (message && slot.current?.id === process.id) slot.current = { ...slot.current, message }
+  async #readEnd(process: ContainerRun): Promise<void> {
+    const { record } = this
+    const message = await terminationMessage(record.container, process.exitCode, { message: process.terminationLog, log: process.logPath })
+    if (message && record.current?.id === process.id) record.current = { ...record.current, message }
   }
 
-  async #remove({ id, terminationLog, logPath }: Process, { log = false } = {}): Promise<void> {
-    await this.#around.deps.runtime.remove(id)
+  async #remove({ id, terminationLog, logPath }: ContainerRun, { log = false } = {}): Promise<void> {
+    await this.#context.deps.runtime.remove(id)
     this.#holds.get(id)?.()
     this.#holds.delete(id)
     if (terminationLog) await rm(terminationLog, { force: true })
@@ -264,6 +275,6 @@ export class Tender {
   }
 
   get #ip(): string {
-    return this.#around.ground.ips[0] ?? this.#around.pod().status?.podIP ?? ''
+    return this.#context.prerequisites.ips[0] ?? this.#context.pod().status?.podIP ?? ''
   }
 }

@@ -5,15 +5,15 @@ import { rounded } from '#api/schema/exact.ts'
 import type { LifecycleHandler } from '#api/types/core-v1.gen.ts'
 import type { PodDeps } from '../worker/deps.ts'
 import { type Check, check } from './probe.ts'
-import type { Slot } from './record.ts'
+import type { ContainerRecord } from './record.ts'
 
-export type Hook = { slot: Slot; ip: string; deps: Pick<PodDeps, 'runtime' | 'clock'>; signal: AbortSignal }
+export type Hook = { record: ContainerRecord; ip: string; deps: Pick<PodDeps, 'runtime' | 'clock'>; signal: AbortSignal }
 
 /** Never throws. */
-export async function runHook(handler: LifecycleHandler, { slot, ip, deps, signal }: Hook): Promise<Check> {
+export async function runHook(handler: LifecycleHandler, { record, ip, deps, signal }: Hook): Promise<Check> {
   if (handler.sleep) {
     await sleep(deps.clock, rounded(handler.sleep.seconds) * 1000, signal)
     return { ok: true, output: '' }
   }
-  return check(handler, { container: slot.container, id: slot.current!.id, ip, runtime: deps.runtime, signal })
+  return check(handler, { container: record.container, id: record.current!.id, ip, runtime: deps.runtime, signal })
 }

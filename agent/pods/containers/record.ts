@@ -11,7 +11,7 @@ import type { Health, Prober } from './prober.ts'
 export const ID_PREFIX = 'coracle://'
 
 /** A container in the runtime, or one that failed to become that. Times are RFC 3339. */
-export type Process = {
+export type ContainerRun = {
   id: string
   attempt: number
   phase: 'running' | 'exited'
@@ -38,7 +38,7 @@ export type Process = {
   stale?: boolean
 }
 
-export type Slot = {
+export type ContainerRecord = {
   /** An ephemeral one may name another whose processes it sees. */
   container: Container & { targetContainerName?: string }
   init: boolean
@@ -46,8 +46,8 @@ export type Slot = {
   allotted: ResourceRequirements
   /** Added to the running pod by somebody who looks into it: started once, and of no weight for the pod's state. */
   ephemeral?: true
-  current?: Process
-  previous?: Process
+  current?: ContainerRun
+  previous?: ContainerRun
   /** The attempt that follows processes whose traces are lost. */
   floor: number
   task?: 'starting' | 'stopping'
@@ -64,7 +64,7 @@ export type Slot = {
     later?: { reason: string; message: string; at: number }
   }
   /** It is running and through with its postStart hook. */
-  settled: boolean
+  postStartDone: boolean
   prober?: Prober
   condemned?: View['condemned']
   retryAt?: number
@@ -84,13 +84,13 @@ export type Labels = {
   stopSignal?: string
 }
 
-/** A slot for each container, the init ones first, the ephemeral ones last. */
-export function slotsOf({ spec, status }: Pod): Slot[] {
+/** A record for each container, the init ones first, the ephemeral ones last. */
+export function slotsOf({ spec, status }: Pod): ContainerRecord[] {
   const { containerStatuses = [], initContainerStatuses = [] } = status ?? {}
   const make = (init: boolean, statuses: ContainerStatus[]) => (container: Container) => {
     const before = statuses.find(({ name }) => name === container.name)
     const floor = before ? before.restartCount + (before.containerID ? 1 : 0) : 0
-    return { container, init, allotted: before?.resources ?? container.resources, floor, settled: false }
+    return { container, init, allotted: before?.resources ?? container.resources, floor, postStartDone: false }
   }
   return [
     ...(spec.initContainers ?? []).map(make(true, initContainerStatuses)),
@@ -99,21 +99,28 @@ export function slotsOf({ spec, status }: Pod): Slot[] {
   ]
 }
 
-export const slotOfEphemeral = (container: Container, status: PodStatus | undefined): Slot => {
+export const slotOfEphemeral = (container: Container, status: PodStatus | undefined): ContainerRecord => {
   const before = status?.ephemeralContainerStatuses?.find(({ name }) => name === container.name)
-  return { container, init: false, ephemeral: true, allotted: container.resources, floor: before?.containerID ? 1 : 0, settled: false }
+  return {
+    container,
+    init: false,
+    ephemeral: true,
+    allotted: container.resources,
+    floor: before?.containerID ? 1 : 0,
+    postStartDone: false,
+  }
 }
 
-export const isMain = ({ init, ephemeral }: Slot): boolean => !init && !ephemeral
+export const isMain = ({ init, ephemeral }: ContainerRecord): boolean => !init && !ephemeral
 
-export const isSidecarSlot = ({ container, init }: Slot): boolean => init && container.restartPolicy === 'Always'
+export const isSidecarSlot = ({ container, init }: ContainerRecord): boolean => init && container.restartPolicy === 'Always'
 
-export const healthOf = (slot: Slot): Health => {
-  if (slot.current?.phase !== 'running' || !slot.settled) return { started: false, ready: false }
-  return slot.prober?.health ?? { started: false, ready: false }
+export const healthOf = (record: ContainerRecord): Health => {
+  if (record.current?.phase !== 'running' || !record.postStartDone) return { started: false, ready: false }
+  return record.prober?.health ?? { started: false, ready: false }
 }
 
-export function processOf(state: ContainerState, boot: string): Process {
+export function processOf(state: ContainerState, boot: string): ContainerRun {
   const labels = (state.spec.labels ?? {}) as Partial<Labels>
   return {
     id: state.id,
@@ -135,14 +142,14 @@ export function processOf(state: ContainerState, boot: string): Process {
 }
 
 /** Its process is not what the pod asks for now: another takes its place, whatever the restart policy. */
-export const isChanged = (slot: Slot): boolean => {
-  const { current, container } = slot
-  return current !== undefined && ((container.image !== undefined && current.image !== container.image) || mustRestart(slot))
+export const isChanged = (record: ContainerRecord): boolean => {
+  const { current, container } = record
+  return current !== undefined && ((container.image !== undefined && current.image !== container.image) || mustRestart(record))
 }
 
-export function viewOf(slot: Slot): View {
-  const { current } = slot
-  const rerun = current?.stale && slot.init && !isSidecarSlot(slot)
+export function viewOf(record: ContainerRecord): View {
+  const { current } = record
+  const rerun = current?.stale && record.init && !isSidecarSlot(record)
   return {
     ...(current &&
       !rerun && {
@@ -153,13 +160,13 @@ export function viewOf(slot: Slot): View {
           stale: current.stale,
         },
       }),
-    next: current ? current.attempt + 1 : slot.floor,
-    task: slot.task,
-    stopBy: slot.stopBy,
-    started: healthOf(slot).started,
-    condemned: slot.condemned,
-    changed: isChanged(slot),
-    retryAt: slot.retryAt,
-    backoff: slot.backoff,
+    next: current ? current.attempt + 1 : record.floor,
+    task: record.task,
+    stopBy: record.stopBy,
+    started: healthOf(record).started,
+    condemned: record.condemned,
+    changed: isChanged(record),
+    retryAt: record.retryAt,
+    backoff: record.backoff,
   }
 }

@@ -3,9 +3,9 @@
 import { type Clock, timestamp } from '#api/clock.ts'
 import { ImageError } from '../../images/images.ts'
 import { RuntimeError } from '../../runtime/runtime.ts'
-import { GroundError } from '../sandbox/prerequisites.ts'
+import { PrerequisiteError } from '../sandbox/prerequisites.ts'
 import { attempted } from '../worker/backoff.ts'
-import type { Process, Slot } from './record.ts'
+import type { ContainerRecord, ContainerRun } from './record.ts'
 
 const RETRY_MS = 10_000
 /** The failure of a pull is shown as itself this long, then as backing off. */
@@ -14,28 +14,28 @@ const SHOWN_MS = 2_000
 const START_FAILED = 128
 
 /**
- * Notes the failure in the slot. Returns the event to post, and the process to show where the failure
+ * Notes the failure in the record. Returns the event to post, and the process to show where the failure
  * counts as one that ran and ended: then restart policy and crash loop apply to it.
  */
-export function setback(
-  slot: Slot,
+export function startFailed(
+  record: ContainerRecord,
   error: unknown,
   attempt: number,
   { clock, id }: { clock: Pick<Clock, 'now' | 'monotonic'>; id: string },
-): { message?: string; process?: Process } {
+): { message?: string; process?: ContainerRun } {
   const now = clock.monotonic()
   const text = error instanceof Error ? error.message : String(error)
-  const image = slot.container.image ?? ''
-  if (error instanceof GroundError) {
-    slot.retryAt = error.retryAt
+  const image = record.container.image ?? ''
+  if (error instanceof PrerequisiteError) {
+    record.retryAt = error.retryAt
     return {}
   }
   if (error instanceof ImageError) {
-    slot.pullBackoff = attempted(slot.pullBackoff, now)
-    slot.retryAt = now + slot.pullBackoff.delay
+    record.pullBackoff = attempted(record.pullBackoff, now)
+    record.retryAt = now + record.pullBackoff.delay
     const final = error.reason === 'ErrImageNeverPull' || error.reason === 'InvalidImageName'
     const message = `Back-off pulling image "${image}": ${error.reason}: ${text}`
-    slot.waiting = {
+    record.waiting = {
       reason: error.reason,
       message: text,
       ...(!final && { later: { reason: 'ImagePullBackOff', message, at: now + SHOWN_MS } }),
@@ -44,7 +44,7 @@ export function setback(
   }
   if (error instanceof RuntimeError && (error.reason === 'StartError' || error.reason === 'RunContainerError')) {
     const at = timestamp(clock.now())
-    const process: Process = {
+    const process: ContainerRun = {
       id,
       attempt,
       phase: 'exited',
@@ -55,11 +55,11 @@ export function setback(
       reason: 'StartError',
       message: text,
       image,
-      imageID: slot.current?.imageID ?? '',
+      imageID: record.current?.imageID ?? '',
     }
     return { message: `Error: ${text}`, process }
   }
-  slot.retryAt = now + RETRY_MS
-  slot.waiting = { reason: error instanceof RuntimeError ? error.reason : 'CreateContainerConfigError', message: text }
+  record.retryAt = now + RETRY_MS
+  record.waiting = { reason: error instanceof RuntimeError ? error.reason : 'CreateContainerConfigError', message: text }
   return { message: `Error: ${text}` }
 }

@@ -8,46 +8,46 @@ import type { Image } from '../../images/images.ts'
 import type { ContainerSpec, Mount } from '../../runtime/runtime.ts'
 import type { Mounted } from '../../volumes/volumes.ts'
 import { allottedContainer } from '../resources/resize.ts'
-import type { Ground, Sandbox } from '../sandbox/prerequisites.ts'
+import type { PodPrerequisites, Sandbox } from '../sandbox/prerequisites.ts'
 import type { PodDeps } from '../worker/deps.ts'
 import { graceOf } from '../worker/plan.ts'
 import { ConfigError } from './config-error.ts'
 import { environment } from './env.ts'
 import { expand } from './expand.ts'
 import { imageFor } from './image.ts'
-import { isMain, type Process, processOf, type Slot } from './record.ts'
+import { type ContainerRecord, type ContainerRun, isMain, processOf } from './record.ts'
 import { containerSpec, fileMounts, volumeMount } from './spec.ts'
 
 export type Start = {
   pod: Pod
-  slot: Slot
+  record: ContainerRecord
   attempt: number
   /** The pod's other containers, of which one may lend its process namespace. */
-  slots: readonly Slot[]
-  ground: Ground
+  records: readonly ContainerRecord[]
+  prerequisites: PodPrerequisites
   deps: PodDeps
   event: (type: 'Normal' | 'Warning', reason: string, message: string) => void
   /** Settles when the container before has started or failed to. */
   turn: Promise<void>
   signal: AbortSignal
-  /** Outlives the start: the ground is the whole pod's. */
+  /** Outlives the start: the prerequisites are the whole pod's. */
   podSignal: AbortSignal
 }
 
-/** Resolves with the running process and the release of its image. Throws GroundError, ImageError, ConfigError, RuntimeError, StatusError. */
-export async function startContainer(start: Start): Promise<{ process: Process; release: () => void }> {
-  const { pod, slot, attempt, ground, deps, event, signal, podSignal } = start
-  const container = allottedContainer(slot)
-  if (ground.shaky) await Promise.all([ground.sandbox(), ground.volumes(podSignal)])
+/** Resolves with the running process and the release of its image. Throws PrerequisiteError, ImageError, ConfigError, RuntimeError, StatusError. */
+export async function startContainer(start: Start): Promise<{ process: ContainerRun; release: () => void }> {
+  const { pod, record, attempt, prerequisites, deps, event, signal, podSignal } = start
+  const container = allottedContainer(record)
+  if (prerequisites.shaky) await Promise.all([prerequisites.sandbox(), prerequisites.volumes(podSignal)])
   const [image, sandbox, mounted, files] = await Promise.all([
     imageFor(pod, container, { ...deps, event, signal }),
-    ground.sandbox(),
-    ground.volumes(podSignal),
-    ground.files(),
+    prerequisites.sandbox(),
+    prerequisites.volumes(podSignal),
+    prerequisites.files(),
   ])
   await start.turn
   signal.throwIfAborted()
-  const env = await environment(pod, container, { ...deps, services: deps.services(), standing: ground.standing, signal })
+  const env = await environment(pod, container, { ...deps, services: deps.services(), standing: prerequisites.standing, signal })
   const terminationLog = join(deps.podsDir, pod.metadata.uid, 'containers', container.name, String(attempt))
   const logPath = join(logFolder(deps, pod), container.name, `${attempt}.log`)
   const [volumes] = await Promise.all([
@@ -61,7 +61,7 @@ export async function startContainer(start: Start): Promise<{ process: Process; 
     attempt,
     image,
     env,
-    hostname: ground.hostname,
+    hostname: prerequisites.hostname,
     namespaces: namespacesOf(start, sandbox),
     mounts: [...fileMounts(container, own), ...volumes],
     logPath,
@@ -107,18 +107,18 @@ const imageID = (image: Image): string => image.digests[0] ?? image.id
  * A pod that shares its process namespace does so in its first container's: its init is process 1 for
  * all, and when it ends the kernel ends the others with it.
  */
-function namespacesOf({ pod, slot, slots }: Start, { namespaces }: Sandbox): ContainerSpec['namespaces'] {
-  const target = slot.container.targetContainerName
+function namespacesOf({ pod, record, records }: Start, { namespaces }: Sandbox): ContainerSpec['namespaces'] {
+  const target = record.container.targetContainerName
   if (target) {
-    const { current } = slots.find(({ container }) => container.name === target) ?? {}
+    const { current } = records.find(({ container }) => container.name === target) ?? {}
     if (current?.phase !== 'running' || current.pid === undefined) {
       throw new ConfigError(`the target container ${JSON.stringify(target)} does not run`)
     }
     return { ...namespaces, pid: current.pid }
   }
   if (pod.spec.hostPID) return { ...namespaces, pid: 'host' }
-  if (!pod.spec.shareProcessNamespace || slot.init) return { ...namespaces, pid: 'new' }
-  const lender = slots.find((other) => isMain(other) && other.current?.phase === 'running' && other.current.pid !== undefined)
+  if (!pod.spec.shareProcessNamespace || record.init) return { ...namespaces, pid: 'new' }
+  const lender = records.find((other) => isMain(other) && other.current?.phase === 'running' && other.current.pid !== undefined)
   return { ...namespaces, pid: lender?.current?.pid ?? 'new' }
 }
 

@@ -5,27 +5,30 @@
 import { millis, units } from '#api/quantity.ts'
 import type { Container, Pod, ResourceRequirements } from '#api/types/core-v1.gen.ts'
 import type { Resources } from '../../runtime/runtime.ts'
-import { isMain, isSidecarSlot, type Slot } from '../containers/record.ts'
+import { type ContainerRecord, isMain, isSidecarSlot } from '../containers/record.ts'
 import { differing, isLagging, mustRestart, resizable } from './allotment.ts'
 import { podResources, resourcesOf } from './qos.ts'
 
 export type Amounts = Record<(typeof resizable)[number], number>
 
 /** Containers that run beside each other for as long as the pod does. */
-export const lasts = (slot: Slot): boolean => isMain(slot) || isSidecarSlot(slot)
+export const lasts = (record: ContainerRecord): boolean => isMain(record) || isSidecarSlot(record)
 
 /** Those for which the pod asks for something else than it was allotted. */
-export const unallotted = (slots: readonly Slot[]): Slot[] =>
-  slots.filter((slot) => lasts(slot) && differing(slot.container.resources, slot.allotted).length > 0)
+export const unallotted = (records: readonly ContainerRecord[]): ContainerRecord[] =>
+  records.filter((record) => lasts(record) && differing(record.container.resources, record.allotted).length > 0)
 
-export const allottedContainer = ({ container, allotted }: Slot): Slot['container'] => ({ ...container, resources: allotted })
+export const allottedContainer = ({ container, allotted }: ContainerRecord): ContainerRecord['container'] => ({
+  ...container,
+  resources: allotted,
+})
 
 /** The pod with what its containers are allotted instead of what it asks for. */
-export function allottedPod(pod: Pod, slots: readonly Slot[]): Pod {
+export function allottedPod(pod: Pod, records: readonly ContainerRecord[]): Pod {
   const allotted = (list: Container[] | undefined) =>
     list?.map((container) => ({
       ...container,
-      resources: slots.find((slot) => slot.container.name === container.name)?.allotted ?? container.resources,
+      resources: records.find((record) => record.container.name === container.name)?.allotted ?? container.resources,
     }))
   const { spec } = pod
   return { ...pod, spec: { ...spec, initContainers: allotted(spec.initContainers), containers: allotted(spec.containers) ?? [] } }
@@ -43,9 +46,9 @@ export type Room = { allocatable: Record<string, string> /** By the node's other
 export type Obstacle = { reason: 'Infeasible' | 'Deferred'; message: string }
 
 /** Why the node cannot give what is asked for: never, or not now. */
-export function obstacle(slots: readonly Slot[], { allocatable, taken }: Room): Obstacle | undefined {
-  const asked = requestsOf(slots.filter(lasts).map(({ container }) => container))
-  const had = requestsOf(slots.filter(lasts).map(({ allotted }) => ({ resources: allotted })))
+export function obstacle(records: readonly ContainerRecord[], { allocatable, taken }: Room): Obstacle | undefined {
+  const asked = requestsOf(records.filter(lasts).map(({ container }) => container))
+  const had = requestsOf(records.filter(lasts).map(({ allotted }) => ({ resources: allotted })))
   const growing = resizable.filter((name) => asked[name] > had[name])
   for (const name of growing) {
     const [requested, capacity] = [asked[name], amountOf[name](allocatable[name])]
@@ -67,13 +70,13 @@ export type Limits = { pod: (resources: Resources) => Promise<void>; container: 
  * Brings cgroups to what was allotted. The pod's own is wide while those below it change: the kernel
  * refuses a child more CPU time than its parent has.
  */
-export async function actuate(pod: Pod, slots: readonly Slot[], limits: Limits): Promise<void> {
-  const processes = slots.filter((slot) => isLagging(slot) && !mustRestart(slot))
-  await limits.pod({ cpuShares: podResources(allottedPod(pod, slots)).cpuShares })
-  for (const slot of processes) {
-    const { current, allotted } = slot
-    await limits.container(current!.id, resourcesOf({ ...slot.container, resources: allotted }))
-    if (slot.current?.id === current!.id) slot.current = { ...slot.current, resources: allotted }
+export async function actuate(pod: Pod, records: readonly ContainerRecord[], limits: Limits): Promise<void> {
+  const processes = records.filter((record) => isLagging(record) && !mustRestart(record))
+  await limits.pod({ cpuShares: podResources(allottedPod(pod, records)).cpuShares })
+  for (const record of processes) {
+    const { current, allotted } = record
+    await limits.container(current!.id, resourcesOf({ ...record.container, resources: allotted }))
+    if (record.current?.id === current!.id) record.current = { ...record.current, resources: allotted }
   }
-  await limits.pod(podResources(allottedPod(pod, slots)))
+  await limits.pod(podResources(allottedPod(pod, records)))
 }

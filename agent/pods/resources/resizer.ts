@@ -2,8 +2,8 @@
 // them to the processes. Looked at with every step of its pod; what is under way pokes when it is done.
 
 import type { Pod } from '#api/types/core-v1.gen.ts'
-import type { Slot } from '../containers/record.ts'
-import type { Ground } from '../sandbox/prerequisites.ts'
+import type { ContainerRecord } from '../containers/record.ts'
+import type { PodPrerequisites } from '../sandbox/prerequisites.ts'
 import type { Situation } from '../status/status.ts'
 import type { PodDeps } from '../worker/deps.ts'
 import { isLagging, mustRestart } from './allotment.ts'
@@ -14,8 +14,8 @@ const RETRY_MS = 5_000
 
 export type ResizerOptions = {
   pod: () => Pod
-  slots: readonly Slot[]
-  ground: Ground
+  records: readonly ContainerRecord[]
+  prerequisites: PodPrerequisites
   deps: Pick<PodDeps, 'cgroups' | 'runtime' | 'clock' | 'host' | 'isolation'>
   /** What the node's other pods have been allotted. */
   taken: () => Amounts
@@ -42,12 +42,12 @@ export class Resizer {
 
   /** What the pod's containers are allotted. */
   get allotted(): Amounts {
-    return requestsOf(this.#options.slots.filter(lasts).map(({ allotted }) => ({ resources: allotted })))
+    return requestsOf(this.#options.records.filter(lasts).map(({ allotted }) => ({ resources: allotted })))
   }
 
   /** For the pod's conditions; nothing is in progress with one that is to go. */
   situation(isLeaving: boolean): Situation['resize'] {
-    const inProgress = (this.#due || this.#options.slots.some((slot) => isLagging(slot))) && !isLeaving
+    const inProgress = (this.#due || this.#options.records.some((record) => isLagging(record))) && !isLeaving
     const failure = this.#failure
     return {
       ...(this.#pending && { pending: this.#pending }),
@@ -56,18 +56,18 @@ export class Resizer {
   }
 
   step(now: number): void {
-    const { slots, deps, taken, run, poke } = this.#options
-    const asking = unallotted(slots)
+    const { records, deps, taken, run, poke } = this.#options
+    const asking = unallotted(records)
     const { allocatable } = deps.host
-    this.#pending = asking.length > 0 ? obstacle(slots, { allocatable, taken: taken() }) : undefined
+    this.#pending = asking.length > 0 ? obstacle(records, { allocatable, taken: taken() }) : undefined
     if (asking.length > 0 && !this.#pending) {
-      for (const slot of asking) slot.allotted = slot.container.resources
+      for (const record of asking) record.allotted = record.container.resources
       this.#due = true
       this.#failure = undefined
       // A policy may want a restart for it.
       poke()
     }
-    if (!this.#due && !slots.some((slot) => isLagging(slot) && !mustRestart(slot))) return
+    if (!this.#due && !records.some((record) => isLagging(record) && !mustRestart(record))) return
     if (this.#task || (this.#retryAt ?? 0) > now) return
     this.#task = this.#actuate().finally(() => {
       this.#task = undefined
@@ -77,14 +77,15 @@ export class Resizer {
   }
 
   async #actuate(): Promise<void> {
-    const { pod, slots, ground, deps } = this.#options
+    const { pod, records, prerequisites, deps } = this.#options
     this.#due = false
     try {
-      await actuate(pod(), slots, {
+      await actuate(pod(), records, {
         pod: async (resources) => {
           const { pidsLimit: pids } = deps.isolation
           // What is not given becomes unlimited.
-          for (const cgroup of ground.cgroups) await deps.cgroups.limit(cgroup, { ...resources, ...(pids !== undefined && { pids }) })
+          for (const cgroup of prerequisites.cgroups)
+            await deps.cgroups.limit(cgroup, { ...resources, ...(pids !== undefined && { pids }) })
         },
         container: (id, resources) => deps.runtime.resize(id, resources),
       })

@@ -14,12 +14,12 @@ import { hostsFile, kernelHostname, resolvConf } from './files.ts'
 
 export type Sandbox = { ips: string[]; namespaces: { net?: string; ipc?: string; uts?: string } }
 
-/** The ground gave way; its event is posted. Nothing can start before `retryAt` (monotonic ms). */
-export class GroundError extends Error {
+/** A prerequisite could not be made; its event is posted. Nothing can start before `retryAt` (monotonic ms). */
+export class PrerequisiteError extends Error {
   readonly retryAt: number
   constructor(retryAt: number, options: ErrorOptions) {
     super('the pod has nothing to stand on', options)
-    this.name = 'GroundError'
+    this.name = 'PrerequisiteError'
     this.retryAt = retryAt
   }
 }
@@ -31,7 +31,7 @@ const pauseAfter = (failures: number): number => Math.min(RETRY_MIN_MS * 2 ** fa
 
 type Part<T> = { making?: Promise<T>; made?: T; failures: number; retryAt: number }
 
-export class Ground {
+export class PodPrerequisites {
   readonly #deps: PodDeps
   readonly #dir: string
   readonly #ipc: string
@@ -79,12 +79,12 @@ export class Ground {
     return this.#sandbox.failures + this.#volumes.failures > 0
   }
 
-  /** Throws GroundError. */
+  /** Throws PrerequisiteError. */
   sandbox(): Promise<Sandbox> {
     return this.#once(this.#sandbox, 'FailedCreatePodSandBox', 'Failed to create pod sandbox: ', undefined, () => this.#makeSandbox())
   }
 
-  /** Throws GroundError. Volumes may show the pod's address, so the sandbox comes first where they do. */
+  /** Throws PrerequisiteError. Volumes may show the pod's address, so the sandbox comes first where they do. */
   volumes(signal: AbortSignal): Promise<Mounted> {
     return this.#once(this.#volumes, 'FailedMount', '', signal, async () => {
       if (showsAddress(this.#pod)) await this.sandbox()
@@ -190,7 +190,7 @@ export class Ground {
     if (part.made) return part.made
     const { clock } = this.#deps
     if (!part.making) {
-      if (part.retryAt > clock.monotonic()) throw new GroundError(part.retryAt, {})
+      if (part.retryAt > clock.monotonic()) throw new PrerequisiteError(part.retryAt, {})
       part.making = this.#attempt(part, reason, prefix, signal, make).finally(() => (part.making = undefined))
     }
     return part.making
@@ -202,10 +202,10 @@ export class Ground {
       part.failures = 0
       return part.made
     } catch (error) {
-      if (error instanceof GroundError || signal?.aborted) throw error
+      if (error instanceof PrerequisiteError || signal?.aborted) throw error
       part.retryAt = this.#deps.clock.monotonic() + pauseAfter(part.failures++)
       this.#warn(reason, prefix, error)
-      throw new GroundError(part.retryAt, { cause: error })
+      throw new PrerequisiteError(part.retryAt, { cause: error })
     }
   }
 

@@ -2,7 +2,7 @@
 
 import { timestamp } from '#api/clock.ts'
 import type { PodCondition, PodConditionType, PodPhase } from '#api/types/core-v1.gen.ts'
-import { healthOf, isMain, isSidecarSlot, type Slot } from '../containers/record.ts'
+import { type ContainerRecord, healthOf, isMain, isSidecarSlot } from '../containers/record.ts'
 import type { Situation } from './status.ts'
 
 /** They are there only while they are true. */
@@ -32,23 +32,23 @@ export function conditionsOf(situation: Situation & { phase: PodPhase; hasSandbo
   return [...before.filter(({ type }) => !own.has(type)), ...made]
 }
 
-function initialisedOf({ slots, phase }: Situation & { phase: PodPhase }): Verdict {
-  const inits = slots.filter((slot) => slot.init)
+function initialisedOf({ records, phase }: Situation & { phase: PodPhase }): Verdict {
+  const inits = records.filter((record) => record.init)
   if (phase === 'Succeeded') return { status: 'True', ...(inits.length > 0 && { reason: 'PodCompleted' }) }
-  const begun = slots.some((slot) => isMain(slot) && slot.current)
-  const incomplete = inits.filter((slot) => !begun && !complete(slot))
+  const begun = records.some((record) => isMain(record) && record.current)
+  const incomplete = inits.filter((record) => !begun && !complete(record))
   if (incomplete.length === 0) return { status: 'True' }
   const message = `containers with incomplete status: [${names(incomplete)}]`
   return { status: 'False', reason: 'ContainersNotInitialized', message }
 }
 
-const complete = (slot: Slot): boolean =>
-  isSidecarSlot(slot) ? healthOf(slot).started : slot.current?.phase === 'exited' && slot.current.exitCode === 0
+const complete = (record: ContainerRecord): boolean =>
+  isSidecarSlot(record) ? healthOf(record).started : record.current?.phase === 'exited' && record.current.exitCode === 0
 
-function readyOf({ slots, phase }: Situation & { phase: PodPhase }): Verdict {
+function readyOf({ records, phase }: Situation & { phase: PodPhase }): Verdict {
   if (phase === 'Succeeded') return { status: 'False', reason: 'PodCompleted' }
   if (phase === 'Failed') return { status: 'False', reason: 'PodFailed' }
-  const unready = slots.filter((slot) => (isMain(slot) || isSidecarSlot(slot)) && !healthOf(slot).ready)
+  const unready = records.filter((record) => (isMain(record) || isSidecarSlot(record)) && !healthOf(record).ready)
   if (unready.length === 0) return { status: 'True' }
   return { status: 'False', reason: 'ContainersNotReady', message: `containers with unready status: [${names(unready)}]` }
 }
@@ -67,4 +67,4 @@ function gated({ pod }: Situation, containersReady: Verdict): Verdict {
   return wrong.length === 0 ? { status: 'True' } : { status: 'False', reason: 'ReadinessGatesNotReady', message: wrong.join(', ') }
 }
 
-const names = (slots: Slot[]): string => slots.map((slot) => slot.container.name).join(' ')
+const names = (records: ContainerRecord[]): string => records.map((record) => record.container.name).join(' ')

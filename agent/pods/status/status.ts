@@ -3,14 +3,14 @@
 
 import { timestamp } from '#api/clock.ts'
 import type { ContainerState, ContainerStatus, Pod, PodPhase, PodStatus } from '#api/types/core-v1.gen.ts'
-import { healthOf, ID_PREFIX, isChanged, isMain, isSidecarSlot, type Process, type Slot } from '../containers/record.ts'
+import { type ContainerRecord, type ContainerRun, healthOf, ID_PREFIX, isChanged, isMain, isSidecarSlot } from '../containers/record.ts'
 import { qosClass } from '../resources/qos.ts'
 import { lasts } from '../resources/resize.ts'
 import { conditionsOf } from './conditions.ts'
 
 export type Situation = {
   pod: Pod
-  slots: readonly Slot[]
+  records: readonly ContainerRecord[]
   /** The sandbox's; none before there is one. */
   ips: readonly string[]
   hostIPs: readonly string[]
@@ -29,11 +29,11 @@ export type Situation = {
 export const isOver = (phase: PodPhase | undefined): boolean => phase === 'Succeeded' || phase === 'Failed'
 
 export function statusOf(situation: Situation): PodStatus {
-  const { pod, slots, ips, hostIPs, startedAt, failed } = situation
+  const { pod, records, ips, hostIPs, startedAt, failed } = situation
   const before = pod.status ?? {}
-  const containerStatuses = slots.filter(isMain).map((slot) => statusOfContainer(slot, situation))
-  const initContainerStatuses = slots.filter((slot) => slot.init).map((slot) => statusOfContainer(slot, situation))
-  const ephemeralContainerStatuses = slots.filter((slot) => slot.ephemeral).map((slot) => statusOfContainer(slot, situation))
+  const containerStatuses = records.filter(isMain).map((record) => statusOfContainer(record, situation))
+  const initContainerStatuses = records.filter((record) => record.init).map((record) => statusOfContainer(record, situation))
+  const ephemeralContainerStatuses = records.filter((record) => record.ephemeral).map((record) => statusOfContainer(record, situation))
   const phase = isOver(before.phase) ? before.phase! : phaseOf(situation)
   const podIPs = ips.length > 0 ? ips.map((ip) => ({ ip })) : (before.podIPs ?? [])
   return {
@@ -50,51 +50,51 @@ export function statusOf(situation: Situation): PodStatus {
   }
 }
 
-function statusOfContainer(slot: Slot, { pod, slots, crashLooping }: Situation): ContainerStatus {
-  const { container, current, previous } = slot
-  const { started, ready } = healthOf(slot)
+function statusOfContainer(record: ContainerRecord, { pod, records, crashLooping }: Situation): ContainerStatus {
+  const { container, current, previous } = record
+  const { started, ready } = healthOf(record)
   const loop = crashLooping.get(container.name)
-  const shown = loop === undefined && !slot.waiting ? current : undefined
+  const shown = loop === undefined && !record.waiting ? current : undefined
   const last = shown === current ? previous : current
   return {
     name: container.name,
-    state: stateOf(slot, shown, { pod, slots, loop }),
+    state: stateOf(record, shown, { pod, records, loop }),
     lastState: last ? terminated(last) : {},
-    ready: slot.init && !isSidecarSlot(slot) ? current?.phase === 'exited' && current.exitCode === 0 : ready,
-    restartCount: current?.attempt ?? Math.max(slot.floor - 1, 0),
+    ready: record.init && !isSidecarSlot(record) ? current?.phase === 'exited' && current.exitCode === 0 : ready,
+    restartCount: current?.attempt ?? Math.max(record.floor - 1, 0),
     image: container.image ?? current?.image ?? '',
     imageID: current?.imageID ?? '',
     ...(current && { containerID: ID_PREFIX + current.id }),
     started,
-    ...(lasts(slot) && resourcesIn(slot)),
+    ...(lasts(record) && resourcesIn(record)),
   }
 }
 
 /** Where the container asks for any. */
-function resourcesIn({ container, allotted, current }: Slot): Partial<ContainerStatus> {
+function resourcesIn({ container, allotted, current }: ContainerRecord): Partial<ContainerStatus> {
   const shown = current?.resources ?? allotted
   if (![container.resources, allotted, shown].some((r) => r?.limits ?? r?.requests)) return {}
   return { ...(allotted.requests && { allocatedResources: allotted.requests }), resources: shown }
 }
 
-type Around = Pick<Situation, 'pod' | 'slots'> & { loop: number | undefined }
+type Seen = Pick<Situation, 'pod' | 'records'> & { loop: number | undefined }
 
-function stateOf(slot: Slot, shown: Process | undefined, { pod, slots, loop }: Around): ContainerState {
-  const { container } = slot
+function stateOf(record: ContainerRecord, shown: ContainerRun | undefined, { pod, records, loop }: Seen): ContainerState {
+  const { container } = record
   if (shown?.phase === 'running') return { running: { startedAt: shown.startedAt } }
   if (shown) return terminated(shown)
   if (loop !== undefined) {
-    const delay = Math.round((slot.backoff?.delay ?? 0) / 1000)
+    const delay = Math.round((record.backoff?.delay ?? 0) / 1000)
     const text = delay >= 60 ? `${Math.floor(delay / 60)}m${delay % 60}s` : `${delay}s`
     const message = `back-off ${text} restarting failed container=${container.name} pod=${fullName(pod)}`
     return { waiting: { reason: 'CrashLoopBackOff', message } }
   }
-  if (slot.waiting) return { waiting: { reason: slot.waiting.reason, message: slot.waiting.message } }
+  if (record.waiting) return { waiting: { reason: record.waiting.reason, message: record.waiting.message } }
   // The kubelet's word for every container of a pod that has init containers, they among them.
-  return { waiting: { reason: slots.some((other) => other.init) ? 'PodInitializing' : 'ContainerCreating' } }
+  return { waiting: { reason: records.some((other) => other.init) ? 'PodInitializing' : 'ContainerCreating' } }
 }
 
-function terminated(process: Process): ContainerState {
+function terminated(process: ContainerRun): ContainerState {
   const { id, exitCode = UNKNOWN, startedAt, finishedAt, message } = process
   const reason = process.reason ?? (process.exitCode === undefined ? 'ContainerStatusUnknown' : exitCode === 0 ? 'Completed' : 'Error')
   return { terminated: { exitCode, reason, ...(message && { message }), startedAt, finishedAt, containerID: ID_PREFIX + id } }
@@ -109,19 +109,19 @@ export const fullName = ({ metadata }: Pod): string => `${metadata.name}_${metad
 /** A pod is over once nothing of it runs: its volumes and names are another's from then on. */
 function phaseOf(situation: Situation): PodPhase {
   const phase = situation.failed ? 'Failed' : outcomeOf(situation)
-  if (!isOver(phase) || situation.finished || !situation.slots.some(({ current }) => current?.phase === 'running')) return phase
-  const begun = situation.slots.some((slot) => isMain(slot) && slot.current)
+  if (!isOver(phase) || situation.finished || !situation.records.some(({ current }) => current?.phase === 'running')) return phase
+  const begun = situation.records.some((record) => isMain(record) && record.current)
   return begun ? 'Running' : 'Pending'
 }
 
 /** The kubelet's getPhase. */
-function outcomeOf({ pod, slots, finished }: Situation): PodPhase {
+function outcomeOf({ pod, records, finished }: Situation): PodPhase {
   const policy = pod.spec.restartPolicy ?? 'Always'
-  const mains = slots.filter(isMain)
-  const inits = slots.filter((slot) => slot.init)
+  const mains = records.filter(isMain)
+  const inits = records.filter((record) => record.init)
   const begun = mains.some(({ current }) => current)
-  const failedInit = inits.some((slot) => !isSidecarSlot(slot) && slot.current?.phase === 'exited' && slot.current.exitCode !== 0)
-  const stopped = mains.filter((slot) => slot.current?.phase === 'exited' && !isChanged(slot))
+  const failedInit = inits.some((record) => !isSidecarSlot(record) && record.current?.phase === 'exited' && record.current.exitCode !== 0)
+  const stopped = mains.filter((record) => record.current?.phase === 'exited' && !isChanged(record))
   const succeeded = stopped.filter(({ current }) => current?.exitCode === 0)
 
   if (finished) return mains.length === succeeded.length ? 'Succeeded' : 'Failed'

@@ -11,13 +11,13 @@ import { isStatus } from '#api/errors.ts'
 import { Pod } from '#api/kinds/index.ts'
 import type { Container, Pod as PodType } from '#api/types/core-v1.gen.ts'
 import type { ContainerState } from '../../runtime/runtime.ts'
-import { type Around, Tender } from '../containers/container-worker.ts'
-import { ID_PREFIX, type Slot, slotOfEphemeral, slotsOf, viewOf } from '../containers/record.ts'
+import { ContainerWorker, type PodContext } from '../containers/container-worker.ts'
+import { type ContainerRecord, ID_PREFIX, slotOfEphemeral, slotsOf, viewOf } from '../containers/record.ts'
 import { logFolder } from '../containers/start.ts'
 import { type Amounts, requestsOf } from '../resources/resize.ts'
 import { Resizer } from '../resources/resizer.ts'
 import { refusal } from '../sandbox/isolation.ts'
-import { Ground } from '../sandbox/prerequisites.ts'
+import { PodPrerequisites } from '../sandbox/prerequisites.ts'
 import { referencesOf } from '../sandbox/references.ts'
 import { fullName, isOver, statusOf } from '../status/status.ts'
 import { StatusWriter } from '../status/writer.ts'
@@ -44,10 +44,10 @@ const RETRY_MAX_MS = 60_000
 export class PodWorker {
   readonly #deps: PodDeps
   readonly #onDone: () => void
-  readonly #slots: Slot[]
-  readonly #around: Around
-  readonly #tenders: Tender[]
-  readonly #ground: Ground
+  readonly #records: ContainerRecord[]
+  readonly #context: PodContext
+  readonly #workers: ContainerWorker[]
+  readonly #prerequisites: PodPrerequisites
   readonly #writer: StatusWriter
   readonly #resizer: Resizer
   readonly #closing = new AbortController()
@@ -68,7 +68,7 @@ export class PodWorker {
   #failed: { reason: string; message: string } | undefined
   #endingSince: number | undefined
   /** A pod that stays in the API keeps its containers' records and logs. */
-  #released: 'no' | 'ground' | 'all' = 'no'
+  #released: 'no' | 'prerequisites' | 'all' = 'no'
   #refreshing: Promise<void> | undefined
   /** Something changed since the refresh under way began. */
   #stale = false
@@ -78,16 +78,16 @@ export class PodWorker {
     this.#pod = pod
     this.#deps = deps
     this.#onDone = onDone
-    this.#ground = new Ground(pod, deps)
+    this.#prerequisites = new PodPrerequisites(pod, deps)
     this.#writer = new StatusWriter(pod, deps)
     this.#startedAt = pod.status?.startTime ? Date.parse(pod.status.startTime) : deps.clock.now()
     this.#begunAt = deps.clock.monotonic() - ageOf(deps.clock, pod.status?.startTime)
     this.#history = isOver(pod.status?.phase)
-    this.#slots = slotsOf(pod)
-    this.#around = {
+    this.#records = slotsOf(pod)
+    this.#context = {
       pod: () => this.#pod,
-      slots: this.#slots,
-      ground: this.#ground,
+      records: this.#records,
+      prerequisites: this.#prerequisites,
       deps,
       signal: this.#closing.signal,
       poke: () => this.poke(),
@@ -100,10 +100,10 @@ export class PodWorker {
         return { turn, over: resolve }
       },
     }
-    this.#tenders = this.#slots.map((slot) => new Tender(slot, this.#around))
-    this.#resizer = new Resizer({ ...this.#around, taken })
+    this.#workers = this.#records.map((record) => new ContainerWorker(record, this.#context))
+    this.#resizer = new Resizer({ ...this.#context, taken })
     this.#gone = gone
-    for (const { spec } of found) this.#ground.cgroups.add(dirname(spec.cgroup))
+    for (const { spec } of found) this.#prerequisites.cgroups.add(dirname(spec.cgroup))
     // A pod that has containers here was let in before; what it was promised then still holds.
     const refused = !this.#history && !gone && found.length === 0 ? refusal(pod, deps.isolation) : undefined
     if (refused) {
@@ -121,17 +121,17 @@ export class PodWorker {
   update(pod: PodType): void {
     const before = this.#pod.metadata
     this.#pod = pod
-    this.#ground.pod = pod
-    for (const { slot } of this.#tenders) {
+    this.#prerequisites.pod = pod
+    for (const { record } of this.#workers) {
       const all: readonly Container[] =
-        (slot.init ? pod.spec.initContainers : slot.ephemeral ? pod.spec.ephemeralContainers : pod.spec.containers) ?? []
-      slot.container = all.find(({ name }) => name === slot.container.name) ?? slot.container
+        (record.init ? pod.spec.initContainers : record.ephemeral ? pod.spec.ephemeralContainers : pod.spec.containers) ?? []
+      record.container = all.find(({ name }) => name === record.container.name) ?? record.container
     }
     for (const container of pod.spec.ephemeralContainers ?? []) {
-      if (this.#slots.some((slot) => slot.container.name === container.name)) continue
-      const slot = slotOfEphemeral(container, pod.status)
-      this.#slots.push(slot)
-      this.#tenders.push(new Tender(slot, this.#around))
+      if (this.#records.some((record) => record.container.name === container.name)) continue
+      const record = slotOfEphemeral(container, pod.status)
+      this.#records.push(record)
+      this.#workers.push(new ContainerWorker(record, this.#context))
     }
     const { labels, annotations } = pod.metadata
     if (!isDeepStrictEqual([labels, annotations], [before.labels, before.annotations])) this.#refresh()
@@ -147,14 +147,14 @@ export class PodWorker {
   }
 
   exited(state: ContainerState): void {
-    this.#tenders.find((tender) => tender.exited(state))
+    this.#workers.find((worker) => worker.exited(state))
   }
 
   /** Lets go of the pod; its containers run on. */
   async close(): Promise<void> {
     this.#closing.abort()
     this.#wake?.cancel()
-    for (const tender of this.#tenders) tender.close()
+    for (const worker of this.#workers) worker.close()
     for (const release of this.#objectHolds.splice(0)) release()
     await this.#writer.close()
     await Promise.all(this.#tasks)
@@ -175,11 +175,11 @@ export class PodWorker {
 
   #step(): void {
     const now = this.#deps.clock.monotonic()
-    const released = this.#released === 'all' || (this.#released === 'ground' && !this.#leaving)
+    const released = this.#released === 'all' || (this.#released === 'prerequisites' && !this.#leaving)
     const next = plan({
       pod: this.#pod,
       now,
-      views: new Map(this.#tenders.map(({ slot }) => [slot.container.name, viewOf(slot)])),
+      views: new Map(this.#workers.map(({ record }) => [record.container.name, viewOf(record)])),
       startedAt: this.#begunAt,
       over: this.#history || this.#failed !== undefined,
       gone: this.#gone,
@@ -202,9 +202,9 @@ export class PodWorker {
   #do(action: Action, now: number): void {
     switch (action.do) {
       case 'start':
-        return this.#tender(action.container).start(action.attempt, now)
+        return this.#worker(action.container).start(action.attempt, now)
       case 'stop':
-        return this.#tender(action.container).stop(action, now)
+        return this.#worker(action.container).stop(action, now)
       case 'fail':
         this.#failed = { reason: action.reason, message: action.message }
         this.#deps.events.event(this.#pod, 'Normal', action.reason, action.message)
@@ -249,10 +249,10 @@ export class PodWorker {
     const all = this.#leaving
     for (const release of this.#objectHolds.splice(0)) release()
     await this.#refreshing
-    if (all) await Promise.all(this.#tenders.map((tender) => tender.discard()))
-    await this.#ground.release()
+    if (all) await Promise.all(this.#workers.map((worker) => worker.discard()))
+    await this.#prerequisites.release()
     if (all) await rm(logFolder(this.#deps, this.#pod), { recursive: true, force: true })
-    this.#released = all ? 'all' : 'ground'
+    this.#released = all ? 'all' : 'prerequisites'
   }
 
   async #delete(): Promise<void> {
@@ -270,11 +270,11 @@ export class PodWorker {
 
   #publish({ crashLooping, finished }: Plan): void {
     if (this.#gone || this.#history) return
-    const { ips } = this.#ground
+    const { ips } = this.#prerequisites
     const { host, clock } = this.#deps
     const situation = {
       pod: this.#pod,
-      slots: this.#slots,
+      records: this.#records,
       ips,
       hostIPs: host.ips,
       startedAt: this.#startedAt,
@@ -288,14 +288,14 @@ export class PodWorker {
 
   /** One event for each wait of a crash loop, and one when a failed pull turns into backing off. */
   #tellWaits({ crashLooping }: Plan, now: number): void {
-    for (const { slot, event } of this.#tenders) {
-      const { name, image } = slot.container
+    for (const { record, event } of this.#workers) {
+      const { name, image } = record.container
       if (crashLooping.has(name) && !this.#looping.has(name)) {
         event('Warning', 'BackOff', `Back-off restarting failed container ${name} in pod ${fullName(this.#pod)}`)
       }
-      const later = slot.waiting?.later
+      const later = record.waiting?.later
       if (!later || later.at > now) continue
-      slot.waiting = { reason: later.reason, message: later.message }
+      record.waiting = { reason: later.reason, message: later.message }
       event('Normal', 'BackOff', `Back-off pulling image "${image}"`)
       event('Warning', 'Failed', `Error: ${later.reason}`)
     }
@@ -303,14 +303,14 @@ export class PodWorker {
   }
 
   #sleepUntil(wakeAt: number | undefined, now: number): void {
-    const refreshAt = this.#endingSince === undefined ? this.#ground.refreshAt : undefined
+    const refreshAt = this.#endingSince === undefined ? this.#prerequisites.refreshAt : undefined
     if (refreshAt !== undefined && refreshAt <= now) this.#refresh()
     const times = [
       wakeAt,
       refreshAt,
       this.#finishing.retryAt,
       this.#resizer.retryAt,
-      ...this.#tenders.map(({ slot }) => slot.waiting?.later?.at),
+      ...this.#workers.map(({ record }) => record.waiting?.later?.at),
     ]
     const next = Math.min(...times.filter((at) => at !== undefined && at > now).map(Number))
     this.#wake?.cancel()
@@ -321,7 +321,7 @@ export class PodWorker {
   #hold(): void {
     const { namespace = '' } = this.#pod.metadata
     const changed = () => {
-      for (const { slot } of this.#tenders) if (!slot.pullBackoff) slot.retryAt = undefined
+      for (const { record } of this.#workers) if (!record.pullBackoff) record.retryAt = undefined
       this.#refresh()
     }
     this.#objectHolds = referencesOf(this.#pod).map(({ kind, name }) => this.#deps.objects.hold(kind, { namespace, name }, changed))
@@ -330,7 +330,7 @@ export class PodWorker {
   #refresh(): void {
     if (this.#endingSince !== undefined || this.#closing.signal.aborted) return
     if (this.#refreshing) return void (this.#stale = true)
-    this.#refreshing = this.#ground.refresh(this.#closing.signal).finally(() => {
+    this.#refreshing = this.#prerequisites.refresh(this.#closing.signal).finally(() => {
       this.#refreshing = undefined
       const again = this.#stale
       this.#stale = false
@@ -348,7 +348,7 @@ export class PodWorker {
       const status = statuses.find(({ containerID }) => containerID === ID_PREFIX + id)
       return status && { started: status.started ?? status.ready, ready: status.ready }
     }
-    const ids = await Promise.all(this.#tenders.map((tender) => tender.adopt(found, health)))
+    const ids = await Promise.all(this.#workers.map((worker) => worker.adopt(found, health)))
     const known = new Set(ids.flat())
     for (const { id } of found) {
       if (!known.has(id)) this.#run(runtime.stop(id, { graceSeconds: 0 }).then(() => runtime.remove(id)))
@@ -365,7 +365,7 @@ export class PodWorker {
     if (!lasting) this.#tasks.add(task)
   }
 
-  #tender(name: string): Tender {
-    return this.#tenders.find(({ slot }) => slot.container.name === name)!
+  #worker(name: string): ContainerWorker {
+    return this.#workers.find(({ record }) => record.container.name === name)!
   }
 }

@@ -9,7 +9,7 @@ import { makeWhiteout, setAttribute } from './special.ts'
 import type { Unpacked } from './unpack.ts'
 
 /** Finishes the layer unpacked at `root` above `lowers` (lowest first); returns what it hides of them. */
-export async function settle(
+export async function finishLayer(
   root: string,
   unpacked: Unpacked,
   lowers: readonly MergedLayer[],
