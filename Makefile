@@ -100,7 +100,7 @@ bench-packages:
 	@$(call install,$(BENCH_PACKAGES))
 
 # Not `npm ci`: it refuses a lock without the optional packages of platforms that a registry does not carry.
-node_modules/.installed: package.json package-lock.json native/package.json api/types/generate.ts api/schema/fields.json
+node_modules/.installed: package.json package-lock.json native/package.json api/types/generate.ts api/schema/fields.json api/schema/openapi/generate-docs.ts api/schema/openapi/own-words.ts
 	@npm install --no-save --no-audit --no-fund --loglevel=error >/dev/null
 	@$(NODE) api/types/generate.ts
 	@$(NODE) api/schema/openapi/generate-docs.ts

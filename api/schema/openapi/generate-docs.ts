@@ -1,63 +1,99 @@
-// Collects the descriptions of types and fields from the declarations of @kubernetes/client-node into
-// ../docs.gen.json, for `kubectl explain`. Runs at install; where that development dependency is
-// missing, there are no descriptions.
+// Collects the descriptions of types and fields into ../docs.gen.json, for `kubectl explain`: those of
+// @kubernetes/client-node, which is new, but says nothing of fields that hold another type; those of
+// kubernetes-types for these; and our own words for what neither has. Runs at install; where these
+// development dependencies are missing, there are no descriptions.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseSync } from 'oxc-parser'
-import { packages } from '../table.ts'
+import { type FieldFacts, factsOf, packages } from '../table.ts'
+import { common, ownWords } from './own-words.ts'
 
 type Model = Map<string, string>
 
-const models = fileURLToPath(new URL('dist/gen/models/', import.meta.resolve('@kubernetes/client-node/package.json')))
+type Declared = { id: { name: string } | null; body: { body: readonly Member[] } }
+type Member = { type: string; start: number; key?: { type: string; name?: unknown; value?: unknown } }
 
-/** Class → descriptions by the letters of the field's name; '' is the class's own. */
-const described = new Map<string, Model>()
-for (const file of readdirSync(models).filter((name) => name.endsWith('.d.ts'))) {
-  const source = readFileSync(models + file, 'utf8')
+/** Class or interface → descriptions by the letters of the field's name; '' is its own. */
+function modelsOf(file: string, named: (type: string) => string, found: Map<string, Model>): void {
+  const source = readFileSync(file, 'utf8')
   const { program, comments } = parseSync(file, source)
   const before = (start: number): string | undefined => {
     const comment = comments.findLast(({ end }) => end <= start)
     return comment && /^\s*$/.test(source.slice(comment.end, start)) ? clean(comment.value) : undefined
   }
   for (const statement of program.body) {
-    if (statement.type !== 'ExportNamedDeclaration' || statement.declaration?.type !== 'ClassDeclaration') continue
-    const { id, body } = statement.declaration
+    if (statement.type !== 'ExportNamedDeclaration') continue
+    const { declaration } = statement
+    if (declaration?.type !== 'ClassDeclaration' && declaration?.type !== 'TSInterfaceDeclaration') continue
+    const { id, body } = declaration as Declared
     const model: Model = new Map()
     const own = before(statement.start)
     if (own) model.set('', own)
-    for (const member of body.body) {
-      if (member.type !== 'PropertyDefinition' || member.key.type !== 'Literal') continue
-      const text = before(member.start)
-      if (text) model.set(letters(String(member.key.value)), text)
+    for (const { type, key, start } of body.body) {
+      if (type !== 'PropertyDefinition' && type !== 'TSPropertySignature') continue
+      const text = before(start)
+      if (text) model.set(letters(String(key?.type === 'Literal' ? key.value : key?.name)), text)
     }
-    if (id) described.set(id.name, model)
+    if (id) found.set(named(id.name), model)
   }
 }
 
+const newest = new Map<string, Model>()
+const models = fileURLToPath(new URL('dist/gen/models/', import.meta.resolve('@kubernetes/client-node/package.json')))
+for (const file of readdirSync(models).filter((name) => name.endsWith('.d.ts'))) modelsOf(models + file, (type) => type, newest)
+
+/** By family, version and type: `core/v1.Pod`. */
+const fuller = new Map<string, Model>()
+const interfaces = fileURLToPath(new URL('./', import.meta.resolve('kubernetes-types/package.json')))
+for (const file of readdirSync(interfaces, { recursive: true, encoding: 'utf8' }).filter((name) => /^\w+\/v\w+\.d\.ts$/.test(name)))
+  modelsOf(interfaces + file, (type) => `${file.slice(0, -'.d.ts'.length)}.${type}`, fuller)
+
+const nameOf = (pkg: string, type: string) => `io.k8s.${pkg.replaceAll('/', '.')}.${type}`
 const docs: Record<string, Record<string, string>> = {}
+/** Of each type, its fields with the types that they hold. */
+const held = new Map<string, Named[]>()
 for (const [pkg, { version, types }] of Object.entries(packages())) {
   const prefix = capital(version)
-  const family = capital(pkg.split('/').at(-2) ?? '')
-  for (const [name, { fields }] of Object.entries(types)) {
-    const model = described.get(`${family}${prefix}${name}`) ?? described.get(`${prefix}${name}`)
-    if (!model) continue
-    const entries = (fields ?? [])
-      .flatMap((field) => fieldNames(field.name, field.inline ? field.type : ''))
-      .map((field) => [field, model.get(letters(field))])
-    const known = entries.filter((entry): entry is [string, string] => !!entry[1])
-    const own = model.get('')
-    if (own || known.length) docs[`io.k8s.${pkg.replaceAll('/', '.')}.${name}`] = { ...(own && { '': own }), ...Object.fromEntries(known) }
+  const family = pkg.split('/').at(-2) ?? ''
+  for (const [type, { fields }] of Object.entries(types)) {
+    const name = nameOf(pkg, type)
+    const own = ownWords[name]
+    const sources = [
+      newest.get(`${capital(family)}${prefix}${type}`) ?? newest.get(`${prefix}${type}`),
+      fuller.get(`${family}/${version}.${type}`),
+    ]
+    const known: Record<string, string> = {}
+    const all = (fields ?? []).flatMap(named)
+    held.set(name, all)
+    for (const field of ['', ...all.map((each) => each.field)]) {
+      const text = sources.map((model) => model?.get(letters(field))).find(Boolean) ?? own?.[field]
+      if (text) known[field] = text
+    }
+    if (Object.keys(known).length > 0) docs[name] = known
+  }
+}
+for (const [name, own] of Object.entries(ownWords)) docs[name] ??= { ...own }
+// What is left holds a type that has a description of its own, or is as in every kind.
+for (const [name, fields] of held) {
+  const known = docs[name]
+  if (!known) continue
+  for (const { field, type } of fields) {
+    const text =
+      common[field] ??
+      (type.includes('.') ? docs[nameOf(type.slice(0, type.lastIndexOf('.')), type.slice(type.lastIndexOf('.') + 1))]?.[''] : undefined)
+    if (text) known[field] ??= text
   }
 }
 writeFileSync(new URL('../docs.gen.json', import.meta.url), JSON.stringify(docs))
 
-/** An embedded struct's fields count as the type's own. */
-function fieldNames(name: string, inline: string): string[] {
-  if (!inline) return [name]
-  const dot = inline.lastIndexOf('.')
-  const fields = packages()[inline.slice(inline.startsWith('*') ? 1 : 0, dot)]?.types[inline.slice(dot + 1)]?.fields ?? []
-  return fields.flatMap((field) => fieldNames(field.name, field.inline ? field.type : ''))
+type Named = { field: string; type: string }
+
+/** An embedded struct's fields count as the type's own. `type`: what the field holds, of lists and maps what is in them. */
+function named({ name, type, inline }: FieldFacts): Named[] {
+  const inner = type.replace(/^(\*|\[\]|map\[[^\]]*\])+/, '')
+  if (!inline) return [{ field: name, type: inner }]
+  return (factsOf(inner)?.fields ?? []).flatMap(named)
 }
 
 function letters(name: string): string {
