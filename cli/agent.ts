@@ -16,6 +16,7 @@ import type { Cidr } from '#api/cidr.ts'
 import { httpsClient } from '#api/client/https.ts'
 import { sleep, systemClock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
+import { collectWhenQuiet } from './garbage.ts'
 import { openLog } from './log.ts'
 import { networkOf } from './network.ts'
 import { closeFolder } from './private.ts'
@@ -113,6 +114,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     () => log.info({ nodeName }, 'the node is Ready'),
     () => {}, // closed before it was
   )
+  collectWhenQuiet({ clock: systemClock })
   await stopped
   await agent.close()
   client.close()

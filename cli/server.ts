@@ -13,6 +13,7 @@ import { openPki } from '#control/pki/pki.ts'
 import { startServer } from '#control/server/server.ts'
 import { openLevelStore } from '#control/store/level.ts'
 import { firstAddress } from './address.ts'
+import { collectWhenQuiet } from './garbage.ts'
 import { openLog } from './log.ts'
 import { networkOf } from './network.ts'
 import { keepPrivate } from './private.ts'
@@ -85,6 +86,7 @@ export async function runServer(options: ServerOptions): Promise<void> {
     await running
     await informers.close()
   })
+  collectWhenQuiet({ clock: systemClock })
   await Promise.race([untilSignal(), running])
 }
 

@@ -187,7 +187,9 @@ function read(message: Buffer, query: Query): { answer: Answer; ttls: number[] }
     kept++
     end = record.end
   }
-  const body = Buffer.from(message.subarray(start, end))
+  // In memory of its own: it may be kept, and a small buffer out of a slab keeps the whole slab.
+  const body = Buffer.allocUnsafeSlow(end - start)
+  message.copy(body, 0, start, end)
   const rcode = (extended << 4) | (message[3]! & 0xf)
   if (rcode === RCODE.nameError || answers === 0) limitBySoa(message, ttls, start, body)
   return {

@@ -97,5 +97,8 @@ export class Allowance {
   }
 }
 
-/** With what a small one takes besides its bytes. */
-const weightOf = (change: Change): number => change.item.bytes.length + 256
+/** What a small one takes besides its bytes. */
+const overhead = 512
+
+/** A deletion has the last state of the object twice: as it was, and at the revision of the deletion. */
+const weightOf = ({ type, item }: Change): number => item.bytes.length * (type === 'DELETED' ? 2 : 1) + overhead

@@ -59,6 +59,11 @@ test('history holds so many bytes, of one collection and of all, and knows how f
     history.close()
   }
   assert.equal(allowance.bytes, 0)
+  const deletions = new History(0, allowance)
+  const last = change(1, 100_000).item
+  for (let revision = 1; revision <= 1000; revision += 1) deletions.push(new Change('DELETED', revision, last, last))
+  assert.ok(deletions.after(0).length * 2 * 100_000 <= 2 << 20, 'a deletion holds its object as it was, and at its own revision')
+  deletions.close()
   const small = new History(0, allowance)
   for (let revision = 1; revision <= 20_000; revision += 1) small.push(change(revision, 1))
   assert.ok(small.after(0).length < 8192)
