@@ -10,6 +10,7 @@ import { isIP, type LookupFunction } from 'node:net'
 import { isStatus, StatusError } from '#api/errors.ts'
 import { parseExact } from '#api/schema/exact.ts'
 import { specialAddress } from '#api/special-address.ts'
+import { readWithin } from '#api/streaming/bounded.ts'
 import type { WebhookClientConfig } from '#api/types/apiextensions-v1.gen.ts'
 import { explain } from './webhook-fault.ts'
 
@@ -135,7 +136,7 @@ function send({ target, caBundle, body, agent, signal, mostBytes: most }: Post) 
   outgoing.end(body)
   const answer = async () => {
     const [response] = (await once(outgoing, 'response')) as [IncomingMessage]
-    const bytes = await read(response, most)
+    const bytes = await readWithin(response, most)
     if (response.statusCode === 200) return bytes
     throw new Error(refusal(response.statusCode ?? 0, bytes))
   }
@@ -166,15 +167,4 @@ function refusal(code: number, body: Buffer): string {
   if (code < 500) return `the server responded with the status code ${code} but did not return more information`
   const said = JSON.stringify(body.subarray(0, shownBytes).toString().trim() || 'unknown')
   return `an error on the server (${said}) has prevented the request from succeeding`
-}
-
-async function read(response: IncomingMessage, most: number): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > most) throw new Error(`the answer is larger than ${most} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }

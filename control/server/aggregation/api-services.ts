@@ -5,11 +5,11 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { buffer } from 'node:stream/consumers'
 import { StatusError } from '#api/errors.ts'
 import { availabilityOf } from '#api/kinds/api-service.ts'
 import { APIService } from '#api/kinds/index.ts'
 import type { Backend } from '#api/streaming/backend.ts'
+import { readWithin } from '#api/streaming/bounded.ts'
 import type { APIService as APIServiceType } from '#api/types/apiregistration-v1.gen.ts'
 import type { APIResource } from '#api/types/meta-v1.gen.ts'
 import { masters, type User } from '#control/auth/user.ts'
@@ -26,6 +26,8 @@ type Deps = { core: Core; cache: WatchCache; resources: Resources; proxyClient: 
 type Learned = { spec: APIServiceType['spec']; resources: readonly APIResource[]; openapi: string | undefined }
 
 const answerWithinMs = 5_000
+/** Discovery documents; the largest of known servers have some hundred kilobytes. */
+const mostDocument = 16 * 1024 * 1024
 const aggregator: User = { name: 'system:kube-aggregator', groups: [masters] }
 
 export class Remotes {
@@ -124,7 +126,7 @@ export class Remotes {
     outgoing.end()
     try {
       const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
-      const body = await buffer(answer)
+      const body = await readWithin(answer, mostDocument)
       if (answer.statusCode !== 200) throw failed(`bad status from ${url}: ${answer.statusCode}`)
       return JSON.parse(body.toString())
     } catch (cause) {

@@ -4,18 +4,20 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { buffer } from 'node:stream/consumers'
 import type { Client, List } from '#api/client/client.ts'
 import { failureFrom } from '#api/client/failure.ts'
 import { listQuery, pathOf } from '#api/client/path.ts'
 import { isStatus, StatusError } from '#api/errors.ts'
 import { availabilityOf } from '#api/kinds/api-service.ts'
 import { apiVersionOf, type Kind, type KubeObject } from '#api/kinds/kind.ts'
+import { readWithin } from '#api/streaming/bounded.ts'
 import type { APIService } from '#api/types/apiregistration-v1.gen.ts'
 import type { User } from '#control/auth/user.ts'
 import type { Remotes } from './api-services.ts'
 
 const answerWithinMs = 30_000
+/** A whole list of objects, without their content where the server behind knows that form. */
+const mostBytes = 64 * 1024 * 1024
 /** Metadata alone from who can give it; not every server behind knows the form. */
 const bareAccept = 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json'
 
@@ -41,7 +43,7 @@ export function aggregating(own: Client, remotes: Remotes, user: User): Client {
     outgoing.end(sent)
     try {
       const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
-      const text = (await buffer(answer)).toString()
+      const text = (await readWithin(answer, mostBytes)).toString()
       if ((answer.statusCode ?? 500) >= 400) throw failureFrom(answer.statusCode ?? 500, text, what)
       return JSON.parse(text) as unknown
     } catch (cause) {

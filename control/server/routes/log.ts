@@ -1,8 +1,8 @@
 // pods/NAME/log: the agent's answer, passed on as it comes.
 
 import type { IncomingMessage } from 'node:http'
-import { text } from 'node:stream/consumers'
 import { StatusError } from '#api/errors.ts'
+import { readWithin } from '#api/streaming/bounded.ts'
 import type { Route } from '../http/app.ts'
 import { Reply } from '../http/reply.ts'
 import type { Core } from '../objects/core.ts'
@@ -33,9 +33,13 @@ export const logRoute =
     })
   }
 
+/** Nobody says no in more words. */
+const mostRefusal = 64 * 1024
+
 /** What an agent refused, as a Status: its own, or its words in one. */
 export async function refusalOf(answer: IncomingMessage): Promise<StatusError> {
-  const body = (await text(answer)).trim()
+  const said = await readWithin(answer, mostRefusal).catch(() => '')
+  const body = said.toString().trim()
   const reason = answer.statusCode === 404 ? 'NotFound' : answer.statusCode && answer.statusCode < 500 ? 'BadRequest' : 'InternalError'
   try {
     const status = JSON.parse(body) as { kind?: string; message?: string }

@@ -2,7 +2,6 @@
 // back may point to its own root, which is below our path: places and links are made to.
 
 import type { IncomingMessage } from 'node:http'
-import { buffer } from 'node:stream/consumers'
 import type { Backend } from '#api/streaming/backend.ts'
 import type { Route } from '../http/app.ts'
 import { writeOptionsOf } from '../http/options.ts'
@@ -28,7 +27,7 @@ export const proxyRoute =
     const answer = await forward(request, backend)
     const root = rootOf(url.pathname, info)
     const response = answered(request, answer, (name, value) => (name === 'location' ? placeBelow(root, value, backend) : value))
-    return isPage(answer) && response.body ? await linkedBelow(root, response) : response
+    return isPage(answer) && response.body ? await linkedBelow(root, response, answer) : response
   }
 
 export function proxied(destination: Omit<Backend, 'path'>, info: ResourceRequest, url: URL): Backend {
@@ -53,14 +52,35 @@ const mostPage = 4 * 1024 * 1024
 const isPage = ({ headers }: IncomingMessage): boolean =>
   /^text\/html\b/i.test(headers['content-type'] ?? '') && !headers['content-encoding'] && Number(headers['content-length'] ?? 0) <= mostPage
 
-const links = /(<[^>]*?\s(?:action|background|cite|data|formaction|href|poster|src)\s*=\s*["']?)(\/(?!\/)[^"'\s>]*)/gi
+/** Where a tag is not closed the next one begins: no character is looked at for more than one. */
+const links = /(<[^<>]*?\s(?:action|background|cite|data|formaction|href|poster|src)\s*=\s*["']?)(\/(?!\/)[^"'\s<>]*)/gi
 
-async function linkedBelow(root: string, { status, headers, body }: Reply): Promise<Reply> {
-  const text = (await buffer(body as Chunks)).toString('latin1')
-  const page = Buffer.from(
-    text.replace(links, (_, before: string, link: string) => before + root + link),
+async function linkedBelow(root: string, reply: Reply, body: Chunks): Promise<Reply> {
+  const { status, headers } = reply
+  const { 'content-length': _, ...rest } = headers.values
+  const source = body[Symbol.asyncIterator]()
+  const chunks: Uint8Array[] = []
+  for (let size = 0; size <= mostPage; ) {
+    const { done, value } = await source.next()
+    if (done) return new Reply(linked(root, Buffer.concat(chunks)), { status, headers: rest })
+    chunks.push(value)
+    size += value.length
+  }
+  // It did not say how long it is, and is longer than what people read.
+  return new Reply(both(chunks, source), { status, headers: rest })
+}
+
+const linked = (root: string, page: Buffer): Buffer =>
+  Buffer.from(
+    page.toString('latin1').replace(links, (_, before: string, link: string) => before + root + link),
     'latin1',
   )
-  const { 'content-length': _, ...rest } = headers.values
-  return new Reply(page, { status, headers: rest })
+
+async function* both(first: Uint8Array[], rest: AsyncIterator<Uint8Array>): Chunks & AsyncGenerator<Uint8Array> {
+  try {
+    yield* first
+    for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value
+  } finally {
+    await rest.return?.()
+  }
 }

@@ -1,8 +1,8 @@
 // What the nodes and their containers use now, asked of the agents when somebody wants to know. Agents
 // count; how much that is a second comes of two answers, so nothing is asked while nobody looks.
 
-import { buffer } from 'node:stream/consumers'
 import { type Clock, sleep } from '#api/clock.ts'
+import { readWithin } from '#api/streaming/bounded.ts'
 import type { Core } from '../objects/core.ts'
 import { type AgentTls, agentOf, callAgent } from '../routes/agent.ts'
 
@@ -30,6 +30,8 @@ const window = { leastMs: 1000, mostMs: 60_000 }
 /** An answer is good for so long. */
 const freshMs = 10_000
 const answerWithinMs = 5_000
+/** Of the most pods that a node has, and more. */
+const mostBytes = 4 * 1024 * 1024
 
 type Deps = { core: Core; tls: AgentTls; clock: Clock }
 
@@ -74,7 +76,7 @@ export class Usage {
     const { core, tls, clock } = this.#deps
     const signal = AbortSignal.timeout(answerWithinMs)
     const answer = await callAgent(await agentOf(core, node), '/stats/summary', { tls, signal })
-    const summary = JSON.parse((await buffer(answer)).toString()) as Summary
+    const summary = JSON.parse((await readWithin(answer, mostBytes)).toString()) as Summary
     const containers = summary.pods.flatMap(({ podRef, containers }) =>
       containers.map(({ name, ...stats }) => {
         const named = { namespace: podRef.namespace, pod: podRef.name, uid: podRef.uid, container: name }
