@@ -67,6 +67,9 @@ function ownNode(review: Review, node: string): void {
     )
   if (!same(previous?.metadata.ownerReferences, object.metadata.ownerReferences))
     throw forbidden(review, `node ${JSON.stringify(node)} is not allowed to modify ownerReferences`)
+  // Every other node sends there what is for it.
+  if (!same(rangesOf(previous), rangesOf(object)))
+    throw forbidden(review, `node ${JSON.stringify(node)} is not allowed to set or modify its podCIDRs`)
   if (previous && !same(previous.spec.taints, object.spec.taints))
     throw forbidden(review, `node ${JSON.stringify(node)} is not allowed to modify taints`)
 }
@@ -89,7 +92,9 @@ function ownLease(review: Review, node: string): void {
   if (holder && holder !== node) throw forbidden(review, `node ${JSON.stringify(node)} can only hold a lease itself`)
 }
 
-const same = (a: readonly object[] | undefined, b: readonly object[] | undefined) => JSON.stringify(a ?? []) === JSON.stringify(b ?? [])
+const rangesOf = (node: Node | undefined): unknown[] => [node?.spec?.podCIDR ?? '', ...(node?.spec?.podCIDRs ?? [])]
+
+const same = (a: readonly unknown[] | undefined, b: readonly unknown[] | undefined) => JSON.stringify(a ?? []) === JSON.stringify(b ?? [])
 
 const sameMap = (a: Readonly<Record<string, string>> = {}, b: Readonly<Record<string, string>> = {}) =>
   Object.keys(a).length === Object.keys(b).length && Object.entries(a).every(([key, value]) => b[key] === value)

@@ -147,8 +147,18 @@ test('it changes nothing of others, and of itself nothing that is for administra
   assert.deepEqual(Object.keys(body.metadata.labels ?? {}), [])
   const owner = { apiVersion: 'v1', kind: 'ConfigMap', name: 'x', uid: 'x' }
   await refused(/ownerReferences/, 'PATCH', path, { metadata: { ownerReferences: [owner] } }, merge)
+  // A node that chose its range of pods would get other nodes' traffic, or all of it.
+  for (const spec of [{ podCIDR: '0.0.0.0/1' }, { podCIDR: '10.42.0.0/24', podCIDRs: ['10.42.0.0/24'] }, { podCIDRs: ['::/1'] }])
+    await refused(/podCIDRs/, 'PATCH', path, { spec }, merge)
   await refused(/taints/, 'PATCH', path, { spec: { taints: [{ key: 'a', effect: 'NoSchedule' }] } }, merge)
   await refused(/cannot patch resource "nodes"/, 'PATCH', '/api/v1/nodes/theirs', { metadata: { labels: { a: 'b' } } }, merge)
+  const third = await server.pki.authority.issue({ commonName: 'system:node:third', organizations: ['system:nodes'], usage: 'client' })
+  const { code, body: denied } = await server.ask('POST', '/api/v1/nodes', {
+    as: third,
+    body: { metadata: { name: 'third' }, spec: { podCIDR: '10.42.0.0/16' } },
+  })
+  assert.equal(code, 403, 'nor when it registers')
+  assert.match(denied.message, /podCIDRs/)
   await refused(/is not allowed to modify node "another"/, 'POST', '/api/v1/nodes', { metadata: { name: 'another' } })
   await refused(/cannot patch resource "pods\/status"/, 'PATCH', `${pods}/theirs/status`, { status: { phase: 'Failed' } }, merge)
   await refused(/cannot create resource "pods"/, 'POST', pods, {
