@@ -8,7 +8,8 @@ import { connectPackets, type PacketSocket } from 'nft-js'
 import { resizeTerminal } from './conmon.ts'
 import type { Container } from './container.ts'
 import { followOutput } from './logs/output.ts'
-import { type ExecOptions, RuntimeError } from './runtime.ts'
+import { type ExecOptions } from './runtime.ts'
+import { RuntimeError } from './runtime-error.ts'
 
 /** Until the container exits or the signal aborts; the end of stdin ends nothing but stdin. */
 export async function attach(container: Container, options: Omit<ExecOptions, 'args'>): Promise<void> {

@@ -1,6 +1,6 @@
 // Linux capabilities by their Kubernetes names, which lack the CAP_ prefix.
 
-import { RuntimeError } from './runtime.ts'
+import { RuntimeError } from './runtime-error.ts'
 
 /** By number (linux/capability.h): the position is the bit in /proc/<pid>/status. */
 const all = (

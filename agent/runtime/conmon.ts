@@ -7,7 +7,8 @@ import { open } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { filesOf } from './record.ts'
-import { type ContainerSpec, RuntimeError } from './runtime.ts'
+import { type ContainerSpec } from './runtime.ts'
+import { RuntimeError } from './runtime-error.ts'
 
 export type Programs = {
   conmon: string

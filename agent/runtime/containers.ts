@@ -14,7 +14,8 @@ import { ExitDir } from './exits.ts'
 import { readHost } from './host.ts'
 import { rotateLog } from './logs/rotate.ts'
 import { readRecord } from './record.ts'
-import { type ContainerState, type Runtime, RuntimeError } from './runtime.ts'
+import { type ContainerState, type Runtime } from './runtime.ts'
+import { RuntimeError } from './runtime-error.ts'
 import { signalNumber } from './signals.ts'
 
 export type RuntimeOptions = {

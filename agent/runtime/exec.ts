@@ -12,7 +12,8 @@ import { ReadStream } from 'node:tty'
 import { openPty, setWindowSize } from 'nft-js'
 import { type Programs, plainMessage } from './conmon.ts'
 import type { Container } from './container.ts'
-import { type ExecOptions, RuntimeError } from './runtime.ts'
+import { type ExecOptions } from './runtime.ts'
+import { RuntimeError } from './runtime-error.ts'
 
 /** Resolves with the exit code; 128 + n after signal n. Rejects with RuntimeError if it could not start, or the signal's reason. */
 export async function exec({ runtime, runtimeRoot }: Programs, container: Container, options: ExecOptions): Promise<number> {

@@ -8,7 +8,7 @@ import { Socket } from 'node:net'
 import { basename, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type Programs, plainMessage } from './conmon.ts'
-import { RuntimeError } from './runtime.ts'
+import { RuntimeError } from './runtime-error.ts'
 
 const fifoOf = (programs: Programs, id: string) => join(programs.runtimeRoot, id, 'exec.fifo')
 

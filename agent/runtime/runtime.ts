@@ -92,13 +92,3 @@ export interface Runtime {
   resize(id: string, resources: Resources): Promise<void>
   close(): Promise<void>
 }
-
-/** A container could not be created or started; `reason` is what kubectl shows as its state. */
-export class RuntimeError extends Error {
-  readonly reason: 'CreateContainerError' | 'RunContainerError' | 'CreateContainerConfigError' | 'StartError'
-  constructor(reason: RuntimeError['reason'], message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.name = 'RuntimeError'
-    this.reason = reason
-  }
-}

@@ -1,7 +1,7 @@
 // Whom a container runs as: numbers as given, names looked up in the image's own passwd and group.
 
 import { readIn } from './rootfs.ts'
-import { RuntimeError } from './runtime.ts'
+import { RuntimeError } from './runtime-error.ts'
 
 export type User = { uid: number; gid: number; groups: number[]; home: string }
 

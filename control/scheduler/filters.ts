@@ -2,17 +2,13 @@
 
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import { type HostPort, hostPortsOf, type NodeState } from './cluster.ts'
+import type { Filter, Namespaces } from './filter.ts'
 import { matchesRequired } from './node-affinity.ts'
 import { affinityFilter } from './pod-affinity.ts'
 import type { Resources } from './resources.ts'
 import { requestsOf } from './resources.ts'
 import { spreadFilter } from './spread.ts'
 import { tolerates, unschedulableTaint, untolerated } from './taints.ts'
-
-/** Reasons against the node; none: the pod fits. */
-export type Filter = (state: NodeState) => readonly string[]
-
-export type Namespaces = { labelsOf(namespace: string): Record<string, string> }
 
 /** All filters for one pod, in the order in which they are asked. Made once a placement, asked once a node. */
 export function filtersFor(pod: Pod, nodes: readonly NodeState[], namespaces: Namespaces): Filter[] {

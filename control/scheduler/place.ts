@@ -2,7 +2,8 @@
 
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import type { NodeState } from './cluster.ts'
-import { filtersFor, type Namespaces } from './filters.ts'
+import { type Namespaces } from './filter.ts'
+import { filtersFor } from './filters.ts'
 import { rank, type Sibling } from './scores.ts'
 
 export type Surroundings = { nodes: readonly NodeState[]; namespaces: Namespaces; sibling: Sibling; random: () => number }

@@ -5,7 +5,7 @@ import { selectorMatcher } from '#api/selector/label.ts'
 import type { Pod, PodAffinityTerm } from '#api/types/core-v1.gen.ts'
 import type { LabelSelectorOperator, LabelSelectorRequirement } from '#api/types/meta-v1.gen.ts'
 import type { NodeState, Placed } from './cluster.ts'
-import type { Filter, Namespaces } from './filters.ts'
+import type { Filter, Namespaces } from './filter.ts'
 
 type Term = { topologyKey: string; matches(pod: Pod): boolean }
 

@@ -3,7 +3,7 @@
 
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import type { NodeState } from './cluster.ts'
-import type { Namespaces } from './filters.ts'
+import type { Namespaces } from './filter.ts'
 import { preferredWeight } from './node-affinity.ts'
 import { affinityScore } from './pod-affinity.ts'
 import { type Resources, requestsOf } from './resources.ts'

@@ -3,7 +3,7 @@
 import { selectorMatcher } from '#api/selector/label.ts'
 import type { Pod, TopologySpreadConstraint } from '#api/types/core-v1.gen.ts'
 import type { NodeState } from './cluster.ts'
-import type { Filter } from './filters.ts'
+import type { Filter } from './filter.ts'
 import { matchesRequired } from './node-affinity.ts'
 import { untolerated } from './taints.ts'
 

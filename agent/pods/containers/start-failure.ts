@@ -2,7 +2,7 @@
 
 import { type Clock, timestamp } from '#api/clock.ts'
 import { ImageError } from '../../images/images.ts'
-import { RuntimeError } from '../../runtime/runtime.ts'
+import { RuntimeError } from '../../runtime/runtime-error.ts'
 import { PrerequisiteError } from '../sandbox/prerequisites.ts'
 import { attempted } from '../worker/backoff.ts'
 import type { ContainerRecord, ContainerRun } from './record.ts'

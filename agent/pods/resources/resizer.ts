@@ -4,7 +4,7 @@
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import type { ContainerRecord } from '../containers/record.ts'
 import type { PodPrerequisites } from '../sandbox/prerequisites.ts'
-import type { Situation } from '../status/status.ts'
+import type { Situation } from '../status/situation.ts'
 import type { PodDeps } from '../worker/deps.ts'
 import { isLagging, mustRestart } from './allotment.ts'
 import { type Amounts, actuate, lasts, type Obstacle, obstacle, requestsOf, unallotted } from './resize.ts'

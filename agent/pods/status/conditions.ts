@@ -3,7 +3,7 @@
 import { timestamp } from '#api/clock.ts'
 import type { PodCondition, PodConditionType, PodPhase } from '#api/types/core-v1.gen.ts'
 import { type ContainerRecord, healthOf, isMain, isSidecarSlot } from '../containers/record.ts'
-import type { Situation } from './status.ts'
+import type { Situation } from './situation.ts'
 
 /** They are there only while they are true. */
 export const passing: readonly PodConditionType[] = ['PodResizePending', 'PodResizeInProgress']

@@ -7,24 +7,7 @@ import { type ContainerRecord, type ContainerRun, healthOf, ID_PREFIX, isChanged
 import { qosClass } from '../resources/qos.ts'
 import { lasts } from '../resources/resize.ts'
 import { conditionsOf } from './conditions.ts'
-
-export type Situation = {
-  pod: Pod
-  records: readonly ContainerRecord[]
-  /** The sandbox's; none before there is one. */
-  ips: readonly string[]
-  hostIPs: readonly string[]
-  /** By the wall clock, as `now`. */
-  startedAt: number
-  now: number
-  crashLooping: ReadonlyMap<string, number>
-  /** All containers are past their last run. */
-  finished: boolean
-  /** The pod failed as a whole. */
-  failed?: { reason: string; message: string }
-  /** A resize that waits, and one under way. */
-  resize?: { pending?: { reason: string; message: string }; inProgress?: { reason?: string; message?: string } }
-}
+import type { Situation } from './situation.ts'
 
 export const isOver = (phase: PodPhase | undefined): boolean => phase === 'Succeeded' || phase === 'Failed'
 

@@ -1,7 +1,7 @@
 // seccomp(2) filters of containers, in the form of the runtime specification (config-linux.md, Seccomp).
 
 import { readFile } from 'node:fs/promises'
-import { RuntimeError } from '../runtime.ts'
+import { RuntimeError } from '../runtime-error.ts'
 import { always, onArchitecture, withCapability } from './calls.ts'
 
 type Argument = { index: number; value: number; valueTwo?: number; op: string }

@@ -7,8 +7,8 @@ import { Change } from './change.ts'
 import { type Allowance, History } from './history.ts'
 import type { Item } from './item.ts'
 import { Rounds } from './rounds.ts'
-import { Watcher } from './watcher.ts'
-import { type Wanted, Watchers } from './watchers.ts'
+import { type Wanted, Watcher } from './watcher.ts'
+import { Watchers } from './watchers.ts'
 
 type Options = {
   /** Of all keys. */

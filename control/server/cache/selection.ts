@@ -5,7 +5,7 @@ import type { KindSpec } from '#api/kinds/spec.ts'
 import { type FieldSelector, matchesFields, parseFields } from '#api/selector/field.ts'
 import { matchesLabels, parseLabels } from '#api/selector/label.ts'
 import type { Item } from './item.ts'
-import type { Wanted } from './watchers.ts'
+import type { Wanted } from './watcher.ts'
 
 export type Selection = {
   /** Nothing is selected out: objects need not be decoded. */

@@ -2,8 +2,12 @@
 // and of their bytes. A reader that falls behind it is ended; it takes what was published before, then
 // resumes from its revision.
 
+import type { KubeObject } from '#api/kinds/kind.ts'
 import type { Change } from './change.ts'
-import type { Wanted } from './watchers.ts'
+
+export type FieldReader = (object: KubeObject) => string
+/** The one value of a field that a watcher waits for. */
+export type Wanted = { read: FieldReader; value: string }
 
 const mostChanges = 10_000
 const mostBytes = 16 * 1024 * 1024

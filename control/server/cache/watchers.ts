@@ -1,14 +1,9 @@
 // Who watches a collection, found by what a change can concern: watchers of one name or namespace, of one
 // value of a field (the node of a pod), and those who want all. A change costs its own watchers only.
 
-import type { KubeObject } from '#api/kinds/kind.ts'
 import type { Change } from './change.ts'
 import type { Item } from './item.ts'
-import type { Watcher } from './watcher.ts'
-
-type FieldReader = (object: KubeObject) => string
-/** The one value of a field that a watcher waits for. */
-export type Wanted = { read: FieldReader; value: string }
+import type { FieldReader, Watcher } from './watcher.ts'
 
 export class Watchers {
   readonly #all = new Set<Watcher>()

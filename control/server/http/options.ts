@@ -2,8 +2,7 @@
 
 import { StatusError } from '#api/errors.ts'
 import { type FieldValidation, isObject } from '#api/schema/decode.ts'
-import type { Annotate, WriteOptions } from '../objects/call.ts'
-import type { DeleteOptions } from '../objects/delete.ts'
+import type { Annotate, DeleteOptions, WriteOptions } from '../objects/call.ts'
 import { readBody } from './body.ts'
 import type { Exchange, Remarks } from './request.ts'
 

@@ -29,3 +29,16 @@ export type WriteOptions = {
   /** Webhooks and policies were asked already, in the form of the request behind this. */
   settled?: boolean
 }
+
+export type DeleteOptions = {
+  gracePeriodSeconds?: number
+  propagationPolicy?: 'Foreground' | 'Background' | 'Orphan'
+  preconditions?: { uid?: string; resourceVersion?: string }
+  dryRun?: boolean
+  /** Collects what goes into Warning headers. */
+  warnings?: string[]
+  /** Takes up what is for the audit log. */
+  annotate?: Annotate
+  /** Nobody is asked by webhook or policy, or was already. */
+  settled?: boolean
+}

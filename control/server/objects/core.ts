@@ -14,13 +14,15 @@ import { clone, type Item } from '../cache/item.ts'
 import type { WatchCache } from '../cache/watch-cache.ts'
 import { type Dial, dialable } from '../routes/dial.ts'
 import type { Target, WriteOptions } from './call.ts'
-import { type Deleted, type DeleteOptions, Deleter } from './delete.ts'
+import { type DeleteOptions } from './call.ts'
+import { type Deleted, Deleter } from './delete.ts'
 import { type Patch, patched } from './patch.ts'
 import { type Listed, type ListQuery, Reader } from './read.ts'
 import { optionsAs, reviewOf, warnOfAll } from './request-review.ts'
 import { checkKind, type Resource, type Resources } from './resource.ts'
+import { type Stored } from './stored.ts'
 import { checkKept, inward, isShownAsKept, kept, keptAt, outward, shown, shownFeed, shownList } from './versions.ts'
-import { type Stored, Writer } from './write.ts'
+import { Writer } from './write.ts'
 
 export type CoreDeps = {
   store: Store

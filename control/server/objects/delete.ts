@@ -7,24 +7,12 @@ import { type Admission, mutateAll, validateAll } from '#control/admission/admis
 import type { User } from '#control/auth/user.ts'
 import { RevisionMismatch, type Store } from '../../store/store.ts'
 import { encode, Item } from '../cache/item.ts'
-import type { Annotate, Target } from './call.ts'
+import type { DeleteOptions, Target } from './call.ts'
 import { isHeld } from './deletion.ts'
 import { deleteOptionsAs, reviewOf } from './request-review.ts'
 import { conflict, isEphemeral, keyFor, notFound, staleMessage } from './resource.ts'
-import type { Stored } from './write.ts'
+import type { Stored } from './stored.ts'
 
-export type DeleteOptions = {
-  gracePeriodSeconds?: number
-  propagationPolicy?: 'Foreground' | 'Background' | 'Orphan'
-  preconditions?: { uid?: string; resourceVersion?: string }
-  dryRun?: boolean
-  /** Collects what goes into Warning headers. */
-  warnings?: string[]
-  /** Takes up what is for the audit log. */
-  annotate?: Annotate
-  /** Nobody is asked by webhook or policy, or was already. */
-  settled?: boolean
-}
 /** `gone` if nothing is left of the object; its last state otherwise. */
 export type Deleted = { gone: boolean; item: Item }
 

@@ -9,7 +9,7 @@ import { setDefaults } from '#api/schema/defaults.ts'
 import { clone } from '../cache/item.ts'
 import type { Target } from './call.ts'
 import { conflict, type Resource, staleMessage } from './resource.ts'
-import type { Stored } from './write.ts'
+import type { Stored } from './stored.ts'
 
 export function settleNamespace(resource: Resource, object: KubeObject, namespace: string | undefined): void {
   const meta = object.metadata

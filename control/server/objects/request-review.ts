@@ -2,8 +2,7 @@
 
 import type { JsonObject } from '#api/schema/decode.ts'
 import type { Review } from '#control/admission/admission.ts'
-import type { WriteOptions } from './call.ts'
-import type { DeleteOptions } from './delete.ts'
+import type { DeleteOptions, WriteOptions } from './call.ts'
 import type { Resource } from './resource.ts'
 
 type Said = Pick<Review, 'operation' | 'name' | 'namespace' | 'object' | 'previous' | 'options'>

@@ -14,8 +14,8 @@ import { openLevelStore } from '../../store/level.ts'
 import { encode } from '../cache/item.ts'
 import { WatchCache } from '../cache/watch-cache.ts'
 import { keyFor, Resources } from './resource.ts'
+import type { Stored } from './stored.ts'
 import { shown } from './versions.ts'
-import type { Stored } from './write.ts'
 
 test('what is stored is what was sent, whatever it is', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'coracle-round-trip-'))

@@ -5,8 +5,8 @@ import { decode } from '#api/schema/decode.ts'
 import { setDefaults } from '#api/schema/defaults.ts'
 import type { Look, Looks } from '#control/admission/look.ts'
 import type { Resource, Resources } from './resource.ts'
+import type { Stored } from './stored.ts'
 import { inward, outward } from './versions.ts'
-import type { Stored } from './write.ts'
 
 export function looksOf(resources: Resources): Looks {
   const known = new Map<string, readonly Look[]>()

@@ -11,7 +11,7 @@ import { clone, encode, Item } from '../cache/item.ts'
 import type { Target } from './call.ts'
 import type { Listed } from './read.ts'
 import type { Resource, View } from './resource.ts'
-import type { Stored } from './write.ts'
+import type { Stored } from './stored.ts'
 
 /** What a view made of an item, by the item's bytes; the very item where it makes no difference. */
 const seen = new WeakMap<View, WeakMap<Uint8Array, Item>>()

@@ -16,10 +16,10 @@ import { isDone } from './deletion.ts'
 import { applyDefaults, confine, desired, sameButBookkeeping, settleMeta, settleNamespace } from './prepare.ts'
 import { reviewOf, warn, writeOptionsAs } from './request-review.ts'
 import { conflict, isEphemeral, keyFor, notFound, type Resource, staleMessage } from './resource.ts'
+import type { Stored } from './stored.ts'
 import { Turns } from './turns.ts'
 import { shown } from './versions.ts'
 
-export type Stored = KubeObject & { status?: unknown }
 /** What is stored, and what its kept version makes of it: the same, but for custom resources. */
 type There = {
   raw: Item

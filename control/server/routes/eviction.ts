@@ -9,9 +9,8 @@ import { selectorMatcher } from '#api/selector/label.ts'
 import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
 import type { PodDisruptionBudget as BudgetType } from '#api/types/policy-v1.gen.ts'
 import { serverUser } from '#control/auth/user.ts'
-import type { Target, WriteOptions } from '../objects/call.ts'
+import type { DeleteOptions, Target, WriteOptions } from '../objects/call.ts'
 import type { Core } from '../objects/core.ts'
-import type { DeleteOptions } from '../objects/delete.ts'
 import { type Creators, success } from './creators.ts'
 
 /** A budget that so many evictions wait on is not looked after. */
