@@ -41,7 +41,8 @@ export const csiDriver: KindSpec<CSIDriverType> = {
   },
   validate({ spec }, faults) {
     for (const mode of spec.volumeLifecycleModes ?? []) faults.oneOf('spec.volumeLifecycleModes', mode, ['Ephemeral', 'Persistent'])
-    if (spec.fsGroupPolicy) faults.oneOf('spec.fsGroupPolicy', spec.fsGroupPolicy, ['File', 'None', 'ReadWriteOnceWithFSType'])
+    if (spec.fsGroupPolicy !== undefined)
+      faults.oneOf('spec.fsGroupPolicy', spec.fsGroupPolicy, ['File', 'None', 'ReadWriteOnceWithFSType'])
     validateTokens(spec.tokenRequests, faults)
     const period = spec.nodeAllocatableUpdatePeriodSeconds
     if (period !== undefined && period < 10)

@@ -2,7 +2,7 @@ import type { PodDisruptionBudget as BudgetType } from '../types/policy-v1.gen.t
 import { PodDisruptionBudget } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { validateStatusConditions } from './rules/conditions.ts'
-import { isDns1123Subdomain } from './rules/names.ts'
+import { isPathSegment } from './rules/forms.ts'
 import { validateCounts } from './rules/status-counts.ts'
 import { validateAtMostAll, validateIntOrPercent, validateLabelSelector } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
@@ -13,7 +13,7 @@ export const podDisruptionBudget: KindSpec<BudgetType> = {
   shortNames: ['pdb'],
   status: true,
   generation: true,
-  nameRule: isDns1123Subdomain,
+  nameRule: isPathSegment,
   columns: [
     nameColumn,
     { name: 'Min Available', cell: (b) => String(b.spec.minAvailable ?? 'N/A') },

@@ -35,6 +35,7 @@ export const resourceSlice: KindSpec<SliceType> = {
     if (spec.perDeviceNodeSelection) places.push('perDeviceNodeSelection')
     if (places.length === 0) faults.required('spec', choice)
     if (places.length > 1) faults.invalid('spec', `{${places.map((p) => `\`${p}\``).join(', ')}}`, choice)
+    if (spec.nodeName) faults.each('spec.nodeName', spec.nodeName, isDns1123Subdomain(spec.nodeName))
     const devices = spec.devices ?? []
     if (devices.length > mostDevices) faults.tooMany('spec.devices', devices.length, mostDevices)
     const repeated = repeats()

@@ -1,9 +1,10 @@
 import type { StatefulSet as StatefulSetType } from '../types/apps-v1.gen.ts'
 import { StatefulSet } from './index.ts'
 import { defaultClaim } from './persistent-volume-claim.ts'
+import { validateClaimSpec } from './rules/claim-validation.ts'
 import { ageColumn, nameColumn, templateColumns } from './rules/columns.ts'
 import { type Faults, same } from './rules/faults.ts'
-import { isDns1123Subdomain } from './rules/names.ts'
+import { isDns1123Label } from './rules/names.ts'
 import { defaultPodSpec } from './rules/pod-template.ts'
 import { templateWarnings } from './rules/pod-warnings.ts'
 import { validateReplicaCounts } from './rules/status-counts.ts'
@@ -30,7 +31,7 @@ export const statefulSet: KindSpec<StatefulSetType> = {
   status: true,
   generation: true,
   scale: replicas,
-  nameRule: isDns1123Subdomain,
+  nameRule: isDns1123Label,
   columns: [
     nameColumn,
     { name: 'Ready', cell: (s) => `${s.status?.readyReplicas ?? 0}/${s.spec.replicas ?? 0}` },
@@ -80,19 +81,17 @@ export const statefulSet: KindSpec<StatefulSetType> = {
     faults.notNegative('spec.minReadySeconds', spec.minReadySeconds)
     faults.notNegative('spec.ordinals.start', spec.ordinals?.start)
     validateTemplateSelector(spec, 'empty selector is invalid for statefulset', faults)
-    const claims = (spec.volumeClaimTemplates ?? []).map(({ metadata: { name } }) => ({ name, persistentVolumeClaim: { claimName: name } }))
-    const named = new Set(spec.template.spec?.volumes?.map((v) => v.name))
-    validatePodTemplate(
-      'spec.template',
-      spec.template,
-      faults,
-      // A claim takes the place of a volume of the same name.
-      claims.filter((claim) => !named.has(claim.name)),
-    )
+    validatePods(spec, faults)
     const pod = spec.template.spec
     if (pod && pod.restartPolicy !== 'Always') faults.notSupported('spec.template.spec.restartPolicy', pod.restartPolicy, ['Always'])
     if (pod?.activeDeadlineSeconds !== undefined)
       faults.forbidden('spec.template.spec.activeDeadlineSeconds', 'activeDeadlineSeconds in StatefulSet is not Supported')
+  },
+  validateCreate({ spec }, faults) {
+    if (!spec) return
+    if (spec.serviceName) faults.each('spec.serviceName', spec.serviceName, isDns1123Label(spec.serviceName))
+    for (const [i, claim] of (spec.volumeClaimTemplates ?? []).entries())
+      validateClaimSpec(`spec.volumeClaimTemplates[${i}].spec`, claim.spec, faults)
   },
   validateUpdate(next, previous, faults, subresource) {
     if (subresource === 'status') {
@@ -108,6 +107,18 @@ export const statefulSet: KindSpec<StatefulSetType> = {
       )
     }
   },
+}
+
+/** As each of them will be: it gets its name as its host's, and a claim takes the place of a volume of the same name. */
+function validatePods({ template, volumeClaimTemplates = [] }: StatefulSetType['spec'], faults: Faults): void {
+  const claims = new Map(volumeClaimTemplates.map(({ metadata: { name } }) => [name, { name, persistentVolumeClaim: { claimName: name } }]))
+  const pod = template.spec && {
+    ...template.spec,
+    hostname: undefined,
+    subdomain: undefined,
+    volumes: template.spec.volumes?.filter(({ name }) => !claims.has(name)),
+  }
+  validatePodTemplate('spec.template', { ...template, spec: pod }, faults, [...claims.values()])
 }
 
 function validateStrategy({ type, rollingUpdate }: StatefulSetType['spec']['updateStrategy'], faults: Faults): void {

@@ -42,7 +42,7 @@ export const storageClass: KindSpec<StorageClassType> = {
     if (!c.provisioner) faults.required('provisioner')
     else faults.each('provisioner', c.provisioner, isQualifiedName(c.provisioner.toLowerCase()))
     validateParameters(c.parameters, faults)
-    faults.oneOf('reclaimPolicy', c.reclaimPolicy, ['Delete', 'Retain'])
+    if (c.reclaimPolicy) faults.oneOf('reclaimPolicy', c.reclaimPolicy, ['Delete', 'Retain'])
     faults.oneOf('volumeBindingMode', c.volumeBindingMode, ['Immediate', 'WaitForFirstConsumer'])
     validateTopologies(c.allowedTopologies, faults)
   },

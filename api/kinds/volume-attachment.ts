@@ -35,6 +35,7 @@ export const volumeAttachment: KindSpec<AttachmentType> = {
     if (name !== undefined && inline)
       faults.forbidden('spec.source', 'must specify exactly one of inlineVolumeSpec and persistentVolumeName')
     if (name === '') faults.required('spec.source.persistentVolumeName', 'must specify non empty persistentVolumeName')
+    else if (name !== undefined) faults.each('spec.source.persistentVolumeName', name, isDns1123Subdomain(name))
     if (inline) validateInline('spec.source.inlineVolumeSpec', inline, faults)
     if (!spec.nodeName) faults.required('spec.nodeName')
     else faults.each('spec.nodeName', spec.nodeName, isDns1123Subdomain(spec.nodeName))

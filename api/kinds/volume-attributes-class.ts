@@ -1,7 +1,7 @@
 import type { VolumeAttributesClass as ClassType } from '../types/storage-v1.gen.ts'
 import { VolumeAttributesClass } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
-import { isDns1123Subdomain } from './rules/names.ts'
+import { isDns1123Subdomain, isQualifiedName } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 import { validateParameters } from './storage-class.ts'
 
@@ -22,7 +22,7 @@ export const volumeAttributesClass: KindSpec<ClassType> = {
   ],
   validate(c, faults) {
     if (!c.driverName) faults.required('driverName')
-    else faults.each('driverName', c.driverName, isDns1123Subdomain(c.driverName.toLowerCase()))
+    else faults.each('driverName', c.driverName, isQualifiedName(c.driverName.toLowerCase()))
     if (Object.keys(c.parameters ?? {}).length === 0) faults.required('parameters', 'must contain at least one key/value pair')
     validateParameters(c.parameters, faults)
   },
