@@ -44,6 +44,10 @@ export const csiDriver: KindSpec<CSIDriverType> = {
     if (spec.fsGroupPolicy !== undefined)
       faults.oneOf('spec.fsGroupPolicy', spec.fsGroupPolicy, ['File', 'None', 'ReadWriteOnceWithFSType'])
     validateTokens(spec.tokenRequests, faults)
+    if (spec.serviceAccountTokenInSecrets !== undefined && !spec.tokenRequests?.length) {
+      const why = 'serviceAccountTokenInSecrets is set but no tokenRequests are specified'
+      faults.invalid('spec.serviceAccountTokenInSecrets', spec.serviceAccountTokenInSecrets, why)
+    }
     const period = spec.nodeAllocatableUpdatePeriodSeconds
     if (period !== undefined && period < 10)
       faults.invalid('spec.nodeAllocatableUpdatePeriodSeconds', period, 'must be greater than or equal to 10 seconds')

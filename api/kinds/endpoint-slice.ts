@@ -2,7 +2,7 @@ import type { Endpoint, EndpointSlice as EndpointSliceType } from '../types/disc
 import { EndpointSlice } from './index.ts'
 import { ipWarnings } from './rules/address-warnings.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
-import type { Faults } from './rules/faults.ts'
+import { type Faults, repeats } from './rules/faults.ts'
 import { isFullDomain } from './rules/forms.ts'
 import { validateLabels } from './rules/meta.ts'
 import { isDns1123Label, isDns1123Subdomain, isIP, isIPv4, isLabelValue, isQualifiedName } from './rules/names.ts'
@@ -88,14 +88,15 @@ function validateEndpoint(at: string, { hostname, nodeName, deprecatedTopology, 
     if (count > most.topology) faults.tooMany(field, count, most.topology)
     validateLabels(field, deprecatedTopology, faults)
   }
-  const zones = hints?.forZones ?? []
-  if (zones.length > most.hints) return faults.tooMany(`${at}.hints.forZones`, zones.length, most.hints)
-  const seen = new Set<string>()
-  for (const [i, { name }] of zones.entries()) {
-    const field = `${at}.hints.forZones[${i}].name`
-    if (!name) faults.required(field)
-    else if (seen.has(name)) faults.duplicate(field, name)
-    else faults.each(field, name, isLabelValue(name))
-    seen.add(name)
+  for (const list of ['forZones', 'forNodes'] as const) {
+    const names = hints?.[list] ?? []
+    if (names.length > most.hints) return faults.tooMany(`${at}.hints.${list}`, names.length, most.hints)
+    const repeated = repeats()
+    const rule = list === 'forZones' ? isLabelValue : isDns1123Subdomain
+    for (const [i, { name }] of names.entries()) {
+      const field = `${at}.hints.${list}[${i}].name`
+      if (repeated(name)) faults.duplicate(field, name)
+      faults.each(field, name, rule(name))
+    }
   }
 }

@@ -39,8 +39,11 @@ export const persistentVolumeClaim: KindSpec<ClaimType> = {
     // The two ways to name a source of data say the same, unless the newer one reaches into another namespace.
     const { spec } = claim
     if (!spec) return
-    if (spec.dataSource && !spec.dataSourceRef) spec.dataSourceRef = { ...spec.dataSource }
-    else if (spec.dataSourceRef && !spec.dataSource && spec.dataSourceRef.namespace === undefined)
+    if (spec.dataSource && !spec.dataSourceRef) {
+      // The older one never named anything but these; the rest was ignored, and still is.
+      if (isClaimOrSnapshot(spec.dataSource)) spec.dataSourceRef = { ...spec.dataSource }
+      else delete spec.dataSource
+    } else if (spec.dataSourceRef && !spec.dataSource && spec.dataSourceRef.namespace === undefined)
       spec.dataSource = { ...spec.dataSourceRef }
   },
   prepareCreate(claim) {
@@ -72,6 +75,9 @@ export const persistentVolumeClaim: KindSpec<ClaimType> = {
       faults.forbidden('spec.resources.requests.storage', 'field can not be less than status.capacity')
   },
 }
+
+const isClaimOrSnapshot = ({ apiGroup = '', kind }: NonNullable<ClaimType['spec']['dataSource']>): boolean =>
+  apiGroup === '' ? kind === 'PersistentVolumeClaim' : apiGroup === 'snapshot.storage.k8s.io' && kind === 'VolumeSnapshot'
 
 /** All of a claim's spec that an update may not change. The binder sets the volume once, and a bound claim may grow. */
 function fixedPart({ spec }: ClaimType, previous: ClaimType, bound: boolean): unknown {

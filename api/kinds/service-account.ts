@@ -12,8 +12,8 @@ export const serviceAccount: KindSpec<ServiceAccountType> = {
   shortNames: ['sa'],
   subresources: [{ name: 'token', kind: { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' }, verbs: ['create'] }],
   nameRule: isDns1123Subdomain,
-  *warnings({ metadata }) {
-    if (metadata.annotations?.[mountableKey] !== undefined)
+  *warnings({ metadata }, previous) {
+    if (previous?.metadata.annotations?.[mountableKey] === undefined && metadata.annotations?.[mountableKey] !== undefined)
       yield `metadata.annotations[${mountableKey}]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets`
   },
   columns: [

@@ -132,7 +132,7 @@ function validate(s: ServiceType, faults: Faults): void {
   validateFamilies(spec, faults)
   for (const [i, ip] of (spec.externalIPs ?? []).entries()) faults.address(`spec.externalIPs[${i}]`, ip)
   validateLoadBalancer(s.status, faults)
-  if (spec.internalTrafficPolicy) faults.oneOf('spec.internalTrafficPolicy', spec.internalTrafficPolicy, ['Cluster', 'Local'])
+  if (spec.internalTrafficPolicy !== undefined) faults.oneOf('spec.internalTrafficPolicy', spec.internalTrafficPolicy, ['Cluster', 'Local'])
   if (spec.externalTrafficPolicy) {
     if (!isExternallyAccessible(spec))
       faults.invalid('spec.externalTrafficPolicy', spec.externalTrafficPolicy, 'may only be set for externally-accessible services')

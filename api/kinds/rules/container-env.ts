@@ -2,14 +2,15 @@
 
 import { compareQuantity } from '../../quantity.ts'
 import type { Container, EnvVar, FileKeySelector, ObjectFieldSelector, ResourceFieldSelector } from '../../types/core-v1.gen.ts'
+import type { Volumes } from './container-mounts.ts'
 import type { Faults } from './faults.ts'
-import { validateNonReservedPath } from './local-path.ts'
+import { validateNoBacksteps } from './local-path.ts'
 import { isConfigKey, isDns1123Subdomain, isEnvName, isQualifiedName } from './names.ts'
 
 const sources = ['fieldRef', 'resourceFieldRef', 'configMapKeyRef', 'secretKeyRef', 'fileKeyRef'] as const
 
 /** `volumes`: the names of the pod's volumes. */
-export function validateEnv(at: string, container: Container, volumes: Pick<Set<string>, 'has'>, faults: Faults): void {
+export function validateEnv(at: string, container: Container, volumes: Volumes, faults: Faults): void {
   for (const [i, variable] of (container.env ?? []).entries()) {
     const here = `${at}.env[${i}]`
     if (!variable.name) faults.required(`${here}.name`)
@@ -29,7 +30,7 @@ export function validateEnv(at: string, container: Container, volumes: Pick<Set<
   }
 }
 
-function validateSource(at: string, { value, valueFrom }: EnvVar, volumes: Pick<Set<string>, 'has'>, faults: Faults): void {
+function validateSource(at: string, { value, valueFrom }: EnvVar, volumes: Volumes, faults: Faults): void {
   const { fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef, fileKeyRef } = valueFrom ?? {}
   if (fieldRef) validateFieldRef(`${at}.fieldRef`, fieldRef, forVariables, faults)
   if (resourceFieldRef) validateResourceRef(`${at}.resourceFieldRef`, resourceFieldRef, false, faults)
@@ -50,11 +51,12 @@ function validateKeyRef(at: string, { name = '', key }: { name?: string; key?: s
   else faults.each(`${at}.key`, key, isConfigKey(key))
 }
 
-function validateFileRef(at: string, { volumeName, path, key }: FileKeySelector, volumes: Pick<Set<string>, 'has'>, faults: Faults): void {
+function validateFileRef(at: string, { volumeName, path, key }: FileKeySelector, volumes: Volumes, faults: Faults): void {
   if (!volumeName) faults.required(`${at}.volumeName`)
   else if (!volumes.has(volumeName)) faults.notFound(`${at}.volumeName`, volumeName)
+  else if (!volumes.get(volumeName)?.emptyDir) faults.invalid(`${at}.volumeName`, volumeName, 'referenced volume must be of type emptyDir')
   if (!path) faults.required(`${at}.path`)
-  else validateNonReservedPath(`${at}.path`, path, faults)
+  else validateNoBacksteps(`${at}.path`, path, faults)
   if (!key) faults.required(`${at}.key`)
   else faults.each(`${at}.key`, key, isEnvName(key))
 }

@@ -45,7 +45,7 @@ export function validateFamilies(spec: ServiceSpec, faults: Faults): void {
     faults.oneOf(`spec.ipFamilies[${i}]`, family, families)
     if (repeated(family)) faults.duplicate(`spec.ipFamilies[${i}]`, family)
   }
-  if (ipFamilyPolicy) faults.oneOf('spec.ipFamilyPolicy', ipFamilyPolicy, policies)
+  if (ipFamilyPolicy !== undefined) faults.oneOf('spec.ipFamilyPolicy', ipFamilyPolicy, policies)
   validateAddresses(clusterIPs, isHeadless(spec) ? [] : ipFamilies, faults)
 }
 

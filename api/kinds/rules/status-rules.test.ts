@@ -5,10 +5,12 @@ import { it } from 'node:test'
 import { created, updated } from '../check.fake.ts'
 import { daemonSet } from '../daemon-set.ts'
 import { deployment } from '../deployment.ts'
+import { endpointSlice } from '../endpoint-slice.ts'
 import { horizontalPodAutoscaler } from '../horizontal-pod-autoscaler.ts'
 import { job } from '../job.ts'
 import type { KubeObject } from '../kind.ts'
 import { lease } from '../lease.ts'
+import { persistentVolumeClaim } from '../persistent-volume-claim.ts'
 import { pod } from '../pod.ts'
 import { podDisruptionBudget } from '../pod-disruption-budget.ts'
 import { replicaSet } from '../replica-set.ts'
@@ -16,6 +18,7 @@ import { replicationController } from '../replication-controller.ts'
 import { service } from '../service.ts'
 import type { KindSpec } from '../spec.ts'
 import { statefulSet } from '../stateful-set.ts'
+import { storageClass } from '../storage-class.ts'
 
 const template = { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } }
 const replicated = { spec: { selector: { matchLabels: { a: 'b' } }, template } }
@@ -215,5 +218,52 @@ it('fields that few use', () => {
   assert.deepEqual(wrong(lease, { spec: { strategy: 'example.com/mine' } }), [])
   assert.deepEqual(wrong(lease, { spec: { strategy: 'Newest' } }), [
     'spec.strategy: Unsupported value: "Newest": supported values: "OldestEmulationVersion"',
+  ])
+})
+
+it('claims, names and hints', () => {
+  const claim = { metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } }
+  const set = (more: object) =>
+    created(statefulSet, { spec: { ...replicated.spec, serviceName: 's', volumeClaimTemplates: [claim], ...more } })
+  assert.deepEqual(set({}).wrong, [])
+  const hidden = { name: 'data', persistentVolumeClaim: { claimName: '' } }
+  const pods = { ...template, spec: { ...template.spec, volumes: [hidden], hostname: 'No Name', subdomain: 'No Name' } }
+  assert.deepEqual(set({ template: pods }).wrong, [], 'a claim takes the place of the volume, and each pod gets names of its own')
+  const bad = { ...claim, spec: { accessModes: ['Often'], resources: {} } }
+  assert.deepEqual(set({ volumeClaimTemplates: [bad], serviceName: 'a.b' }).wrong, [
+    `spec.serviceName: Invalid value: "a.b": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`,
+    'spec.volumeClaimTemplates[0].spec.accessModes: Unsupported value: "Often": supported values: "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"',
+    'spec.volumeClaimTemplates[0].spec.resources[storage]: Required value',
+  ])
+  assert.deepEqual(
+    updated(statefulSet, set({ volumeClaimTemplates: [bad] }).object, (next) => void (next.spec.replicas = 3)),
+    [],
+    'what an older server took is kept',
+  )
+  assert.deepEqual(created(podDisruptionBudget, { metadata: { name: 'My_Budget' }, spec: { minAvailable: 1, selector: {} } }).wrong, [])
+  assert.deepEqual(created(storageClass, { provisioner: 'example.com/p', reclaimPolicy: '' }).wrong, [])
+
+  const source = (dataSource: object) => created(persistentVolumeClaim, { spec: { ...claim.spec, dataSource } })
+  const populated = source({ apiGroup: 'example.com', kind: 'Populator', name: 'p' })
+  assert.deepEqual(populated.wrong, [])
+  assert.equal(populated.object.spec.dataSource, undefined, 'the older field names claims and snapshots, and nothing else')
+  assert.equal(source({ apiGroup: 'snapshot.storage.k8s.io', kind: 'VolumeSnapshot', name: 's' }).object.spec.dataSourceRef?.name, 's')
+
+  const hinted = (hints: object) => created(endpointSlice, { addressType: 'IPv4', endpoints: [{ addresses: ['10.0.0.1'], hints }] }).wrong
+  assert.deepEqual(hinted({ forZones: [{ name: '' }], forNodes: [{ name: 'n1' }] }), [])
+  assert.deepEqual(hinted({ forNodes: [{ name: 'n1' }, { name: 'n1' }] }), ['endpoints[0].hints.forNodes[1].name: Duplicate value: "n1"'])
+
+  const fromFile = (volume: object) =>
+    created(pod, {
+      spec: {
+        volumes: [{ name: 'v', ...volume }],
+        containers: [
+          { name: 'c', image: 'i', env: [{ name: 'A', valueFrom: { fileKeyRef: { volumeName: 'v', path: 'a/b.env', key: 'A' } } }] },
+        ],
+      },
+    }).wrong
+  assert.deepEqual(fromFile({ emptyDir: {} }), [])
+  assert.deepEqual(fromFile({ configMap: { name: 'm' } }), [
+    'spec.containers[0].env[0].valueFrom.fileKeyRef.volumeName: Invalid value: "v": referenced volume must be of type emptyDir',
   ])
 })
