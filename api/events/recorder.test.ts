@@ -4,6 +4,7 @@ import type { Client } from '../client/client.ts'
 import { fakeClock, settle } from '../clock.fake.ts'
 import { StatusError } from '../errors.ts'
 import type { Event } from '../types/core-v1.gen.ts'
+import { Correlator } from './correlate.ts'
 import { recorder } from './recorder.ts'
 
 const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web', namespace: 'shop', uid: 'u1', resourceVersion: '7' } }
@@ -159,4 +160,15 @@ test('an event about a cluster-wide object goes to the default namespace', async
   events.event({ kind: 'Node', name: 'pi', uid: 'pi', apiVersion: 'v1' }, 'Normal', 'NodeReady', 'Node pi is ready')
   await events.flush()
   assert.equal(calls[0]!.namespace, 'default')
+})
+
+test('objects that are long gone are not remembered', () => {
+  const correlator = new Correlator()
+  const occur = (name: string, now: number) =>
+    correlator.occur({ object: { kind: 'Pod', name }, type: 'Normal', reason: 'Started', message: '' }, now, now)
+  for (let i = 0; i < 1000; i++) occur(`pod-${i}`, i)
+  assert.equal(correlator.size, 3000)
+  assert.equal(occur('pod-999', 2_000)?.count, 2)
+  assert.equal(occur('pod-999', 3 * 3_600_000)?.count, 3)
+  assert.equal(correlator.size, 3, 'an object, its group and its line')
 })

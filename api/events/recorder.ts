@@ -49,7 +49,6 @@ type Pending = { object: ObjectReference; type: 'Normal' | 'Warning'; reason: st
 export function recorder(deps: RecorderDeps): EventRecorder {
   const { client, component, host, clock = systemClock, random = Math.random, log = silent } = deps
   const correlator = new Correlator()
-  const names = new Map<string, string>()
   const queue: Pending[] = []
   const closing = new AbortController()
   let sending: Promise<void> | undefined
@@ -79,10 +78,12 @@ export function recorder(deps: RecorderDeps): EventRecorder {
     }
   }
 
-  async function send(pending: Pending, { key, message, count, firstSeen }: NonNullable<ReturnType<Correlator['occur']>>): Promise<void> {
+  async function send(
+    pending: Pending,
+    { key, message, count, firstSeen, name: known }: NonNullable<ReturnType<Correlator['occur']>>,
+  ): Promise<void> {
     const namespace = pending.object.namespace || 'default'
     const lastTimestamp = timestamp(pending.at)
-    const known = names.get(key)
     if (known && count > 1) {
       try {
         await client.patch(Event, { namespace, name: known }, 'merge', { count, lastTimestamp, message }, { signal: closing.signal })
@@ -111,16 +112,7 @@ export function recorder(deps: RecorderDeps): EventRecorder {
       },
       { signal: closing.signal },
     )
-    remember(key, name)
-  }
-
-  function remember(key: string, name: string): void {
-    names.delete(key)
-    names.set(key, name)
-    if (names.size <= 4096) return
-    const oldest = names.keys().next().value as string
-    names.delete(oldest)
-    correlator.forget(oldest)
+    correlator.sent(key, name)
   }
 
   return {
