@@ -7,14 +7,14 @@ import type { Clock } from '#api/clock.ts'
 export type Heap = {
   /** Bytes that the process has for objects and for the buffers that they hold, garbage and gaps among them. */
   held(): number
-  /** The share of the time since it was last asked that the event loop was at work. */
+  /** Of a processor, since it was last asked: on a busy machine the event loop seems at work while others are. */
   busy(): number
   collect(): void
 }
 
 const lookEveryMs = 15_000
 /** A collection takes some ten milliseconds, which nobody may wait for. */
-const quiet = 0.2
+const quiet = 0.1
 /** Less that has come since the last collection is not worth one. */
 const growth = { factor: 1.15, bytes: 4 * 1024 * 1024 }
 
@@ -35,17 +35,18 @@ export function collectWhenQuiet({ clock, heap = ownHeap() }: { clock: Pick<Cloc
 
 /** Collects nothing where Node was started without --expose-gc. */
 function ownHeap(): Heap {
-  let last = performance.eventLoopUtilization()
+  let last = { at: performance.now(), cpu: process.cpuUsage() }
   return {
     held() {
       const { total_physical_size, external_memory } = getHeapStatistics()
       return total_physical_size + external_memory
     },
     busy() {
-      const now = performance.eventLoopUtilization()
-      const { utilization } = performance.eventLoopUtilization(now, last)
+      const now = { at: performance.now(), cpu: process.cpuUsage() }
+      const used = now.cpu.user + now.cpu.system - last.cpu.user - last.cpu.system
+      const share = used / 1000 / (now.at - last.at)
       last = now
-      return utilization
+      return share
     },
     collect: () => globalThis.gc?.(),
   }
