@@ -18,6 +18,7 @@ import {
 } from 'nft-js'
 import { type Cidr, familyOf } from '#api/cidr.ts'
 import { bridgeName, gatewayOf, macOf, tunnelName } from './names.ts'
+import { hasIPv6 } from './sysctls.ts'
 
 const vxlanId = 1
 const vxlanPort = 8472
@@ -147,8 +148,13 @@ const isIPv6 = ({ family }: Cidr): boolean => family === 'IPv6'
 const ownSysctls = async (link: string, cidrs: readonly Cidr[], netns: string | undefined): Promise<void> => {
   await writeSysctl(`net/ipv4/conf/${link}/rp_filter`, '2', netns)
   await writeSysctl(`net/ipv4/conf/${link}/send_redirects`, '0', netns)
-  if (!cidrs.some(isIPv6)) return
+  await writeSysctl(`net/ipv4/conf/${link}/accept_redirects`, '0', netns)
+  const six = cidrs.some(isIPv6)
+  // A kernel without IPv6 hears no router.
+  if (!six && !hasIPv6()) return
   // Hosts that want no IPv6 elsewhere say so by `default`, which new links take over.
-  await writeSysctl(`net/ipv6/conf/${link}/disable_ipv6`, '0', netns)
+  if (six) await writeSysctl(`net/ipv6/conf/${link}/disable_ipv6`, '0', netns)
+  // Where pods have no IPv6 as well: a host that does not forward it believes every router (CVE-2020-10749).
   await writeSysctl(`net/ipv6/conf/${link}/accept_ra`, '0', netns)
+  await writeSysctl(`net/ipv6/conf/${link}/accept_redirects`, '0', netns)
 }

@@ -25,6 +25,7 @@ import type { Departures } from './departures.ts'
 import { wholePrefix } from './links.ts'
 import { isVethName, macOf, vethName } from './names.ts'
 import type { PodSandbox } from './pod-network.ts'
+import { hasIPv6 } from './sysctls.ts'
 
 /** What the kernel has of a sandbox: its addresses, and whether nothing is missing. */
 export type Found = { addresses: readonly string[]; whole: boolean }
@@ -48,17 +49,19 @@ const podLink = 'eth0'
 
 /** As containerd gives them: ping and low ports need no privilege inside a namespace of one's own. */
 const podSysctls = { 'net.ipv4.ping_group_range': '0 2147483647', 'net.ipv4.ip_unprivileged_port_start': '0' }
-/**
- * Nobody else can have a pod's addresses: it need not wait a second to find out. And it hears of no router
- * and no shorter way than its gateway, past which there is none.
- */
-const podSysctls6 = Object.fromEntries(
-  ['all', 'default'].flatMap((links) =>
-    Object.entries({ disable_ipv6: '0', accept_dad: '0', accept_ra: '0', accept_redirects: '0' }).map(
-      ([name, value]) => [`net.ipv6.conf.${links}.${name}`, value] as const,
-    ),
-  ),
-)
+
+const forAllLinks = (family: 'ipv4' | 'ipv6', settings: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(
+    ['all', 'default'].flatMap((links) => Object.entries(settings).map(([name, value]) => [`net.${family}.conf.${links}.${name}`, value])),
+  )
+
+/** A pod hears of no router and no shorter way than its gateway, past which there is none; also not in a family that it has no address of. */
+const deaf = {
+  ...forAllLinks('ipv4', { accept_redirects: '0' }),
+  ...(hasIPv6() && forAllLinks('ipv6', { accept_ra: '0', accept_redirects: '0' })),
+}
+/** Nobody else can have a pod's addresses: it need not wait a second to find out. */
+const podSysctls6 = forAllLinks('ipv6', { disable_ipv6: '0', accept_dad: '0' })
 
 export type Wiring = {
   /** Of the node's own namespace. */
@@ -110,7 +113,7 @@ export const sandboxKernel = ({ folder, wiring, departures, log }: Place): Sandb
   },
   create(uid, hostname) {
     const six = wiring.gateways.some((gateway) => familyOf(gateway) === 'IPv6')
-    return namespaces.create({ ...sandboxPaths(folder, uid), hostname, sysctls: { ...podSysctls, ...(six && podSysctls6) } })
+    return namespaces.create({ ...sandboxPaths(folder, uid), hostname, sysctls: { ...podSysctls, ...deaf, ...(six && podSysctls6) } })
   },
   connect: (uid, addresses) => connect(wiring, { uid, net: sandboxPaths(folder, uid).net, addresses }),
   async resize(uids) {

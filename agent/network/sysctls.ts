@@ -2,6 +2,7 @@
 // What belongs to our own links goes with them and needs no record. The record is of one boot of the
 // machine: after the next, settings are what the host made them, and nothing of ours is left to restore.
 
+import { existsSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isSysError, openRtnetlink, readSysctl, writeSysctl } from 'nft-js'
@@ -11,6 +12,9 @@ type Place = { /** The record's path. */ file: string; netns?: string }
 /** `was` before us, `set` by us. A setting comes before those that the kernel changes along with it. */
 type Changes = Record<string, { was: string; set: string }>
 type Recorded = { boot: string; changes: Changes }
+
+/** Whether the kernel has the family at all, used or not. */
+export const hasIPv6 = (): boolean => existsSync('/proc/sys/net/ipv6')
 
 const bootId = async (): Promise<string> => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
 
