@@ -26,6 +26,7 @@ import { openLoopbackPorts } from './network/loopback.ts'
 import { isOwnLink } from './network/names.ts'
 import { openPodNetwork } from './network/network.ts'
 import type { Backend } from './network/nodes.ts'
+import { keepPortsApart } from './network/ports.ts'
 import type { NodeAddresses } from './node/addresses.ts'
 import type { Facts } from './node/facts.ts'
 import { allocatableOf } from './node/status.ts'
@@ -100,6 +101,10 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
       log,
     })
     stack.defer(() => network.close())
+    if (!options.cni) {
+      const ports = keepPortsApart({ clock, log })
+      stack.defer(() => ports.close())
+    }
     stack.defer(addresses.on((nodeIPs) => network.moved(nodeIPs)))
     network.moved(addresses.current)
     const limiter = await openLimiter()

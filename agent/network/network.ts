@@ -49,7 +49,7 @@ export const openPodNetwork = async (options: PodNetworkOptions): Promise<PodNet
     await applySysctls({ file, netns }, await forwardingSysctls({ rt, netns, cidrs }))
 
     const departures = new Departures(rt)
-    const wiring = { rt, bridge: state.bridge, mtu: state.mtu, gateways }
+    const wiring = { rt, netns, bridge: state.bridge, mtu: state.mtu, gateways }
     const sandboxes = new Sandboxes({ kernel: sandboxKernel({ folder, wiring, departures, log }), pools: new AddressPools(cidrs) })
     await sandboxes.adopt()
     await sandboxes.resize()

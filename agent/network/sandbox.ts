@@ -25,6 +25,7 @@ import type { Departures } from './departures.ts'
 import { wholePrefix } from './links.ts'
 import { isVethName, macOf, vethName } from './names.ts'
 import type { PodSandbox } from './pod-network.ts'
+import { portSettings, portsApart } from './ports.ts'
 import { hasIPv6 } from './sysctls.ts'
 
 /** What the kernel has of a sandbox: its addresses, and whether nothing is missing. */
@@ -66,6 +67,7 @@ const podSysctls6 = forAllLinks('ipv6', { disable_ipv6: '0', accept_dad: '0' })
 export type Wiring = {
   /** Of the node's own namespace. */
   rt: Rtnetlink
+  netns: string | undefined
   bridge: number
   /** Of the pod network, bytes; it follows what is under it. */
   mtu: number
@@ -140,13 +142,12 @@ const connect = async (wiring: Wiring, pod: { uid: string; net: string; addresse
   const { rt, bridge, mtu, gateways } = wiring
   const { uid, addresses } = pod
   const name = vethName(uid)
+  const isolated = await portsApart(wiring.netns)
   const netns = await open(pod.net)
   try {
     const make = [
       addVeth({ name, mtu, master: bridge, peer: { name: podLink, netnsFd: netns.fd, mtu, address: macOf(addresses[0] ?? '') } }),
-      // Where br_netfilter is on, a pod's packet to itself through a Service is translated before it is
-      // routed, and goes back out of the port it came from.
-      setBridgePort(name, { hairpin: true }),
+      setBridgePort(name, portSettings(isolated)),
       setLink(name, { alias: `pod ${uid}`, ipv6LinkLocal: false, up: true }),
     ]
     if (await rt.link(name)) await rt.run([deleteLink(name)], { tolerate: ['ENODEV'] })

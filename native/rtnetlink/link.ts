@@ -25,6 +25,7 @@ const IFLA_INFO_DATA = 2
 const IFLA_INFO_SLAVE_KIND = 4
 const IFLA_INFO_SLAVE_DATA = 5
 const IFLA_BRPORT_MODE = 4
+const IFLA_BRPORT_ISOLATED = 33
 const VETH_INFO_PEER = 1
 const IFLA_INET6_ADDR_GEN_MODE = 8
 const IFLA_MACVLAN_MODE = 1
@@ -164,8 +165,11 @@ export const setLink = (
   },
 })
 
-/** Settings of a bridge's port, once the link is one. `hairpin`: frames may leave by the port they came in. */
-export const setBridgePort = (which: Which, { hairpin }: { hairpin: boolean }): Command => ({
+/**
+ * Settings of a bridge's port, once the link is one. `hairpin`: frames may leave by the port they came in. `isolated`: none
+ * come from or go to other ports that are (Linux 4.18).
+ */
+export const setBridgePort = (which: Which, { hairpin, isolated }: { hairpin: boolean; isolated: boolean }): Command => ({
   type: RTM_NEWLINK, // RTM_SETLINK leaves a port's settings alone
   flags: 0,
   detail: `set bridge port ${which}`,
@@ -176,6 +180,7 @@ export const setBridgePort = (which: Which, { hairpin }: { hairpin: boolean }): 
     w.attrString(IFLA_INFO_SLAVE_KIND, 'bridge')
     const data = w.nest(IFLA_INFO_SLAVE_DATA)
     w.attrU8(IFLA_BRPORT_MODE, hairpin ? 1 : 0)
+    w.attrU8(IFLA_BRPORT_ISOLATED, isolated ? 1 : 0)
     w.unnest(data)
     w.unnest(info)
   },
