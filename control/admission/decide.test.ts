@@ -8,7 +8,7 @@ import type { Attempt } from '#control/auth/authorizer.ts'
 import { Evaluator } from '#control/cel/evaluator.ts'
 import type { Review } from './admission.ts'
 import { type Decide, decider } from './decide.ts'
-import type { Look } from './look.ts'
+import type { ServedVersion } from './served-version.ts'
 
 let evaluator: Evaluator
 let decide: Decide
@@ -39,8 +39,8 @@ const review: Review = {
   annotate() {},
   onFailure() {},
 }
-const look: Look = { kind: ConfigMap, show: async () => ({}), keep: async () => object }
-const about = { look, shown: { object: { l: 'x'.repeat(3000) }, previous: undefined } }
+const served: ServedVersion = { kind: ConfigMap, show: async () => ({}), keep: async () => object }
+const about = { served, shown: { object: { l: 'x'.repeat(3000) }, previous: undefined } }
 const condition = (expression: string) => ({ matchConditions: [{ name: 'c', expression }] })
 
 it('questions about rights are answered, and what depends on them', async () => {

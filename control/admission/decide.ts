@@ -7,11 +7,11 @@ import { type Evaluator, TooCostly } from '#control/cel/evaluator.ts'
 import type { Expressions, Round } from '#control/cel/expressions.ts'
 import type { Answer, Question } from '#control/cel/library/authorizer.ts'
 import type { Review } from './admission.ts'
-import type { Look, Shown } from './look.ts'
 import { requestOf } from './request.ts'
+import type { ServedVersion, Shown } from './served-version.ts'
 
 export type About = {
-  look: Look
+  served: ServedVersion
   shown: Shown
   namespaceObject?: JsonObject | undefined
   params?: readonly (JsonObject | null)[]
@@ -23,12 +23,12 @@ export type Decide = (expressions: Expressions, review: Review, about: About) =>
 const mostQuestions = 16
 
 export function decider({ evaluator, authorizers }: { evaluator: Evaluator; authorizers: readonly Authorizer[] }): Decide {
-  return async (expressions, review, { look, shown, namespaceObject, params = [null] }) => {
+  return async (expressions, review, { served, shown, namespaceObject, params = [null] }) => {
     const answers = new Map<string, Answer>()
     const given = {
       object: shown.object ?? null,
       oldObject: shown.previous ?? null,
-      request: requestOf(review, look),
+      request: requestOf(review, served),
       namespaceObject: namespaceObject ?? null,
       params,
     }

@@ -11,7 +11,7 @@ import type { Namespace as NamespaceType } from '#api/types/core-v1.gen.ts'
 import type { LabelSelector } from '#api/types/meta-v1.gen.ts'
 import { isKind, type Review } from './admission.ts'
 import type { Find } from './find.ts'
-import type { Look, Looks } from './look.ts'
+import type { ServedVersion, ServedVersions } from './served-version.ts'
 
 export type Criteria = {
   /** Undefined: about everything. */
@@ -45,8 +45,12 @@ export const registration = 'admissionregistration.k8s.io'
 export const isExempt = ({ spec, settled }: Review): boolean => settled === true || spec.kind.group === registration
 
 /** The version of the object that it is about; undefined: it is not about this request, going by the rules. */
-export function lookFor({ rules, except, exact }: Criteria, review: Review, looks: Looks): Look | undefined {
-  const all = looks(review.kind)
+export function servedVersionFor(
+  { rules, except, exact }: Criteria,
+  review: Review,
+  servedVersions: ServedVersions,
+): ServedVersion | undefined {
+  const all = servedVersions(review.kind)
   const [own] = all
   const asked = exact ? all.slice(0, 1) : all
   if (asked.some(({ kind }) => except.some((rule) => isAbout(rule, review, kind)))) return undefined

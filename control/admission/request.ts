@@ -5,10 +5,10 @@ import type { Kind } from '#api/kinds/kind.ts'
 import type { JsonObject } from '#api/schema/decode.ts'
 import type { GroupVersionKind, GroupVersionResource } from '#api/types/meta-v1.gen.ts'
 import { isKind, type Review } from './admission.ts'
-import type { Look } from './look.ts'
+import type { ServedVersion } from './served-version.ts'
 
 /** Without its objects, and without the id that is drawn for each webhook. */
-export function requestOf(review: Review, { kind }: Look): JsonObject {
+export function requestOf(review: Review, { kind }: ServedVersion): JsonObject {
   const { subresource, form, user, operation, name, dryRun, options } = review
   const sub = subresource && { subResource: subresource }
   // A namespace is in itself.

@@ -34,12 +34,12 @@ import { openWebhooks } from '#control/extensions/webhook.ts'
 import type { Fairness } from '#control/fairness/fairness.ts'
 import type { Pki } from '#control/pki/pki.ts'
 import type { Store } from '../store/store.ts'
-import { Remotes } from './aggregation/api-services.ts'
-import { remotePage, remoteRoute } from './aggregation/route.ts'
+import { Aggregator } from './aggregation/api-services.ts'
+import { aggregatedPage, aggregatedRoute } from './aggregation/route.ts'
 import { WatchCache } from './cache/watch-cache.ts'
 import { customDefinitions } from './custom/definitions.ts'
 import { type App, createApp } from './http/app.ts'
-import { Discovery, type Elsewhere, subresourcesOf } from './http/discovery.ts'
+import { type Aggregated, Discovery, subresourcesOf } from './http/discovery.ts'
 import { ResourceHandler } from './http/handler.ts'
 import { LoopWatch } from './http/loop-watch.ts'
 import { openapiPages } from './http/openapi.ts'
@@ -95,7 +95,7 @@ export type Assembly = {
   onRevoked(run: () => void): void
   fairness: Fairness
   agentTls: AgentTls
-  remotes: Remotes
+  aggregator: Aggregator
   /** From now on the server says that it is ready. */
   ready(): void
   close(): Promise<void>
@@ -177,14 +177,14 @@ export async function assemble({
     { name: 'store', healthy: () => store.trouble === undefined, reason: () => store.trouble, heals: true as const },
     { name: 'poststarthook/bootstrap', healthy: () => isReady },
   ]
-  const remotes = new Remotes({ core, cache, resources, proxyClient: pki.frontProxy.client })
+  const aggregator = new Aggregator({ core, cache, resources, proxyClient: pki.frontProxy.client })
   const handler = new ResourceHandler({ core, clock, randomTimeout: () => randomInt(1800, 3600) })
   const app = createApp({
     core,
     handler,
-    discovery: new Discovery(resources, reviewResources, remoteVersions(remotes)),
+    discovery: new Discovery(resources, reviewResources, aggregatedVersions(aggregator)),
     routes: [
-      remoteRoute(remotes),
+      aggregatedRoute(aggregator),
       reviewRoute({ authorizers, authenticator: authentication, roles }),
       creatorRoute(creators),
       scaleRoute(core),
@@ -202,10 +202,14 @@ export async function assemble({
     },
     pages: {
       ...healthPages(checks),
-      ...openapiPages({ offers: () => offersOf(resources), revision: () => resources.revision, elsewhere: () => remoteDocuments(remotes) }),
+      ...openapiPages({
+        offers: () => offersOf(resources),
+        revision: () => resources.revision,
+        aggregated: () => aggregatedDocuments(aggregator),
+      }),
       '/metrics': metrics.page,
     },
-    elsewhere: (request, url, user) => remotePage(remotes, request, url, user),
+    aggregated: (request, url, user) => aggregatedPage(aggregator, request, url, user),
     open: {
       '/coracle/v1/join': joinPage({ pki, peek, revoked, server: identity ?? { names: [], addresses: [] }, serviceCidrs, clock, log }),
     },
@@ -231,7 +235,7 @@ export async function assemble({
     },
     fairness,
     agentTls,
-    remotes,
+    aggregator,
     ready() {
       isReady = true
     },
@@ -246,21 +250,21 @@ export async function assemble({
   }
 }
 
-const remoteVersions = (remotes: Remotes): Elsewhere => ({
+const aggregatedVersions = (aggregator: Aggregator): Aggregated => ({
   get revision() {
-    return remotes.revision
+    return aggregator.revision
   },
   versions: () =>
-    [...remotes.all].map((service) => {
+    [...aggregator.all].map((service) => {
       const { group = '', version = '', groupPriorityMinimum: priority } = service.spec
-      return { group, version, priority, resources: remotes.learned(service)?.resources }
+      return { group, version, priority, resources: aggregator.learned(service)?.resources }
     }),
 })
 
-const remoteDocuments = (remotes: Remotes): ReadonlyMap<string, string> =>
+const aggregatedDocuments = (aggregator: Aggregator): ReadonlyMap<string, string> =>
   new Map(
-    [...remotes.all].flatMap((service) => {
-      const url = remotes.learned(service)?.openapi
+    [...aggregator.all].flatMap((service) => {
+      const url = aggregator.learned(service)?.openapi
       return url ? [[`apis/${service.spec.group}/${service.spec.version}`, url] as const] : []
     }),
   )

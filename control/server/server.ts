@@ -67,7 +67,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const { identity = { names: [], addresses: [options.advertise.address] } } = options
   const assembly = await assemble({ store, pki, clock, log, serviceCidrs, identity, ...(options.dial && { dial: options.dial }) })
   const { app, core, creators } = assembly
-  const client = (user = serverUser) => aggregating(inProcessClient({ core, user, creators }), assembly.remotes, user)
+  const client = (user = serverUser) => aggregating(inProcessClient({ core, user, creators }), assembly.aggregator, user)
   const limits = { ...standardLimits, ...options.limits }
   const connections = new Connections({ limits, clock, log })
   const server = secureServer(options, assembly, limits, connections)
@@ -122,7 +122,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       void startLater(start, { clock, log, signal: stop.signal })
     }
     log.info({ port }, 'the API server is listening')
-    return { port, app, client, close, probe: (service, signal) => assembly.remotes.probe(service, signal) }
+    return { port, app, client, close, probe: (service, signal) => assembly.aggregator.probe(service, signal) }
   } catch (error) {
     await close()
     throw error

@@ -6,14 +6,14 @@ import type { Round } from '#control/cel/expressions.ts'
 import type { Admission, Review } from '../admission.ts'
 import type { Decide } from '../decide.ts'
 import type { Find } from '../find.ts'
-import { type Look, type Looks, showing } from '../look.ts'
-import { lookFor, namespaceOf, selects } from '../match.ts'
+import { namespaceOf, selects, servedVersionFor } from '../match.ts'
+import { type ServedVersion, type ServedVersions, showing } from '../served-version.ts'
 import { act, type Objection } from './decision.ts'
 import { type ParamDeps, paramsOf } from './params.ts'
 import type { Binding, Policy } from './policy.ts'
 
 export type PolicyDeps = {
-  looks: Looks
+  servedVersions: ServedVersions
   find: Find
   decide: Decide
   params: ParamDeps
@@ -36,12 +36,15 @@ async function judge(policies: readonly Policy[], review: Review, deps: PolicyDe
   const notes = new Map<string, Set<string>>()
   const objections: Objection[] = []
   for (const policy of policies) {
-    const look = lookFor(policy.criteria, review, deps.looks)
-    if (!look || !(await selects(policy.criteria, review, deps.find))) continue
+    const served = servedVersionFor(policy.criteria, review, deps.servedVersions)
+    if (!served || !(await selects(policy.criteria, review, deps.find))) continue
     for (const binding of policy.bindings) {
-      if (binding.criteria && !(lookFor(binding.criteria, review, deps.looks) && (await selects(binding.criteria, review, deps.find))))
+      if (
+        binding.criteria &&
+        !(servedVersionFor(binding.criteria, review, deps.servedVersions) && (await selects(binding.criteria, review, deps.find)))
+      )
         continue
-      const rounds = await roundsOf(policy, binding, review, look)
+      const rounds = await roundsOf(policy, binding, review, served)
       for (const round of rounds) {
         objections.push(...objectionsIn(round, policy, binding))
         for (const [key, value] of notesIn(round, policy)) notes.set(key, (notes.get(key) ?? new Set()).add(value))
@@ -51,7 +54,7 @@ async function judge(policies: readonly Policy[], review: Review, deps: PolicyDe
   for (const [key, values] of notes) review.annotate(key, [...values].join(', '))
   act(review, objections)
 
-  async function roundsOf({ spec, expressions }: Policy, binding: Binding, { namespace }: Review, look: Look): Promise<Round[]> {
+  async function roundsOf({ spec, expressions }: Policy, binding: Binding, { namespace }: Review, served: ServedVersion): Promise<Round[]> {
     try {
       const params = await paramsOf({ paramKind: spec.paramKind, paramRef: binding.spec.paramRef, namespace }, deps.params).catch(
         (error: unknown) => {
@@ -60,7 +63,7 @@ async function judge(policies: readonly Policy[], review: Review, deps: PolicyDe
       )
       if (params.length === 0) return []
       const namespaceObject = namespace === undefined ? undefined : ((await namespaceOf(namespace, deps.find)) as unknown as JsonObject)
-      return await deps.decide(expressions, review, { look, shown: await show(look), namespaceObject, params })
+      return await deps.decide(expressions, review, { served, shown: await show(served), namespaceObject, params })
     } catch (error) {
       return [{ matches: true, error: (error as Error).message }]
     }

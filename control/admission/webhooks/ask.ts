@@ -8,16 +8,16 @@ import type { CallWebhook } from '#control/extensions/webhook.ts'
 import { forbidden, type Review } from '../admission.ts'
 import type { Decide } from '../decide.ts'
 import type { Find } from '../find.ts'
-import { type Look, type Looks, type Shown, showing } from '../look.ts'
-import { lookFor, selects } from '../match.ts'
+import { selects, servedVersionFor } from '../match.ts'
 import { requestOf } from '../request.ts'
+import { type ServedVersion, type ServedVersions, type Shown, showing } from '../served-version.ts'
 import { Denial, failed } from './denial.ts'
 import type { Hook } from './hook.ts'
 import { reviewVersions, type Verdict, verdictIn } from './response.ts'
 
 export type AskDeps = {
   call: CallWebhook
-  looks: Looks
+  servedVersions: ServedVersions
   find: Find
   decide: Decide
   log: Log
@@ -32,23 +32,23 @@ const mostBytes = 16 * 1024 * 1024
 export async function wanted(
   { webhook, criteria, conditions }: Hook,
   review: Review,
-  { looks, find, decide }: AskDeps,
+  { servedVersions, find, decide }: AskDeps,
   show = showing(review),
-): Promise<{ look: Look; shown: Shown } | undefined> {
-  const look = lookFor(criteria, review, looks)
-  if (!look || !(await selects(criteria, review, find))) return undefined
-  const shown = await show(look)
-  if (!conditions) return { look, shown }
-  const [round] = await decide(conditions, review, { look, shown }).catch((error: Error): Round[] => [
+): Promise<{ served: ServedVersion; shown: Shown } | undefined> {
+  const served = servedVersionFor(criteria, review, servedVersions)
+  if (!served || !(await selects(criteria, review, find))) return undefined
+  const shown = await show(served)
+  if (!conditions) return { served, shown }
+  const [round] = await decide(conditions, review, { served, shown }).catch((error: Error): Round[] => [
     { matches: true, error: error.message },
   ])
   if (!round?.matches) return undefined
-  if (round.error === undefined) return { look, shown }
+  if (round.error === undefined) return { served, shown }
   if (webhook.failurePolicy === 'Ignore') return undefined
   throw forbidden(review, round.error)
 }
 
-export type Question = { look: Look; shown: Shown; mutating: boolean }
+export type Question = { served: ServedVersion; shown: Shown; mutating: boolean }
 
 /**
  * Undefined where the webhook could not be asked, and its configuration lets that pass. Throws Denial,
@@ -74,10 +74,10 @@ export async function ask(hook: Hook, review: Review, question: Question, deps: 
   return verdict
 }
 
-async function answerOf({ webhook }: Hook, review: Review, { look, shown, mutating }: Question, { call }: AskDeps): Promise<Verdict> {
+async function answerOf({ webhook }: Hook, review: Review, { served, shown, mutating }: Question, { call }: AskDeps): Promise<Verdict> {
   const uid = randomUUID()
   const version = reviewVersions.find((each) => webhook.admissionReviewVersions.includes(each)) ?? 'v1'
-  const request = { uid, ...requestOf(review, look), object: shown.object ?? null, oldObject: shown.previous ?? null }
+  const request = { uid, ...requestOf(review, served), object: shown.object ?? null, oldObject: shown.previous ?? null }
   const body = { kind: 'AdmissionReview', apiVersion: `admission.k8s.io/${version}`, request }
   let answer: unknown
   try {

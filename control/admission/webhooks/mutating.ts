@@ -9,8 +9,8 @@ import { jsonPatch } from '#api/patch/json.ts'
 import { isObject, type JsonObject } from '#api/schema/decode.ts'
 import { parseJson } from '#api/schema/json.ts'
 import type { Admission, Review } from '../admission.ts'
-import type { Look, Shown } from '../look.ts'
 import { replace } from '../replace.ts'
+import type { ServedVersion, Shown } from '../served-version.ts'
 import { type AskDeps, ask, wanted } from './ask.ts'
 import { failed } from './denial.ts'
 import type { Hook } from './hook.ts'
@@ -48,8 +48,8 @@ export function mutatingWebhooks(deps: AskDeps & { hooks: () => readonly Hook[] 
   }
 
   /** Whether it changed the object. */
-  async function call(hook: Hook, review: Review, { look, shown }: { look: Look; shown: Shown }): Promise<boolean> {
-    const verdict = await ask(hook, review, { look, shown, mutating: true }, deps)
+  async function call(hook: Hook, review: Review, { served, shown }: { served: ServedVersion; shown: Shown }): Promise<boolean> {
+    const verdict = await ask(hook, review, { served, shown, mutating: true }, deps)
     if (verdict?.patch === undefined) return false
     const { name } = hook.webhook
     const { form } = review
@@ -60,7 +60,7 @@ export function mutatingWebhooks(deps: AskDeps & { hooks: () => readonly Hook[] 
     const patched = patchedBy(name, shown.object, operations)
     if (same(patched, shown.object)) return false
     if (form) form.take?.(patched, review.object)
-    else replace(review.object, await kept(name, look, patched))
+    else replace(review.object, await kept(name, served, patched))
     return true
   }
 }
@@ -92,9 +92,9 @@ function patchedBy(name: string, object: JsonObject, operations: unknown[]): Jso
   }
 }
 
-async function kept(name: string, look: Look, patched: JsonObject): Promise<KubeObject> {
+async function kept(name: string, served: ServedVersion, patched: JsonObject): Promise<KubeObject> {
   try {
-    return await look.keep(patched)
+    return await served.keep(patched)
   } catch (error) {
     if (!isStatus(error, 'BadRequest')) throw error
     throw broken(name, error.message, error)

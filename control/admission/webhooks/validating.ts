@@ -2,7 +2,7 @@
 // object any more. The first No, in the order of the configurations, is the client's answer.
 
 import type { Admission, Review } from '../admission.ts'
-import { showing } from '../look.ts'
+import { showing } from '../served-version.ts'
 import { type AskDeps, ask, wanted } from './ask.ts'
 import type { Hook } from './hook.ts'
 

@@ -30,7 +30,7 @@ const answerWithinMs = 5_000
 const mostDocument = 16 * 1024 * 1024
 const aggregator: User = { name: 'system:kube-aggregator', groups: [masters] }
 
-export class Remotes {
+export class Aggregator {
   readonly #deps: Deps
   /** By group and version. */
   readonly #services: () => ReadonlyMap<string, APIServiceType>

@@ -13,7 +13,7 @@ import { apiVersionOf, type Kind, type KubeObject } from '#api/kinds/kind.ts'
 import { readWithin } from '#api/streaming/bounded.ts'
 import type { APIService } from '#api/types/apiregistration-v1.gen.ts'
 import type { User } from '#control/auth/user.ts'
-import type { Remotes } from './api-services.ts'
+import type { Aggregator } from './api-services.ts'
 
 const answerWithinMs = 30_000
 /** A whole list of objects, without their content where the server behind knows that form. */
@@ -21,11 +21,11 @@ const mostBytes = 64 * 1024 * 1024
 /** Metadata alone from who can give it; not every server behind knows the form. */
 const bareAccept = 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json'
 
-export function aggregating(own: Client, remotes: Remotes, user: User): Client {
-  const behind = (kind: Kind): APIService | undefined => (kind.group ? remotes.at(apiVersionOf(kind)) : undefined)
+export function aggregating(own: Client, aggregator: Aggregator, user: User): Client {
+  const behind = (kind: Kind): APIService | undefined => (kind.group ? aggregator.at(apiVersionOf(kind)) : undefined)
 
   async function call(service: APIService, method: string, path: string, { accept = 'application/json', body, signal }: Asked = {}) {
-    const { host, port, tls, headers } = await remotes.backend(service, user, path)
+    const { host, port, tls, headers } = await aggregator.backend(service, user, path)
     const what = `${method} ${path}`
     const within = AbortSignal.timeout(answerWithinMs)
     const sent = body === undefined ? undefined : JSON.stringify(body)
@@ -57,9 +57,9 @@ export function aggregating(own: Client, remotes: Remotes, user: User): Client {
     ...own,
     async kinds(options) {
       const kinds = await own.kinds(options)
-      for (const service of remotes.all) {
+      for (const service of aggregator.all) {
         const { group = '', version = '' } = service.spec
-        const learned = availabilityOf(service)?.status === 'True' ? remotes.learned(service) : undefined
+        const learned = availabilityOf(service)?.status === 'True' ? aggregator.learned(service) : undefined
         if (!learned) options?.unreachable?.(`${group}/${version}`)
         for (const { name, kind, namespaced = false, verbs } of learned?.resources ?? [])
           if (!name.includes('/')) kinds.push({ group, version, kind, plural: name, namespaced, verbs: verbs.filter(offered) })

@@ -6,27 +6,27 @@ import type { Route } from '../http/app.ts'
 import type { Incoming } from '../http/incoming.ts'
 import type { Reply } from '../http/reply.ts'
 import { answered, forward } from '../routes/forward.ts'
-import type { Remotes } from './api-services.ts'
+import type { Aggregator } from './api-services.ts'
 
-export const remoteRoute =
-  (remotes: Remotes): Route =>
+export const aggregatedRoute =
+  (aggregator: Aggregator): Route =>
   async ({ info, request, url, user }) => {
-    const service = info.group ? remotes.at(info.apiVersion) : undefined
-    return service && (await remoteAnswer(remotes, service, { request, url, user }))
+    const service = info.group ? aggregator.at(info.apiVersion) : undefined
+    return service && (await aggregatedAnswer(aggregator, service, { request, url, user }))
   }
 
-export async function remoteAnswer(
-  remotes: Remotes,
+export async function aggregatedAnswer(
+  aggregator: Aggregator,
   service: APIService,
   { request, url, user }: { request: Incoming; url: URL; user: User },
 ): Promise<Reply> {
-  const backend = await remotes.backend(service, user, `${url.pathname}${url.search}`)
+  const backend = await aggregator.backend(service, user, `${url.pathname}${url.search}`)
   return answered(request, await forward(request, backend))
 }
 
 /** A page that is theirs: the discovery document or the OpenAPI of their group version. */
-export async function remotePage(remotes: Remotes, request: Incoming, url: URL, user: User): Promise<Reply | undefined> {
+export async function aggregatedPage(aggregator: Aggregator, request: Incoming, url: URL, user: User): Promise<Reply | undefined> {
   const groupVersion = /^(?:\/openapi\/v3)?\/apis\/([^/]+\/[^/]+)\/?$/.exec(url.pathname)?.[1]
-  const service = groupVersion && remotes.at(groupVersion)
-  return service ? await remoteAnswer(remotes, service, { request, url, user }) : undefined
+  const service = groupVersion && aggregator.at(groupVersion)
+  return service ? await aggregatedAnswer(aggregator, service, { request, url, user }) : undefined
 }

@@ -15,7 +15,7 @@ import { frameOf, protobufList, protobufOf, protobufType, watchFrame } from './p
 import { type Chunks, type HeaderValues, Reply } from './reply.ts'
 import { bookmarkOf, type IncludeObject, partial, partialList, tableOf } from './table.ts'
 
-export type Look = {
+export type ResponseFormat = {
   view: View
   include: IncludeObject
   now: () => number
@@ -32,7 +32,7 @@ const chunkBytes = 128 * 1024
 const comma = Buffer.from(',')
 const listEnd = Buffer.from(']}\n')
 
-export async function answerItem(resource: Resource, item: Item, look: Look, code = 200): Promise<Reply> {
+export async function answerItem(resource: Resource, item: Item, look: ResponseFormat, code = 200): Promise<Reply> {
   const { view } = look
   if (view.as === 'Table') {
     const metadata = { resourceVersion: item.object.metadata.resourceVersion }
@@ -44,7 +44,7 @@ export async function answerItem(resource: Resource, item: Item, look: Look, cod
   return sentAs(item.bytes, look, code)
 }
 
-export async function answerList(resource: Resource, listed: Listed, look: Look): Promise<Reply> {
+export async function answerList(resource: Resource, listed: Listed, look: ResponseFormat): Promise<Reply> {
   const { view } = look
   const metadata = {
     resourceVersion: String(listed.revision),
@@ -103,7 +103,11 @@ function* objectsOf(items: readonly Item[]): Generator<KubeObject> {
 }
 
 /** Any object that is not stored. */
-export async function answerJson(value: object, look: Pick<Look, 'view' | 'acceptEncoding' | 'warnings'>, code = 200): Promise<Reply> {
+export async function answerJson(
+  value: object,
+  look: Pick<ResponseFormat, 'view' | 'acceptEncoding' | 'warnings'>,
+  code = 200,
+): Promise<Reply> {
   if (look.view.format === 'yaml') {
     const { stringifyYaml } = await import('#api/yaml/write.ts')
     return sentAs(Buffer.from(stringifyYaml(value)), look, code, 'application/yaml')
@@ -115,7 +119,7 @@ export async function answerJson(value: object, look: Pick<Look, 'view' | 'accep
 
 function sentAs(
   body: Uint8Array | Chunks,
-  { acceptEncoding, warnings }: Pick<Look, 'acceptEncoding' | 'warnings'>,
+  { acceptEncoding, warnings }: Pick<ResponseFormat, 'acceptEncoding' | 'warnings'>,
   status = 200,
   type = 'application/json',
 ): Reply {
@@ -139,7 +143,12 @@ export function warningHeader(text: string): string {
  * The stream of a watch. Nothing is read ahead of the client: a slow one leaves its events with the
  * watcher. `statusOf` makes the ERROR event of a failure.
  */
-export const answerWatch = (resource: Resource, feed: AsyncIterable<Sent[]>, look: Look, statusOf: (error: unknown) => object): Reply => {
+export const answerWatch = (
+  resource: Resource,
+  feed: AsyncIterable<Sent[]>,
+  look: ResponseFormat,
+  statusOf: (error: unknown) => object,
+): Reply => {
   const type = look.view.format === 'protobuf' ? `${protobufType};stream=watch` : 'application/json'
   return new Reply(
     watchBytes(feed, tellerOf(resource, look), (error) => toldApart('ERROR', statusOf(error), look.view)),
@@ -167,7 +176,7 @@ function toldApart(type: string, object: object, { format }: View): Uint8Array {
   return protobuf ? watchFrame(type, protobuf) : watchLine(type, Buffer.from(JSON.stringify(object)))
 }
 
-function tellerOf(resource: Resource, { view, include, now, narrow }: Look): (sent: Sent) => Uint8Array {
+function tellerOf(resource: Resource, { view, include, now, narrow }: ResponseFormat): (sent: Sent) => Uint8Array {
   const { spec } = resource
   const whole = view.format === 'protobuf' ? frameOf(resource) : jsonLine
   let headers = true

@@ -38,7 +38,7 @@ export type AppDeps = {
   /** Paths that are no resources, e.g. health, metrics, OpenAPI. They authorize as paths. */
   pages: Readonly<Record<string, (request: Incoming, url: URL) => Promise<Reply>>>
   /** A page that another server has; undefined: it is ours. */
-  elsewhere(request: Incoming, url: URL, user: User): Promise<Reply | undefined>
+  aggregated(request: Incoming, url: URL, user: User): Promise<Reply | undefined>
   /** Before authentication: what brings its own credentials. */
   open: Readonly<Record<string, OpenPage>>
   log: Log
@@ -121,7 +121,7 @@ async function dispatch(
     const attempt = { user, verb: request.method === 'HEAD' ? 'get' : request.method.toLowerCase(), path }
     await enter(deps, turn, attempt, request, () => 1)
     await authorize(deps.authorizers, attempt)
-    return (await deps.elsewhere(request, url, user)) ?? (await page(deps, request, url))
+    return (await deps.aggregated(request, url, user)) ?? (await page(deps, request, url))
   }
   note(info)
   const resource = deps.core.resources.at(info.apiVersion, info.plural)

@@ -40,20 +40,20 @@ type Offer = {
 type Groups = Map<string, Map<string, Offer[]>>
 
 /** A group version of another server; without resources while it has not told them. */
-export type RemoteVersion = { group: string; version: string; priority: number; resources: readonly APIResource[] | undefined }
+export type AggregatedVersion = { group: string; version: string; priority: number; resources: readonly APIResource[] | undefined }
 
-export type Elsewhere = { readonly revision: number; versions(): readonly RemoteVersion[] }
+export type Aggregated = { readonly revision: number; versions(): readonly AggregatedVersion[] }
 
 export class Discovery {
   readonly #resources: Resources
   readonly #virtual: readonly VirtualResource[]
-  readonly #elsewhere: Elsewhere
+  readonly #aggregated: Aggregated
   #known: { groups: Groups; stale: ReadonlySet<string>; revision: string } | undefined
 
-  constructor(resources: Resources, virtual: readonly VirtualResource[], elsewhere: Elsewhere) {
+  constructor(resources: Resources, virtual: readonly VirtualResource[], aggregated: Aggregated) {
     this.#resources = resources
     this.#virtual = virtual
-    this.#elsewhere = elsewhere
+    this.#aggregated = aggregated
   }
 
   get #groups(): Groups {
@@ -61,7 +61,7 @@ export class Discovery {
   }
 
   get #current() {
-    const revision = `${this.#resources.revision} ${this.#elsewhere.revision}`
+    const revision = `${this.#resources.revision} ${this.#aggregated.revision}`
     if (this.#known?.revision !== revision) this.#known = { ...this.#read(), revision }
     return this.#known
   }
@@ -92,7 +92,7 @@ export class Discovery {
     }
     const stale = new Set<string>()
     const theirs = new Map<string, number>()
-    for (const { group, version, priority, resources } of this.#elsewhere.versions()) {
+    for (const { group, version, priority, resources } of this.#aggregated.versions()) {
       entry(group, version).splice(0, Number.POSITIVE_INFINITY, ...offersIn(resources ?? [], group, version))
       if (!resources) stale.add(`${group}/${version}`)
       theirs.set(group, Math.max(priority, theirs.get(group) ?? 0))

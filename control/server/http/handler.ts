@@ -12,7 +12,7 @@ import type { ListQuery } from '../objects/read.ts'
 import { warnOfAll } from '../objects/request-review.ts'
 import { checkKind, type Resource } from '../objects/resource.ts'
 import { type View, viewOf } from './accept.ts'
-import { answerItem, answerJson, answerList, answerWatch, type Look } from './answer.ts'
+import { answerItem, answerJson, answerList, answerWatch, type ResponseFormat } from './answer.ts'
 import { mediaType, objectIn, parseJsonBody, parseYaml, readBody, readBytes } from './body.ts'
 import type { Incoming } from './incoming.ts'
 import { deleteOptionsOf, writeOptionsOf } from './options.ts'
@@ -65,7 +65,7 @@ export class ResourceHandler {
     }
   }
 
-  look(resource: Resource, exchange: Exchange, warnings: readonly string[], { watch = false } = {}): Look {
+  look(resource: Resource, exchange: Exchange, warnings: readonly string[], { watch = false } = {}): ResponseFormat {
     const { request, url } = exchange
     const narrow = narrowing(exchange)
     return {

@@ -28,10 +28,10 @@ type Options = {
   /** Changes with them. */
   revision: () => number
   /** Where documents of other servers are to be had, by path (`apis/GROUP/VERSION`). */
-  elsewhere: () => ReadonlyMap<string, string>
+  aggregated: () => ReadonlyMap<string, string>
 }
 
-export function openapiPages({ offers, revision, elsewhere }: Options): Record<string, Page> {
+export function openapiPages({ offers, revision, aggregated }: Options): Record<string, Page> {
   const documents = new Map<string, { document: Promise<Document>; revision: number; kinds: readonly Kind[] }>()
   /** Of `served`; the one that is there as long as they are the same. */
   const once = (name: string, served: readonly ServedKind[], make: (served: readonly ServedKind[]) => Uint8Array): Promise<Document> => {
@@ -55,7 +55,7 @@ export function openapiPages({ offers, revision, elsewhere }: Options): Record<s
 
   return {
     '/openapi/v3': async (request) => {
-      const others = elsewhere()
+      const others = aggregated()
       const theirs = [...others].map(([path, url]) => [path, { serverRelativeURL: url }] as const)
       const groups = [...new Set(offers().map(pathOf))].filter((path) => !others.has(path))
       const entries = await Promise.all(

@@ -21,7 +21,17 @@ import { type Listed, type ListQuery, Reader } from './read.ts'
 import { optionsAs, reviewOf, warnOfAll } from './request-review.ts'
 import { checkKind, type Resource, type Resources } from './resource.ts'
 import { type Stored } from './stored.ts'
-import { checkKept, inward, isShownAsKept, kept, keptAt, outward, shown, shownFeed, shownList } from './versions.ts'
+import {
+  checkStored,
+  fromStorage,
+  isServedAsStored,
+  storageResource,
+  storageTarget,
+  toServed,
+  toServedFeed,
+  toServedList,
+  toStorage,
+} from './versions.ts'
 import { Writer } from './write.ts'
 
 export type CoreDeps = {
@@ -61,38 +71,41 @@ export class Core {
   }
 
   async get(target: Target, resourceVersion?: string): Promise<Item> {
-    return await shown(target.resource, await this.#reader.get(keptAt(target), resourceVersion))
+    return await toServed(target.resource, await this.#reader.get(storageTarget(target), resourceVersion))
   }
 
   async list(query: ListQuery): Promise<Listed> {
-    return await shownList(query.resource, await this.listKept(query))
+    return await toServedList(query.resource, await this.listKept(query))
   }
 
   async watch(query: WatchQuery): Promise<AsyncGenerator<Sent[]>> {
     const feed = await this.watchKept(query)
-    return isShownAsKept(query.resource) ? feed : shownFeed(query.resource, feed)
+    return isServedAsStored(query.resource) ? feed : toServedFeed(query.resource, feed)
   }
 
   /** As the store has it, whatever version was asked for: for who looks at metadata only. */
   listKept(query: ListQuery): Promise<Listed> {
-    return this.#reader.list({ ...query, resource: kept(query.resource) })
+    return this.#reader.list({ ...query, resource: storageResource(query.resource) })
   }
 
   watchKept(query: WatchQuery): Promise<AsyncGenerator<Sent[]>> {
-    return openFeed(this.#deps, { ...query, resource: kept(query.resource) })
+    return openFeed(this.#deps, { ...query, resource: storageResource(query.resource) })
   }
 
   async create(resource: Resource, namespace: string | undefined, object: KubeObject, options: WriteOptions): Promise<Item> {
-    return await shown(resource, await this.#writer.create(kept(resource), namespace, await inward(resource, object), options))
+    return await toServed(
+      resource,
+      await this.#writer.create(storageResource(resource), namespace, await toStorage(resource, object), options),
+    )
   }
 
   async update(target: Target, options: WriteOptions, change: (current: Stored) => Stored | Promise<Stored>): Promise<Item> {
     const { resource } = target
     if (!resource.stored) return await this.#writer.update(target, options, change)
-    const item = await this.#writer.update(keptAt(target), options, async (current) =>
-      inward(resource, await change(await outward(resource, current))),
+    const item = await this.#writer.update(storageTarget(target), options, async (current) =>
+      toStorage(resource, await change(await fromStorage(resource, current))),
     )
-    return await shown(resource, item)
+    return await toServed(resource, item)
   }
 
   patch(target: Target, patch: Patch, options: WriteOptions): Promise<Item> {
@@ -108,7 +121,7 @@ export class Core {
   /** Server-side apply; makes the object where there is none. */
   async apply(target: Target, body: unknown, options: WriteOptions & { force?: boolean }): Promise<{ item: Item; created: boolean }> {
     const { namespace } = target
-    const resource = kept(target.resource)
+    const resource = storageResource(target.resource)
     const { converts } = target.resource.spec
     // A version of a custom resource applies in its own terms: only whole objects can be converted.
     const own = target.resource.view && target.resource.stored ? target.resource : undefined
@@ -117,7 +130,7 @@ export class Core {
     const { fieldManager: manager = '', force = false, subresource } = options
     const managed = { ...options, managed: true, patch: true } as const
     const apply = async (current: Stored | undefined) => {
-      const live = own && current ? await outward(own, current) : current
+      const live = own && current ? await fromStorage(own, current) : current
       const now = timestamp(this.#deps.clock.now())
       const made = applyPatch({
         schema: (own ?? resource).schema,
@@ -129,21 +142,21 @@ export class Core {
         statusIsPlain: !resource.spec.status,
         now,
       })
-      const object = own ? await inward(own, made as Stored) : (made as Stored)
-      if (converts) checkKept(target.resource, object)
+      const object = own ? await toStorage(own, made as Stored) : (made as Stored)
+      if (converts) checkStored(target.resource, object)
       // Only a configuration that names a version is meant for that one alone.
       if (live && !givenVersion(configuration)) delete (object.metadata as { resourceVersion?: string }).resourceVersion
       return object
     }
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return { item: await shown(target.resource, await this.#writer.update(keptAt(target), managed, apply)), created: false }
+        return { item: await toServed(target.resource, await this.#writer.update(storageTarget(target), managed, apply)), created: false }
       } catch (error) {
         if (!isStatus(error, 'NotFound') || subresource) throw error
       }
       try {
         const item = await this.#writer.create(resource, namespace, clone(await apply(undefined)), managed)
-        return { item: await shown(target.resource, item), created: true }
+        return { item: await toServed(target.resource, item), created: true }
       } catch (error) {
         if (!isStatus(error, 'AlreadyExists') || attempt === mostAttempts) throw error
       }
@@ -151,8 +164,8 @@ export class Core {
   }
 
   async delete(target: Target, user: User, options: DeleteOptions = {}): Promise<Deleted> {
-    const { gone, item } = await this.#deleter.delete(keptAt(target), user, options)
-    return { gone, item: await shown(target.resource, item) }
+    const { gone, item } = await this.#deleter.delete(storageTarget(target), user, options)
+    return { gone, item: await toServed(target.resource, item) }
   }
 
   /**
@@ -170,7 +183,7 @@ export class Core {
 
   /** What was selected, as it was. */
   async deleteCollection(query: ListQuery, user: User, options: DeleteOptions = {}): Promise<Listed> {
-    const resource = kept(query.resource)
+    const resource = storageResource(query.resource)
     const listed = await this.#reader.list({ ...query, resource })
     const queue = listed.items.values()
     const worker = async () => {
@@ -185,7 +198,7 @@ export class Core {
       }
     }
     await Promise.all(Array.from({ length: Math.min(deletionsAtOnce, listed.items.length) }, worker))
-    return await shownList(query.resource, listed)
+    return await toServedList(query.resource, listed)
   }
 }
 

@@ -11,7 +11,7 @@ import type { Target } from './call.ts'
 import { conflict, type Resource, staleMessage } from './resource.ts'
 import type { Stored } from './stored.ts'
 
-export function settleNamespace(resource: Resource, object: KubeObject, namespace: string | undefined): void {
+export function prepareNamespace(resource: Resource, object: KubeObject, namespace: string | undefined): void {
   const meta = object.metadata
   if (!resource.kind.namespaced) {
     // Many a manifest gives one to what has none.
@@ -28,14 +28,14 @@ export function settleNamespace(resource: Resource, object: KubeObject, namespac
 }
 
 /** Brings the metadata of an update in order; returns whether it is pinned to one version of the object. */
-export function settleMeta({ resource, name, namespace }: Target, object: Stored, previous: Stored): boolean {
+export function prepareMeta({ resource, name, namespace }: Target, object: Stored, previous: Stored): boolean {
   const meta = object.metadata
   const old = previous.metadata
   meta.name ||= name
   if (meta.name !== name) {
     throw new StatusError('BadRequest', `the name of the object (${meta.name}) does not match the name on the URL (${name})`)
   }
-  settleNamespace(resource, object, namespace)
+  prepareNamespace(resource, object, namespace)
   if (meta.uid && meta.uid !== old.uid) {
     throw conflict(resource, name, `Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${old.uid}`)
   }

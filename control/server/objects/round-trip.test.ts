@@ -15,7 +15,7 @@ import { encode } from '../cache/item.ts'
 import { WatchCache } from '../cache/watch-cache.ts'
 import { keyFor, Resources } from './resource.ts'
 import type { Stored } from './stored.ts'
-import { shown } from './versions.ts'
+import { toServed } from './versions.ts'
 
 test('what is stored is what was sent, whatever it is', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'coracle-round-trip-'))
@@ -52,7 +52,7 @@ test('what is stored is what was sent, whatever it is', async (t) => {
   for (const resource of kinds) {
     for (const item of cache.of(resource).under(resource.prefix)) {
       const { object, revision } = sent.get(item.key) as { object: Stored; revision: number }
-      const read = (await shown(resource, item)).object
+      const read = (await toServed(resource, item)).object
       assert.deepEqual(read, { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }, item.key)
       assert.deepEqual(decode(resource.schema, read as never, { fieldValidation: 'Strict' }).object, read, item.key)
       sent.delete(item.key)

@@ -3,21 +3,21 @@
 import { apiVersionOf, type Kind } from '#api/kinds/kind.ts'
 import { decode } from '#api/schema/decode.ts'
 import { setDefaults } from '#api/schema/defaults.ts'
-import type { Look, Looks } from '#control/admission/look.ts'
+import type { ServedVersion, ServedVersions } from '#control/admission/served-version.ts'
 import type { Resource, Resources } from './resource.ts'
 import type { Stored } from './stored.ts'
-import { inward, outward } from './versions.ts'
+import { fromStorage, toStorage } from './versions.ts'
 
-export function looksOf(resources: Resources): Looks {
-  const known = new Map<string, readonly Look[]>()
+export function servedVersionsOf(resources: Resources): ServedVersions {
+  const known = new Map<string, readonly ServedVersion[]>()
   let revision = -1
   return (kind) => {
     if (revision !== resources.revision) known.clear()
     revision = resources.revision
     const key = `${apiVersionOf(kind)}/${kind.plural}`
-    const looks = known.get(key) ?? sharing(resources, kind).map(lookOf)
-    known.set(key, looks)
-    return looks
+    const servedVersions = known.get(key) ?? sharing(resources, kind).map(servedVersionOf)
+    known.set(key, servedVersions)
+    return servedVersions
   }
 }
 
@@ -27,12 +27,12 @@ function sharing(resources: Resources, kind: Kind): Resource[] {
   return [own, ...resources.all().filter((other) => other !== own && other.prefix === own.prefix)]
 }
 
-const lookOf = (resource: Resource): Look => ({
+const servedVersionOf = (resource: Resource): ServedVersion => ({
   kind: resource.kind,
-  show: async (object) => await outward(resource, object),
+  show: async (object) => await fromStorage(resource, object),
   async keep(shown) {
     const { object } = decode(resource.schema, shown)
     setDefaults(resource.schema, object)
-    return await inward(resource, { ...object, kind: resource.kind.kind, apiVersion: resource.apiVersion } as unknown as Stored)
+    return await toStorage(resource, { ...object, kind: resource.kind.kind, apiVersion: resource.apiVersion } as unknown as Stored)
   },
 })

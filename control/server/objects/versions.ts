@@ -16,11 +16,11 @@ import type { Stored } from './stored.ts'
 /** What a view made of an item, by the item's bytes; the very item where it makes no difference. */
 const seen = new WeakMap<View, WeakMap<Uint8Array, Item>>()
 
-export const kept = (resource: Resource): Resource => resource.stored ?? resource
-export const keptAt = (target: Target): Target => ({ ...target, resource: kept(target.resource) })
+export const storageResource = (resource: Resource): Resource => resource.stored ?? resource
+export const storageTarget = (target: Target): Target => ({ ...target, resource: storageResource(target.resource) })
 
 /** What the store holds, as `resource` shows it. */
-export async function shown(resource: Resource, item: Item): Promise<Item> {
+export async function toServed(resource: Resource, item: Item): Promise<Item> {
   if (resource.view) return (await shownByView(resource.view, [item]))[0] as Item
   return resource.stored ? converted(resource, item) : item
 }
@@ -50,14 +50,14 @@ async function shownByView(view: View, items: readonly Item[]): Promise<Item[]> 
 const withObject = ({ key, revision, createRevision }: Item, object: KubeObject): Item =>
   new Item({ key, value: encode(object, revision), createRevision, modRevision: revision })
 
-export async function shownList(resource: Resource, listed: Listed): Promise<Listed> {
-  return isShownAsKept(resource) ? listed : { ...listed, items: await shownAll(resource, listed.items) }
+export async function toServedList(resource: Resource, listed: Listed): Promise<Listed> {
+  return isServedAsStored(resource) ? listed : { ...listed, items: await shownAll(resource, listed.items) }
 }
 
 /** Nothing lies between the store and who reads this resource. */
-export const isShownAsKept = ({ stored, view }: Resource): boolean => !stored && !view
+export const isServedAsStored = ({ stored, view }: Resource): boolean => !stored && !view
 
-export async function* shownFeed(resource: Resource, feed: AsyncGenerator<Sent[]>): AsyncGenerator<Sent[]> {
+export async function* toServedFeed(resource: Resource, feed: AsyncGenerator<Sent[]>): AsyncGenerator<Sent[]> {
   for await (const batch of feed) {
     const items = await shownAll(
       resource,
@@ -73,7 +73,7 @@ export async function* shownFeed(resource: Resource, feed: AsyncGenerator<Sent[]
 }
 
 /** What a client sent in the version of `resource`, as it is kept. Throws Invalid where that version asks for more than the kept one. */
-export async function inward(resource: Resource, object: Stored): Promise<Stored> {
+export async function toStorage(resource: Resource, object: Stored): Promise<Stored> {
   const { stored, spec, view } = resource
   if (stored && view) return await view.keep(object)
   if (!stored || !spec.converts) return object
@@ -82,7 +82,7 @@ export async function inward(resource: Resource, object: Stored): Promise<Stored
 }
 
 /** Throws Invalid where the version of `resource` asks for more of what is about to be kept than the kept one. */
-export const checkKept = (resource: Resource, object: Stored): void => checkOwnRules(resource, fromStored(resource, object))
+export const checkStored = (resource: Resource, object: Stored): void => checkOwnRules(resource, fromStored(resource, object))
 
 function checkOwnRules({ spec, kind }: Resource, object: Stored): void {
   const faults = new Faults()
@@ -91,7 +91,7 @@ function checkOwnRules({ spec, kind }: Resource, object: Stored): void {
 }
 
 /** A copy, that may be changed. */
-export async function outward(resource: Resource, object: KubeObject): Promise<Stored> {
+export async function fromStorage(resource: Resource, object: KubeObject): Promise<Stored> {
   return resource.view ? clone((await resource.view.show([object]))[0] as Stored) : fromStored(resource, object)
 }
 

@@ -13,12 +13,12 @@ import { CommitFailed, type Entry, RevisionMismatch, type Store } from '../../st
 import { clone, encode, Item } from '../cache/item.ts'
 import type { Target, WriteOptions } from './call.ts'
 import { isDone } from './deletion.ts'
-import { applyDefaults, confine, desired, sameButBookkeeping, settleMeta, settleNamespace } from './prepare.ts'
+import { applyDefaults, confine, desired, prepareMeta, prepareNamespace, sameButBookkeeping } from './prepare.ts'
 import { reviewOf, warn, writeOptionsAs } from './request-review.ts'
 import { conflict, isEphemeral, keyFor, notFound, type Resource, staleMessage } from './resource.ts'
 import type { Stored } from './stored.ts'
 import { Turns } from './turns.ts'
-import { shown } from './versions.ts'
+import { toServed } from './versions.ts'
 
 /** What is stored, and what its kept version makes of it: the same, but for custom resources. */
 type There = {
@@ -49,7 +49,7 @@ export class Writer {
     const { kind, spec } = resource
     const meta = input.metadata
     if (meta.resourceVersion) throw new StatusError('BadRequest', 'resourceVersion should not be set on objects to be created')
-    settleNamespace(resource, input, namespace)
+    prepareNamespace(resource, input, namespace)
     // Whoever judges the object finds a name, if a wrong one.
     meta.name ??= ''
     const generated = !meta.name && meta.generateName
@@ -88,7 +88,7 @@ export class Writer {
     return await this.#admitted({ operation: 'CREATE', resource, object, previous: undefined, options }, async () => {
       // Admission may have put other metadata into its place.
       const { metadata: meta } = object
-      settleNamespace(resource, object, namespace)
+      prepareNamespace(resource, object, namespace)
       applyDefaults(resource, object)
       spec.prepareCreate?.(object)
       const faults = new Faults()
@@ -126,7 +126,7 @@ export class Writer {
       if (!entry) throw await this.#missing(target, key)
       const raw = new Item(entry)
       try {
-        return await this.#updateOnce(target, { raw, item: await shown(target.resource, raw), handedIn }, options, change)
+        return await this.#updateOnce(target, { raw, item: await toServed(target.resource, raw), handedIn }, options, change)
       } catch (error) {
         // What was refused because of a write under way is told once that can be read.
         if (!(error instanceof RevisionMismatch)) await store.committed(entry.modRevision)
@@ -170,7 +170,7 @@ export class Writer {
     const previous = there.item.object as Stored
     const object = await change(there.item.copy())
     const subresource = options.subresource ?? ''
-    const pinned = settleMeta(target, object, previous)
+    const pinned = prepareMeta(target, object, previous)
     confine(resource, object, previous, subresource)
     this.#track(resource, previous, object, options)
     try {

@@ -9,7 +9,7 @@ import { proxyUpgrade } from '#api/streaming/proxy.ts'
 import { type Authorizer, authorize } from '#control/auth/authorizer.ts'
 import { impersonated } from '#control/auth/impersonation.ts'
 import type { User } from '#control/auth/user.ts'
-import type { Remotes } from '../aggregation/api-services.ts'
+import type { Aggregator } from '../aggregation/api-services.ts'
 import { NodeHeaders } from '../http/incoming.ts'
 import { isTrue, noSuchPath, parseResourceRequest, type ResourceRequest } from '../http/request.ts'
 import { statusOf } from '../http/status.ts'
@@ -22,7 +22,7 @@ import { proxied } from './proxy.ts'
 export type UpgradeDeps = {
   core: Core
   tls: AgentTls
-  remotes: Remotes
+  aggregator: Aggregator
   authorizers: readonly Authorizer[]
   authenticate(request: IncomingMessage): Promise<User>
   signal: AbortSignal
@@ -51,8 +51,8 @@ async function destination(deps: UpgradeDeps, user: User, request: IncomingMessa
   const resource = info && core.resources.at(info.apiVersion, info.plural)
   if (!info) throw noSuchPath()
   await authorize(authorizers, { ...info, user, resource: info.plural })
-  const remote = info.group ? deps.remotes.at(info.apiVersion) : undefined
-  if (remote) return await deps.remotes.backend(remote, user, `${url.pathname}${url.search}`)
+  const remote = info.group ? deps.aggregator.at(info.apiVersion) : undefined
+  if (remote) return await deps.aggregator.backend(remote, user, `${url.pathname}${url.search}`)
   if (!resource || info.name === undefined || resource.kind.namespaced !== (info.namespace !== undefined)) throw noSuchPath()
   await admitConnection(core, resource, { info, params: url.searchParams }, { user })
   if (info.subresource === 'proxy' && resource.kind.group === '') return proxied(await destinationOf(deps, resource, info), info, url)

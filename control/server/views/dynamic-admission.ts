@@ -24,7 +24,7 @@ import type { Evaluator } from '#control/cel/evaluator.ts'
 import type { CallWebhook } from '#control/extensions/webhook.ts'
 import type { WatchCache } from '../cache/watch-cache.ts'
 import type { Resources } from '../objects/resource.ts'
-import { looksOf } from '../objects/served-version.ts'
+import { servedVersionsOf } from '../objects/served-version.ts'
 import { derived } from './derived.ts'
 
 type Deps = {
@@ -43,7 +43,7 @@ type Deps = {
 /** In the order in which they act. */
 export function dynamicAdmission({ cache, resources, client, find, call, evaluator, authorizers, starting, log }: Deps): Admission[] {
   const exempt = (review: Review) => isExempt(review) || starting(review)
-  const deps = { call, looks: looksOf(resources), find, decide: decider({ evaluator, authorizers }), log, exempt }
+  const deps = { call, servedVersions: servedVersionsOf(resources), find, decide: decider({ evaluator, authorizers }), log, exempt }
   const held = { cache, resources }
   const kindOf = (apiVersion: string, kind: string) => resources.named(apiVersion, kind)?.kind
   const policies = derived(held, [ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding], policiesOf)
