@@ -25,8 +25,8 @@ export const configMap: KindSpec<ConfigMapType> = {
     ageColumn,
   ],
   validate(map, faults) {
-    for (const key of Object.keys(map.data ?? {})) {
-      if (map.binaryData?.[key] !== undefined) faults.invalid(`data[${key}]`, key, 'duplicate of key present in binaryData')
+    for (const key of Object.keys((map.binaryData && map.data) ?? {})) {
+      if (Object.hasOwn(map.binaryData ?? {}, key)) faults.invalid(`data[${key}]`, key, 'duplicate of key present in binaryData')
     }
     const text = validateKeys('data', map.data, (value) => Buffer.byteLength(value), faults)
     const binary = validateKeys('binaryData', map.binaryData, (value) => (value.length / 4) * 3, faults)
@@ -43,9 +43,10 @@ export function validateKeys(
   faults: Faults,
 ): number {
   let bytes = 0
-  for (const [key, value] of Object.entries(data ?? {})) {
-    faults.each(`${field}[${key}]`, key, isConfigKey(key))
-    bytes += bytesOf(value)
+  for (const key of Object.keys(data ?? {})) {
+    const wrong = isConfigKey(key)
+    if (wrong.length > 0) faults.each(`${field}[${key}]`, key, wrong)
+    bytes += bytesOf(data?.[key] ?? '')
   }
   return bytes
 }

@@ -162,3 +162,12 @@ test('bodies that are no JSON, or too deep, are bad requests', () => {
   }
   assert.deepEqual(parseJson('[{"a\\"":1,"a\\u0022":{"b":"{,","b":2}},{"a":1}]', { duplicates: true }).duplicates, ['[0].a"', '[0].a".b'])
 })
+
+test('JSON of more values than any object has is refused before there is one of them', () => {
+  const members = (n: number) => `{${Array.from({ length: n }, (_, i) => `"k${i}":"[,{"`).join()}}`
+  assert.equal(Object.keys(parseJson(members(100_000)).value as object).length, 100_000)
+  for (const text of [members(140_000), `[${'0,'.repeat(140_000)}0]`, '['.repeat(140_000), '{"a":'.repeat(140_000)])
+    assert.throws(() => parseJson(text), { reason: 'RequestEntityTooLarge' })
+  // What ends nowhere.
+  assert.throws(() => parseJson(`["${'\\'.repeat(140_001)}`), { reason: 'BadRequest' })
+})

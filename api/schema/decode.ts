@@ -83,11 +83,21 @@ function decodeList(schema: List, value: unknown, place: Place): unknown[] {
 
 function decodeDict(schema: Dict, value: unknown, place: Place): JsonObject {
   if (!isObject(value)) throw place.mismatch(value, schema.go)
+  return decodeMembers(schema, value, Object.keys(value), place)
+}
+
+function decodeMembers(schema: Dict, value: JsonObject, keys: readonly string[], place: Place): JsonObject {
+  const { values } = schema
+  const isText = values.kind === 'scalar' && values.type === 'string'
   const result: JsonObject = {}
-  for (const key of Object.keys(value)) {
-    place.enterKey(key)
+  for (const key of keys) {
     const item = value[key]
-    put(result, key, item === null && !schema.loose ? zero(schema.values, place) : decodeValue(schema.values, item, place))
+    if (isText && typeof item === 'string') {
+      put(result, key, item)
+      continue
+    }
+    place.enterKey(key)
+    put(result, key, item === null && !schema.loose ? zero(values, place) : decodeValue(values, item, place))
     place.leave()
   }
   return result
@@ -130,6 +140,12 @@ function decodeStruct(schema: Struct, value: unknown, place: Place): JsonObject 
 
 function decodeField(field: Field, given: unknown, place: Place): unknown {
   if (given === null && field.nullable) return null
+  const { schema } = field
+  if (schema.kind === 'dict' && isObject(given)) {
+    // To ask a map whether it is empty takes as long as to list its keys.
+    const keys = Object.keys(given)
+    return keys.length === 0 && field.presence === 'nonzero' ? undefined : decodeMembers(schema, given, keys, place)
+  }
   const decoded = given === undefined || given === null ? undefined : decodeValue(field.schema, given, place)
   if (field.presence === 'always') return decoded ?? zero(field.schema, place)
   return field.presence === 'nonzero' && isZero(decoded) ? undefined : decoded

@@ -7,6 +7,9 @@ import { parseExact } from './exact.ts'
 /** More would help nobody, and each is as long as its place is deep. */
 const mostDuplicates = 100
 
+/** Members and items of one body together: more than an object has that fits into etcd with its usual limit. */
+const mostValues = 128 * 1024
+
 /** Deeper than any real object; well within what recursive code and JSON.stringify can take. */
 const maxDepth = 1000
 
@@ -16,10 +19,11 @@ export type Parsed = {
   duplicates: string[]
 }
 
-/** Throws BadRequest; `failure` says of what. */
+/** Throws BadRequest, whose `failure` says of what, and RequestEntityTooLarge. */
 export function parseJson(body: string | Uint8Array, options: { duplicates?: boolean; failure?: string } = {}): Parsed {
   const { failure = "couldn't get version/kind; json parse error" } = options
   const text = wholeCharacters(typeof body === 'string' ? body : new TextDecoder().decode(body))
+  if (text.length > mostValues) boundValues(text)
   let value: unknown
   try {
     value = parseExact(text)
@@ -29,6 +33,19 @@ export function parseJson(body: string | Uint8Array, options: { duplicates?: boo
   const duplicates: string[] = []
   if (options.duplicates || text.length > 2 * maxDepth) scan(text, options.duplicates ? duplicates : undefined)
   return { value, duplicates }
+}
+
+/** Before there is an object for each. Of text that need not be JSON. */
+function boundValues(text: string): void {
+  let values = 0
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === 0x22) i = endOfString(text, i) - 1
+    // , [ {
+    else if (code === 0x2c || code === 0x5b || code === 0x7b) values++
+  }
+  if (values > mostValues)
+    throw new StatusError('RequestEntityTooLarge', `Request entity too large: ${values} values, limit is ${mostValues}`)
 }
 
 /** Half a surrogate pair becomes U+FFFD, as Go decodes it: no UTF-8, and so no path and no client, could carry it on. */
@@ -76,13 +93,14 @@ function push(stack: Frame[], frame: Frame): void {
   if (stack.push(frame) > maxDepth) throw new StatusError('BadRequest', 'json: exceeded max depth')
 }
 
-/** One past the closing quote. */
+/** One past the closing quote, or the end of the text. */
 function endOfString(text: string, start: number): number {
-  for (let i = start + 1; ; i++) {
+  for (let i = start + 1; i < text.length; i++) {
     const code = text.charCodeAt(i)
     if (code === 0x5c) i++
     else if (code === 0x22) return i + 1
   }
+  return text.length
 }
 
 function isKey(text: string, at: number): boolean {
@@ -92,10 +110,12 @@ function isKey(text: string, at: number): boolean {
 }
 
 function seen(quoted: string, stack: Frame[], frame: Frame, duplicates: string[]): void {
-  const key = JSON.parse(quoted) as string
+  const key = quoted.includes('\\') ? (JSON.parse(quoted) as string) : quoted.slice(1, -1)
   frame.key = key
-  if (frame.keys?.has(key) && duplicates.length < mostDuplicates) duplicates.push(pathOf(stack))
-  frame.keys?.add(key)
+  const { keys } = frame
+  if (!keys) return
+  const { size } = keys
+  if (keys.add(key).size === size && duplicates.length < mostDuplicates) duplicates.push(pathOf(stack))
 }
 
 const pathOf = (stack: Frame[]): string =>

@@ -10,8 +10,8 @@ export class Mismatch extends Error {
 
 /** Where decoding is: pushed and popped on the way, spelled only for an error. */
 export class Place {
-  /** `.spec`, `[0]`, `.key`, … */
-  readonly #steps: string[] = []
+  /** Fields and keys, and the numbers of items. */
+  readonly #steps: (string | number)[] = []
   /** Names of struct fields only: what Go's errors show. */
   readonly #fields: string[] = []
   /** Local Go name of the innermost struct. */
@@ -19,7 +19,7 @@ export class Place {
   readonly unknown: string[] = []
 
   enterField(name: string): void {
-    this.#steps.push(`.${name}`)
+    this.#steps.push(name)
     this.#fields.push(name)
   }
 
@@ -29,11 +29,11 @@ export class Place {
   }
 
   enterItem(index: number): void {
-    this.#steps.push(`[${index}]`)
+    this.#steps.push(index)
   }
 
   enterKey(key: string): void {
-    this.#steps.push(`.${key}`)
+    this.#steps.push(key)
   }
 
   leave(): void {
@@ -41,7 +41,9 @@ export class Place {
   }
 
   noteUnknown(name: string): void {
-    if (this.unknown.length < 100) this.unknown.push(`${this.#steps.join('')}.${name}`.slice(1))
+    if (this.unknown.length >= 100) return
+    const steps = [...this.#steps, name].map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`))
+    this.unknown.push(steps.join('').slice(1))
   }
 
   /** `go` is the type that was wanted. */

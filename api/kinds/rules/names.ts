@@ -14,7 +14,9 @@ const qualifiedForm = new RegExp(`^${qualified}$`)
 const labelValue = `(${qualified})?`
 const labelValueForm = new RegExp(`^${labelValue}$`)
 
-const longer = (value: string, most: number) => (Buffer.byteLength(value) > most ? [`must be no more than ${most} bytes`] : [])
+/** A character takes three bytes at most. */
+const longer = (value: string, most: number) =>
+  value.length * 3 > most && Buffer.byteLength(value) > most ? [`must be no more than ${most} bytes`] : []
 
 export const isDns1123Label: Rule = (value) => [
   ...longer(value, 63),

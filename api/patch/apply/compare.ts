@@ -59,7 +59,7 @@ class Walk {
 
   #value(schema: Schema, before: unknown, after: unknown): void {
     // An empty map or list is a leaf: that keeps "empty" and "absent" apart.
-    if (isLeaf(schema, before, after) || (isBare(before) && isBare(after))) {
+    if (isLeaf(schema, before, after) || (before !== undefined && after !== undefined && isBare(before) && isBare(after))) {
       if (before === undefined) this.added.add(this.#path)
       else if (after === undefined) this.removed.add(this.#path)
       else if (!isDeepStrictEqual(before, after)) this.modified.add(this.#path)
@@ -96,13 +96,14 @@ class Walk {
 }
 
 function isBare(value: unknown): boolean {
-  return value === undefined || value === null || (typeof value === 'object' && isEmpty(value as Fields))
+  return value === null || (typeof value === 'object' && isEmpty(value as Fields))
 }
 
 const own = (object: JsonObject, key: string): unknown => (Object.hasOwn(object, key) ? object[key] : undefined)
 
 function keysOf(before: JsonObject, after: JsonObject): Iterable<string> {
   const keys = Object.keys(before)
+  if (keys.length === 0) return Object.keys(after)
   const more = Object.keys(after).filter((key) => !Object.hasOwn(before, key))
   return more.length ? [...keys, ...more] : keys
 }

@@ -47,8 +47,8 @@ export function itemsByElement(list: List, items: readonly unknown[]): Map<strin
 }
 
 /** Whether the values, as far as they are there, are owned whole, with no paths of their own below them. */
-export function isLeaf(schema: Schema, ...values: unknown[]): boolean {
-  if (values.some((value) => value !== undefined && isMisfit(schema, value))) return true
+export function isLeaf(schema: Schema, value: unknown, other?: unknown): boolean {
+  if ((value !== undefined && isMisfit(schema, value)) || (other !== undefined && isMisfit(schema, other))) return true
   if (schema.kind === 'struct' || schema.kind === 'dict') return schema.atomic
   return schema.kind === 'list' ? schema.type === 'atomic' : true
 }

@@ -43,13 +43,21 @@ export class FieldsBuilder {
   }
 
   #enter(element: string, depth: number, isLast: boolean): void {
+    if (this.#leaves[depth]) this.#open(depth)
     const node = this.#nodes[depth] as Record<string, Fields>
-    if (this.#leaves[depth]) this.#join(depth)
     let next = node[element]
-    this.#leaves.push(next ? isEmpty(next) : isLast)
-    next ??= node[element] = {}
+    this.#leaves.push(next ? next === member : isLast)
+    // Leaves are all the same one, until something is below.
+    next ??= node[element] = isLast ? member : {}
     this.#way.push(element)
     this.#nodes.push(next)
+  }
+
+  /** Gives a leaf a node of its own. */
+  #open(depth: number): void {
+    const outer = this.#nodes[depth - 1] as Record<string, Fields>
+    this.#nodes[depth] = outer[this.#way[depth - 1] as string] = {}
+    this.#join(depth)
   }
 
   /** The root is no member. */

@@ -49,11 +49,12 @@ export class Item {
   }
 }
 
-/** The bytes of `object` as of `revision`, in Kubernetes' order of keys. */
-export function encode(object: KubeObject, revision: number): Uint8Array {
+/** The bytes of `object` as of `revision`, in Kubernetes' order of keys; `check` throws where they are too many. */
+export function encode(object: KubeObject, revision: number, check?: (bytes: number) => void): Uint8Array {
   const { kind, apiVersion, metadata, ...rest } = object
   const stamped = { kind, apiVersion, metadata: { ...metadata, resourceVersion: String(revision) }, ...rest }
   const bytes = alone(JSON.stringify(stamped))
+  check?.(bytes.length)
   decoded.set(bytes, new WeakRef(deepFreeze(stamped)))
   return bytes
 }
@@ -68,10 +69,14 @@ export function alone(text: string): Buffer {
   return bytes
 }
 
+/** To freeze is a guard against our own mistakes; in a map of more members it takes longer than to read and write it. */
+const mostFrozen = 4096
+
 function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
-  Object.freeze(value)
-  for (const inner of Object.values(value)) deepFreeze(inner)
+  const members = Object.values(value)
+  if (members.length < mostFrozen) Object.freeze(value)
+  for (const inner of members) if (typeof inner === 'object') deepFreeze(inner)
   return value
 }
 

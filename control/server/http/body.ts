@@ -1,6 +1,7 @@
 // Reading request bodies: bounded, and in every encoding that clients send.
 
 import type { Readable } from 'node:stream'
+import { breather } from '#api/breather.ts'
 import { StatusError } from '#api/errors.ts'
 import { isObject } from '#api/schema/decode.ts'
 import { parseJson } from '#api/schema/json.ts'
@@ -39,8 +40,11 @@ export async function readBody(request: Incoming, options: { duplicates?: boolea
   }
   const bytes = await readBytes(request)
   if (bytes.length === 0) return { value: undefined, faults: [] }
-  if (type === 'application/vnd.kubernetes.protobuf') return { value: decodeProtobuf(bytes), faults: [] }
-  return type === 'application/yaml' ? await parseYaml(bytes) : parseJsonBody(bytes, options)
+  if (type === 'application/yaml') return await parseYaml(bytes)
+  const breathe = breather()
+  const body = type === 'application/json' ? parseJsonBody(bytes, options) : { value: decodeProtobuf(bytes), faults: [] }
+  await breathe()
+  return body
 }
 
 export function parseJsonBody(bytes: Uint8Array, options: { duplicates?: boolean; failure?: string }): Body {

@@ -4,7 +4,7 @@ import type { Clock } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import { decode } from '#api/schema/decode.ts'
-import type { Item } from '../cache/item.ts'
+import { clone, type Item } from '../cache/item.ts'
 import type { Target, WriteOptions } from '../objects/call.ts'
 import type { Core } from '../objects/core.ts'
 import { narrowing } from '../objects/narrow.ts'
@@ -107,7 +107,7 @@ export class ResourceHandler {
     const options = writeOptionsOf(exchange)
     const view = viewFor(resource, exchange.request)
     const object = await readObject(resource, exchange, options)
-    const item = await this.#core.update(targetOf(resource, exchange.info), options, () => structuredClone(object))
+    const item = await this.#core.update(targetOf(resource, exchange.info), options, () => clone(object))
     return await this.#written(resource, exchange, item, options, view)
   }
 

@@ -2,6 +2,7 @@
 // store. Every write of the API ends here or in delete.ts.
 
 import { randomInt, randomUUID } from 'node:crypto'
+import { breather } from '#api/breather.ts'
 import { type Clock, timestamp } from '#api/clock.ts'
 import { invalid, isStatus, StatusError } from '#api/errors.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
@@ -82,9 +83,11 @@ export class Writer {
     delete meta.selfLink
     if (spec.generation) meta.generation = 1
     else delete meta.generation
+    const breathe = breather()
     applyDefaults(resource, object)
     const { namespace } = meta
     this.#track(resource, undefined, object, options)
+    await breathe()
     return await this.#admitted({ operation: 'CREATE', resource, object, previous: undefined, options }, async () => {
       // Admission may have put other metadata into its place.
       const { metadata: meta } = object
@@ -98,6 +101,7 @@ export class Writer {
       if (faults.list.length === 0) await spec.examine?.(object, undefined, faults)
       if (faults.list.length > 0) throw invalid(kind.group, kind.kind, meta.name || meta.generateName || '', faults.list)
       tellOf(resource, object, undefined, options)
+      await breathe()
       return async () => {
         const key = keyFor(resource, meta.namespace, meta.name)
         if (options.dryRun) {
@@ -167,12 +171,17 @@ export class Writer {
   ): Promise<Item> {
     const { resource } = target
     const { spec, kind } = resource
+    const breathe = breather()
     const previous = there.item.object as Stored
+    await breathe()
     const object = await change(there.item.copy())
+    await breathe()
     const subresource = options.subresource ?? ''
     const pinned = prepareMeta(target, object, previous)
     confine(resource, object, previous, subresource)
+    await breathe()
     this.#track(resource, previous, object, options)
+    await breathe()
     try {
       return await this.#admitted({ operation: 'UPDATE', resource, object, previous, options }, async (changed) => {
         // A webhook may do no more than the request that it was asked about.
@@ -180,15 +189,18 @@ export class Writer {
         else applyDefaults(resource, object)
         if (spec.generation && !same(desired(spec, object), desired(spec, previous)))
           object.metadata.generation = (previous.metadata.generation ?? 0) + 1
+        await breathe()
         const faults = new Faults()
         validateMeta(object.metadata, metaRule(spec), faults)
         spec.validate?.(object, faults)
+        await breathe()
         if (faults.list.length > 0) forgive(faults, resource, previous)
         validateMetaUpdate(object.metadata, previous.metadata, faults)
         spec.validateUpdate?.(object, previous, faults, subresource)
         if (faults.list.length === 0) await spec.examine?.(object, previous, faults)
         if (faults.list.length > 0) throw invalid(kind.group, kind.kind, target.name, faults.list)
         tellOf(resource, object, previous, options)
+        await breathe()
         return () => this.#replace(target, there, object, options)
       })
     } catch (error) {
@@ -317,8 +329,9 @@ const unsaved = (key: string, value: Uint8Array, revision = 0): Item =>
 
 /** As `encode`, for what is to be kept: neither patch after patch nor a webhook makes more of it than a body may bring. */
 function storable(object: KubeObject, revision: number): Uint8Array {
-  const bytes = encode(object, revision)
-  if (bytes.length <= mostBytes) return bytes
-  const what = `${object.kind} ${JSON.stringify(object.metadata.name)} would take ${bytes.length} bytes`
-  throw new StatusError('RequestEntityTooLarge', `Request entity too large: ${what}, limit is ${mostBytes}`)
+  return encode(object, revision, (bytes) => {
+    if (bytes <= mostBytes) return
+    const what = `${object.kind} ${JSON.stringify(object.metadata.name)} would take ${bytes} bytes`
+    throw new StatusError('RequestEntityTooLarge', `Request entity too large: ${what}, limit is ${mostBytes}`)
+  })
 }
