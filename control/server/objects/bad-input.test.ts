@@ -51,7 +51,7 @@ describe('bad input', () => {
   it('that is broken, with the place where', async () => {
     await refused('POST', maps, '{"a": ', 400, 'BadRequest', /json/i)
     const yaml = { 'content-type': 'application/yaml' }
-    await refused('POST', maps, 'kind: ConfigMap\nmetadata: {name: a\n  b: [', 400, 'BadRequest', /yaml: line \d+, column \d+/, yaml)
+    await refused('POST', maps, 'kind: ConfigMap\nmetadata: {name: a\n  b: [', 400, 'BadRequest', /yaml: line \d+: /, yaml)
     await refused('POST', maps, '[]', 400, 'BadRequest', /one object/)
     await refused('POST', maps, '', 400, 'BadRequest', /one object/)
     await refused('POST', maps, '[[[['.repeat(50_000), 400, 'BadRequest', /./)
