@@ -38,11 +38,15 @@ export function parseJson(body: string | Uint8Array, options: { duplicates?: boo
 /** Before there is an object for each. Of text that need not be JSON. */
 function boundValues(text: string): void {
   let values = 0
+  let depth = 0
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
     if (code === 0x22) i = endOfString(text, i) - 1
-    // , [ {
-    else if (code === 0x2c || code === 0x5b || code === 0x7b) values++
+    else if (code === 0x2c) values++
+    else if (code === 0x5b || code === 0x7b) {
+      values++
+      if (++depth > maxDepth) throw tooDeep()
+    } else if (code === 0x5d || code === 0x7d) depth--
   }
   if (values > mostValues)
     throw new StatusError('RequestEntityTooLarge', `Request entity too large: ${values} values, limit is ${mostValues}`)
@@ -90,8 +94,10 @@ function scan(text: string, duplicates: string[] | undefined): void {
 }
 
 function push(stack: Frame[], frame: Frame): void {
-  if (stack.push(frame) > maxDepth) throw new StatusError('BadRequest', 'json: exceeded max depth')
+  if (stack.push(frame) > maxDepth) throw tooDeep()
 }
+
+const tooDeep = () => new StatusError('BadRequest', 'json: exceeded max depth')
 
 /** One past the closing quote, or the end of the text. */
 function endOfString(text: string, start: number): number {
