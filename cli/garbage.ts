@@ -13,7 +13,7 @@ export type Heap = {
 }
 
 const lookEveryMs = 15_000
-/** A collection takes some ten milliseconds, which nobody may wait for. */
+/** A collection takes a tenth of a second, which nobody may wait for. */
 const quiet = 0.1
 /** Less that has come since the last collection is not worth one. */
 const growth = { factor: 1.15, bytes: 4 * 1024 * 1024 }
@@ -48,6 +48,7 @@ function ownHeap(): Heap {
       last = now
       return share
     },
-    collect: () => globalThis.gc?.(),
+    // Any other keeps the pages that it has emptied.
+    collect: () => globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' }),
   }
 }
