@@ -5,8 +5,10 @@ import { type Clock, systemClock } from '../clock.ts'
 import { apiVersionOf, type Kind, type KubeObject } from '../kinds/kind.ts'
 import type { Log } from '../log.ts'
 import { Informer, type Select } from './informer.ts'
+import { references, trimOf } from './trim.ts'
 
 export type Informers = {
+  /** Its objects lack what only the server works with (`trim.ts`). */
   of<T extends KubeObject>(kind: Kind<T>, select?: Select): Informer<T>
   /**
    * Of all objects of this kind, for who needs only where they are, whose they are and whether they are
@@ -33,7 +35,7 @@ export function informers({ client, log, clock = systemClock, random = Math.rand
       const id = idOf(kind, select)
       const found = shared.get(id)
       if (found) return found as unknown as Informer<T>
-      const made = new Informer(kind, select, { client, log, clock, random })
+      const made = new Informer(kind, select, { client, log, clock, random }, { trim: trimOf<T>(kind) })
       shared.set(id, made as unknown as Informer<KubeObject>)
       made.start()
       return made
@@ -64,19 +66,4 @@ export function informers({ client, log, clock = systemClock, random = Math.rand
       await Promise.all([...shared.values(), ...bare.values()].map((informer) => informer.close()))
     },
   }
-}
-
-function references({ kind, apiVersion, metadata }: KubeObject): KubeObject {
-  const { name, namespace, uid, resourceVersion, creationTimestamp, ownerReferences, finalizers, deletionTimestamp } = metadata
-  const kept = {
-    name,
-    ...(namespace && { namespace }),
-    uid,
-    resourceVersion,
-    creationTimestamp,
-    ...(ownerReferences && { ownerReferences }),
-    ...(finalizers && { finalizers }),
-    ...(deletionTimestamp && { deletionTimestamp }),
-  }
-  return { kind, apiVersion, metadata: kept }
 }

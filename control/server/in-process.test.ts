@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, it } from 'node:test'
 import { clientConformance } from '#api/client/conformance.ts'
-import { ConfigMap, Namespace, Pod, ServiceAccount } from '#api/kinds/index.ts'
+import { informers } from '#api/informer/informers.ts'
+import { ConfigMap, Event, Namespace, Pod, ServiceAccount } from '#api/kinds/index.ts'
+import { silent } from '#api/log.ts'
 import { trial } from './testing/trial.fake.ts'
 
 const server = await trial()
@@ -36,5 +38,50 @@ it('in-process callers keep what they pass in', async () => {
   await client.create(Pod, pod)
   assert.deepEqual(pod, before)
   assert.equal(Object.isFrozen(pod.spec), false)
+  await close()
+})
+
+it('informers keep no managers, and what is written back from them loses none', async () => {
+  const { client, clock, close } = await trial()
+  const shared = informers({ client, log: silent, clock, random: () => 0.5 })
+  const made = await client.create(ConfigMap, { metadata: { namespace: 'test', name: 'a' }, data: { a: '1' } }, { fieldManager: 'first' })
+  const maps = shared.of(ConfigMap)
+  const events = shared.of(Event)
+  await Promise.all([maps.synced, events.synced])
+  const kept = maps.get(made.metadata)
+  assert.ok(kept)
+  assert.deepEqual(
+    { ...made, metadata: { ...made.metadata, managedFields: undefined } },
+    { ...kept, metadata: { ...kept.metadata, managedFields: undefined } },
+  )
+  assert.equal('managedFields' in kept.metadata, false)
+  const written = await client.update(ConfigMap, { ...kept, data: { a: '1', b: '2' } }, { fieldManager: 'second' })
+  assert.deepEqual(
+    written.metadata.managedFields?.map(({ manager }) => manager),
+    ['first', 'second'],
+  )
+  const same = await client.update(ConfigMap, {
+    ...kept,
+    metadata: { ...kept.metadata, resourceVersion: written.metadata.resourceVersion },
+    data: { a: '1', b: '2' },
+  })
+  assert.equal(same.metadata.resourceVersion, written.metadata.resourceVersion)
+  // An event is nobody's to work with: when it was written is what ends it.
+  const about = {
+    involvedObject: { kind: 'ConfigMap', namespace: 'test', name: 'a' },
+    reason: 'Tried',
+    message: 'at length',
+    type: 'Normal',
+  }
+  const heard = new Promise<object>((add) => events.on({ add }))
+  const { metadata } = await client.create(Event, { metadata: { namespace: 'test', name: 'e' }, ...about })
+  const { name, namespace, uid, resourceVersion, creationTimestamp, managedFields } = metadata
+  const times = managedFields?.map(({ time }) => ({ time }))
+  assert.deepEqual(await heard, {
+    kind: 'Event',
+    apiVersion: 'v1',
+    metadata: { name, namespace, uid, resourceVersion, creationTimestamp, managedFields: times },
+  })
+  await shared.close()
   await close()
 })
