@@ -19,6 +19,12 @@ import { networkOf } from './network.ts'
 import { keepPrivate } from './private.ts'
 import { untilSignal } from './signals.ts'
 
+/**
+ * Of the slabs that Node cuts small buffers out of; its own are of 64 KiB. A connection keeps a few bytes of one for as
+ * long as it lasts (of its TLS options, of what it was last sent), and so all of that slab.
+ */
+const slabBytes = 8 * 1024
+
 export type ServerOptions = {
   dataDir: string
   listen: string
@@ -35,6 +41,7 @@ export type ServerOptions = {
 }
 
 export async function runServer(options: ServerOptions): Promise<void> {
+  Buffer.poolSize = slabBytes
   const log = openLog('server', options.logLevel)
   const { pods, services, dns } = networkOf(options)
   const ranges = podRanges(pods, { IPv4: options.nodeCidrMaskSizeIpv4, IPv6: options.nodeCidrMaskSizeIpv6 })
