@@ -12,6 +12,7 @@ import { silent } from '#api/log.ts'
 import type { OwnerReference } from '#api/types/meta-v1.gen.ts'
 import { harness } from '../harness.fake.ts'
 import { collectGarbage } from './collector.ts'
+import { Graph, letGo } from './graph.ts'
 
 const namespace = 'default'
 
@@ -259,4 +260,53 @@ test('it asks for metadata alone of what nobody else follows', async () => {
   assert.deepEqual(Object.keys(object!.metadata).sort(), ['creationTimestamp', 'name', 'namespace', 'resourceVersion', 'uid'])
   assert.equal(shared.running(ConfigMap), undefined)
   await shared.close()
+})
+
+test('how often an object’s owners are looked at grows as they do', () => {
+  const looksAt = (count: number): number => {
+    let looks = 0
+    const ref = (i: number, blockOwnerDeletion: boolean): OwnerReference => ({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      name: `o${i}`,
+      get uid() {
+        looks += 1
+        return `o${i}`
+      },
+      blockOwnerDeletion,
+    })
+    const owned = (blocking: boolean) => ({
+      metadata: {
+        uid: 'd',
+        name: 'd',
+        namespace,
+        resourceVersion: '1',
+        creationTimestamp: '',
+        ownerReferences: Array.from({ length: count }, (_, i) => ref(i, blocking)),
+      },
+    })
+    const graph = new Graph()
+    graph.set(ConfigMap, owned(true))
+    for (let i = 0; i < count; i++) assert.equal(graph.blockersOf(`o${i}`).length, 1)
+    const { thing, before } = graph.set(ConfigMap, owned(false))
+    assert.equal(letGo(thing, before).length, count)
+    for (let i = 0; i < count; i++) assert.equal(graph.blockersOf(`o${i}`).length, 0)
+    return looks
+  }
+  for (const count of [100, 1000]) assert.ok(looksAt(2 * count) <= 2.2 * looksAt(count), `of ${count} and ${2 * count} owners`)
+})
+
+test('an owner is let go of when no reference holds it as before', () => {
+  const metadata = { uid: 'd', name: 'd', namespace, resourceVersion: '1', creationTimestamp: '' }
+  const ref = (uid: string, blockOwnerDeletion?: boolean) => ({ apiVersion: 'v1', kind: 'ConfigMap', name: uid, uid, blockOwnerDeletion })
+  const free = (before: OwnerReference[], now: OwnerReference[]) => {
+    const graph = new Graph()
+    graph.set(ConfigMap, { metadata: { ...metadata, ownerReferences: before } })
+    const { thing, before: was } = graph.set(ConfigMap, { metadata: { ...metadata, ownerReferences: now } })
+    return letGo(thing, was).map(({ uid }) => uid)
+  }
+  assert.deepEqual(free([ref('a', true), ref('b'), ref('c', true)], [ref('c', true)]), ['a', 'b'])
+  assert.deepEqual(free([ref('a', true), ref('b')], [ref('a'), ref('b', true)]), ['a'])
+  assert.deepEqual(free([ref('a', true)], [ref('a'), ref('a', true)]), [], 'one of two references holds it')
+  assert.deepEqual(free([], [ref('a')]), [])
 })
