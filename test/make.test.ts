@@ -19,6 +19,8 @@ const clone = await mkdtemp(join(tmpdir(), 'coracle-clone-'))
 await run('git', 'clone', '-q', root, join(clone, 'coracle'))
 const dir = join(clone, 'coracle')
 const cluster = join(dir, '.coracle/cluster')
+// The packages are the ones already fetched here, so that the test does not depend on a network.
+process.env['npm_config_prefer_offline'] = 'true'
 const make = (...args: string[]) => attempt('make', ['-s', '-C', dir, ...args], { timeout: 300_000 })
 atEnd(async () => {
   await make('down')
@@ -26,7 +28,6 @@ atEnd(async () => {
 })
 
 test('make up NODES=2 on a fresh clone, kubectl, make up again, make down: nothing is left', async () => {
-  // The packages are the ones already fetched here, so that the test does not depend on a network.
   await run('cp', '-a', join(root, 'node_modules'), join(dir, 'node_modules'))
   const before = await footprint({ dir: cluster, alone: false })
   const up = await make('up', 'NODES=2')
