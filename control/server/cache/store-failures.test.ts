@@ -37,6 +37,23 @@ describe('a commit that fails', () => {
     assert.deepEqual(await names(), ['before', 'lost'])
   })
 
+  it('lets no second write of a name say that the first one, which is lost, is there', async (t) => {
+    const { engine, server, names } = await serverOn(t)
+    engine.failure = new Error('input/output error')
+    const both = await Promise.all(['1', '2'].map((a) => server.ask('POST', maps, configMap('lost', { a }))))
+    assert.deepEqual(
+      both.map(({ body }) => body.reason),
+      ['ServiceUnavailable', 'ServiceUnavailable'],
+    )
+    for (const { body } of both) assert.match(body.message, /"lost" cannot be written: /)
+    assert.deepEqual(await names(), [])
+    const again = await Promise.all(['1', '2'].map((a) => server.ask('POST', maps, configMap('lost', { a }))))
+    assert.deepEqual(
+      again.map(({ code }) => code).toSorted((a, b) => a - b),
+      [201, 409],
+    )
+  })
+
   it('leaves reads, rights and health as they are until the disk is read back, says so, and heals', async (t) => {
     const { engine, server, store, names } = await serverOn(t)
     await server.ask('POST', maps, configMap('before'))

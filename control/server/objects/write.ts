@@ -63,7 +63,13 @@ export class Writer {
         if (!(error instanceof RevisionMismatch)) throw error
         if (generated && attempt < mostAttempts) continue
         const { name } = object.metadata
-        await this.#deps.store.committed(error.revision)
+        const { store } = this.#deps
+        await store.committed(error.revision)
+        // What stood in the way was itself being written, and may be lost with its commit.
+        if (!(await store.latest(keyFor(resource, object.metadata.namespace, name)))) {
+          const why = store.trouble ?? 'another of that name was there a moment ago, and is no more; try again'
+          throw new StatusError('ServiceUnavailable', `${resource.name} ${JSON.stringify(name)} cannot be written: ${why}`)
+        }
         throw new StatusError('AlreadyExists', `${resource.name} ${JSON.stringify(name)} already exists`, {
           name,
           group: kind.group,
