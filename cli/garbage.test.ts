@@ -23,7 +23,7 @@ test('garbage is collected when it is quiet and there is some, and then not agai
   held += 3 * MiB
   await clock.advance(60_000)
   assert.equal(collections, 1, 'too little')
-  held += 3 * MiB
+  held += 7 * MiB
   await clock.advance(60_000)
   assert.equal(collections, 2, 'enough')
 })

@@ -14,9 +14,9 @@ export type Heap = {
 
 const lookEveryMs = 15_000
 /** A collection takes a tenth of a second, which nobody may wait for. */
-const quiet = 0.1
+const quiet = 0.05
 /** Less that has come since the last collection is not worth one. */
-const growth = { factor: 1.15, bytes: 4 * 1024 * 1024 }
+const growth = { factor: 1.3, bytes: 8 * 1024 * 1024 }
 
 /** From now on, as long as the process lives. */
 export function collectWhenQuiet({ clock, heap = ownHeap() }: { clock: Pick<Clock, 'after'>; heap?: Heap }): void {
