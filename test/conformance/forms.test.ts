@@ -23,7 +23,7 @@ describe('Accept', () => {
   const get = (accept: string, path = `${maps}/big`) => ask('GET', path, undefined, { accept })
 
   it('JSON, by its name, by anything, and by default', async () => {
-    for (const accept of ['application/json', '*/*', 'application/*', 'text/html,*/*;q=0.1', `${protobuf},application/json`]) {
+    for (const accept of ['application/json', '*/*', 'application/*', 'text/html,*/*;q=0.1', `application/json,${protobuf}`]) {
       const { code, headers, body } = await get(accept)
       assert.deepEqual([accept, code, headers['content-type'], body.kind], [accept, 200, 'application/json', 'ConfigMap'])
     }
@@ -35,8 +35,13 @@ describe('Accept', () => {
     assert.match(text, /^kind: Namespace$/m)
   })
 
+  it('protobuf, where it is asked for first', async () => {
+    const { code, headers } = await get(`${protobuf},application/json`)
+    assert.deepEqual([code, headers['content-type']], [200, protobuf])
+  })
+
   it('what nobody speaks is 406, in a Status', async () => {
-    for (const accept of ['text/html', protobuf, 'application/json;as=Nothing;v=v9;g=x']) {
+    for (const accept of ['text/html', 'application/json;as=Nothing;v=v9;g=x']) {
       const { code, body } = await get(accept)
       assert.deepEqual([accept, code, body.kind, body.reason], [accept, 406, 'Status', 'NotAcceptable'])
     }
