@@ -1,9 +1,9 @@
 // What the server passes on to agents and pods, over real sockets.
 
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
+import { on, once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
+import { createServer as createHttpServer, type Server as HttpServer, type ServerResponse } from 'node:http'
 import { createServer, type Server as HttpsServer, request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
 import type { TLSSocket } from 'node:tls'
+import { WebSocket } from 'ws'
 import { systemClock } from '#api/clock.ts'
 import { Node, Pod, ServiceAccount } from '#api/kinds/index.ts'
 import { silent } from '#api/log.ts'
@@ -31,6 +32,8 @@ describe('an agent', () => {
   let web: HttpServer
   /** `METHOD path as COMMON-NAME`, of every request that reached the agent. */
   const calls: string[] = []
+  /** The answer to whoever follows. */
+  const held = Promise.withResolvers<ServerResponse>()
 
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'coracle-agents-'))
@@ -49,7 +52,10 @@ describe('an agent', () => {
     agent = createServer({ ...own, ca: pki.agents.authority.cert, requestCert: true, rejectUnauthorized: true }, (incoming, outgoing) => {
       calls.push(`${incoming.method} ${incoming.url} as ${String((incoming.socket as TLSSocket).getPeerCertificate().subject.CN)}`)
       if (incoming.url?.includes('previous')) outgoing.writeHead(400).end('previous terminated container "c" not found')
-      else outgoing.end('hello from the container\n')
+      else if (incoming.url?.includes('sinceSeconds=7')) {
+        outgoing.write('one\n')
+        held.resolve(outgoing)
+      } else outgoing.end('hello from the container\n')
     })
     agent.on('upgrade', (incoming, socket) => {
       calls.push(`UPGRADE ${incoming.url}`)
@@ -125,6 +131,57 @@ describe('an agent', () => {
     assert.equal(messageOf((await ask(`${pods}/free/log`)).text), 'pod free does not have a host assigned')
     assert.equal(messageOf((await ask(`${pods}/bound/log?container=x`)).text), 'container x is not valid for pod bound')
     assert.equal((await ask(`${pods}/none/log`)).code, 404)
+  })
+
+  const overWebSocket = (path: string, protocols: string[] = []) =>
+    new WebSocket(`wss://127.0.0.1:${server.port}${path}`, protocols, { ca: pki.authority.cert, ...pki.admin })
+
+  for (const [protocol, isBinary] of [
+    ['binary.k8s.io', true],
+    ['base64.binary.k8s.io', false],
+    ['', true],
+  ] as const) {
+    it(`sends logs over a WebSocket under ${protocol || 'no subprotocol'}`, async () => {
+      const socket = overWebSocket(`${pods}/bound/log`, protocol ? [protocol] : [])
+      const messages: [text: string, isBinary: boolean][] = []
+      socket.on('message', (data: Buffer, binary) => messages.push([data.toString(), binary]))
+      const [code] = await once(socket, 'close')
+      const said = 'hello from the container\n'
+      assert.deepEqual([socket.protocol, code], [protocol, 1000])
+      assert.deepEqual(messages, [
+        ['', isBinary],
+        [isBinary ? said : Buffer.from(said).toString('base64'), isBinary],
+      ])
+    })
+  }
+
+  it('is followed over a WebSocket, until its client goes', async () => {
+    const socket = overWebSocket(`${pods}/bound/log?follow=true&sinceSeconds=7`, ['v9.unknown', 'binary.k8s.io'])
+    const messages = on(socket, 'message')
+    const next = async () => String(((await messages.next()).value as [Buffer])[0])
+    assert.equal(await next(), '')
+    assert.equal(await next(), 'one\n')
+    const answer = await held.promise
+    answer.write('two\n')
+    assert.equal(await next(), 'two\n')
+    const ended = once(answer, 'close')
+    socket.close()
+    await ended
+  })
+
+  it('has refusals of logs told before there is a WebSocket', async () => {
+    const refused = async (path: string, protocols?: string[]) => {
+      const socket = overWebSocket(path, protocols)
+      const [, answer] = await once(socket, 'unexpected-response')
+      const said = messageOf(await text(answer))
+      return [answer.statusCode, said]
+    }
+    assert.deepEqual(await refused(`${pods}/bound/log?previous=true`), [400, 'previous terminated container "c" not found'])
+    assert.deepEqual(await refused(`${pods}/none/log`), [404, 'pods "none" not found'])
+    assert.deepEqual(await refused(`${pods}/bound/log`, ['v4.channel.k8s.io']), [
+      400,
+      'unable to upgrade: none of v4.channel.k8s.io is supported',
+    ])
   })
 
   it('gets exec, attach and port-forward joined through', async () => {

@@ -18,20 +18,32 @@ export const logRoute =
     if (info.verb !== 'get' || !info.namespace || !info.name) {
       throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
     }
-    const { pod, agent } = await placeOf(core, info.namespace, info.name)
-    const container = containerOf(pod, url.searchParams.get('container'))
-    const query = new URLSearchParams()
-    for (const name of passed) {
-      const value = url.searchParams.get(name)
-      if (value !== null) query.set(name, value)
-    }
-    const path = `/containerLogs/${[info.namespace, info.name, container].map(encodeURIComponent).join('/')}?${query.toString()}`
-    const answer = await callAgent(agent, path, { tls, signal: request.signal })
-    if (answer.statusCode !== 200) throw await refusalOf(answer)
+    const answer = await openLog({ core, tls }, { namespace: info.namespace, name: info.name, params: url.searchParams }, request.signal)
     return new Reply(answer, {
       headers: { 'content-type': 'text/plain', 'cache-control': 'no-cache, private' },
     })
   }
+
+export type LogRequest = { namespace: string; name: string; params: URLSearchParams }
+
+/** The log of a container, from its agent. Throws what the agent refused. */
+export async function openLog(
+  { core, tls }: { core: Core; tls: AgentTls },
+  { namespace, name, params }: LogRequest,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const { pod, agent } = await placeOf(core, namespace, name)
+  const container = containerOf(pod, params.get('container'))
+  const query = new URLSearchParams()
+  for (const option of passed) {
+    const value = params.get(option)
+    if (value !== null) query.set(option, value)
+  }
+  const path = `/containerLogs/${[namespace, name, container].map(encodeURIComponent).join('/')}?${query.toString()}`
+  const answer = await callAgent(agent, path, { tls, signal })
+  if (answer.statusCode !== 200) throw await refusalOf(answer)
+  return answer
+}
 
 /** Nobody says no in more words. */
 const mostRefusal = 64 * 1024

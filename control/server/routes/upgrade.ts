@@ -1,11 +1,12 @@
 // Connections that are upgraded: exec, attach and port-forward by the agent, and whatever is behind a proxy.
-// The server checks who asks and joins the two sides.
+// The server checks who asks and joins the two sides. Logs it puts on a WebSocket itself.
 
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { StatusError } from '#api/errors.ts'
 import type { Backend } from '#api/streaming/backend.ts'
 import { proxyUpgrade } from '#api/streaming/proxy.ts'
+import { upgradeOf } from '#api/streaming/upgrade.ts'
 import { type Authorizer, authorize } from '#control/auth/authorizer.ts'
 import { impersonated } from '#control/auth/impersonation.ts'
 import type { User } from '#control/auth/user.ts'
@@ -17,6 +18,8 @@ import type { Core } from '../objects/core.ts'
 import { type AgentTls, backendOf, containerOf, placeOf } from './agent.ts'
 import { admitConnection } from './connect.ts'
 import { destinationOf } from './destination.ts'
+import type { LogRequest } from './log.ts'
+import { serveLog } from './log-socket.ts'
 import { proxied } from './proxy.ts'
 
 export type UpgradeDeps = {
@@ -34,7 +37,9 @@ export async function handleUpgrade(deps: UpgradeDeps, request: IncomingMessage,
   try {
     const caller = await deps.authenticate(request)
     const user = await impersonated(deps.authorizers, caller, new NodeHeaders(request))
-    await proxyUpgrade(request, socket, head, { ...(await destination(deps, user, request)), signal: deps.signal })
+    const to = await destination(deps, user, request)
+    if ('log' in to) await serveLog(deps, { request, socket, head }, to.log)
+    else await proxyUpgrade(request, socket, head, { ...to, signal: deps.signal })
   } catch (error) {
     const { status } = statusOf(error)
     const body = JSON.stringify(status)
@@ -44,7 +49,7 @@ export async function handleUpgrade(deps: UpgradeDeps, request: IncomingMessage,
   }
 }
 
-async function destination(deps: UpgradeDeps, user: User, request: IncomingMessage): Promise<Backend> {
+async function destination(deps: UpgradeDeps, user: User, request: IncomingMessage): Promise<Backend | { log: LogRequest }> {
   const { core, authorizers } = deps
   const url = new URL(request.url ?? '/', `https://${request.headers.host ?? 'server'}`)
   const info = /^\/apis?\//.test(url.pathname) ? parseResourceRequest(request.method ?? 'GET', url.pathname, url.searchParams) : undefined
@@ -54,6 +59,8 @@ async function destination(deps: UpgradeDeps, user: User, request: IncomingMessa
   const remote = info.group ? deps.aggregator.at(info.apiVersion) : undefined
   if (remote) return await deps.aggregator.backend(remote, user, `${url.pathname}${url.search}`)
   if (!resource || info.name === undefined || resource.kind.namespaced !== (info.namespace !== undefined)) throw noSuchPath()
+  if (resource.kind.kind === 'Pod' && info.subresource === 'log' && info.verb === 'get' && upgradeOf(request) === 'websocket')
+    return { log: { namespace: info.namespace ?? '', name: info.name, params: url.searchParams } }
   await admitConnection(core, resource, { info, params: url.searchParams }, { user })
   if (info.subresource === 'proxy' && resource.kind.group === '') return proxied(await destinationOf(deps, resource, info), info, url)
   if (resource.kind.kind !== 'Pod') throw noSuchPath()
