@@ -1,4 +1,4 @@
-# make up [NODES=n] · make down · make check · make test · make bench [BENCH=name] · make clients
+# make up [NODES=n] · make down · make check [TEST=file] · make test · make bench [BENCH=name] · make clients
 # Everything else is a step of one of these.
 
 NODES ?= 1
@@ -28,14 +28,18 @@ up: deps images
 down:
 	@if [ -x $(NODE) ]; then $(NODE) test/cluster/down.ts; fi
 
-# Types, lint, format, dead code, and the unit tests: everything that needs neither cluster nor kubectl.
+# Types, lint, format, dead code, and the unit tests: everything that needs neither cluster nor kubectl. Of one file with TEST=.
 # Four files at a time on two cores: half of the time they wait for a kernel, a container or a probe.
 check: deps test-packages
+ifdef TEST
+	@$(NODE) --test --test-reporter=spec $(TEST)
+else
 	@$(NODE) $(BIN)/tsc -p .
 	@$(NODE) $(BIN)/oxlint --type-aware --deny-warnings
 	@$(NODE) $(BIN)/biome check --error-on-warnings .
 	@$(NODE) $(BIN)/knip --no-progress
 	@$(NODE) --test --test-reporter=dot --test-concurrency=4 --test-timeout=60000 $$(find $(HOUSE) -name '*.test.ts' ! -name '*.kubectl.test.ts')
+endif
 
 # The oldest client that must work: Debian's own, beside whichever the machine has.
 .coracle/debian-kubectl: packages
