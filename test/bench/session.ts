@@ -6,6 +6,16 @@ import { buffer } from 'node:stream/consumers'
 
 const answerWithinMs = 60_000
 
+/** An answer that is no success. */
+export class Refused extends Error {
+  readonly status: number
+
+  constructor(message: string, status: number) {
+    super(message)
+    this.status = status
+  }
+}
+
 export type Credentials = { ca?: string; cert?: string; key?: string }
 export type Session = {
   /** Throws for an answer that is no success. */
@@ -26,13 +36,15 @@ export async function openSession(server: string, credentials: Credentials = {})
       if (body) stream.end(body)
       // Read from the start: a stream may be over before who waits for its head is told.
       const [head, bytes] = await Promise.all([headOf(stream), buffer(stream)])
-      if ((head[':status'] ?? 0) >= 300) throw new Error(`${method} ${path}: ${head[':status']} ${bytes.toString().slice(0, 500)}`)
+      const status = head[':status'] ?? 0
+      if (status >= 300) throw new Refused(`${method} ${path}: ${status} ${bytes.toString().slice(0, 500)}`, status)
       return bytes
     },
     async open(path) {
       const stream = session.request({ ':path': path })
       const head = await headOf(stream)
-      if (head[':status'] !== 200) throw new Error(`GET ${path}: ${head[':status']}`)
+      const status = head[':status'] ?? 0
+      if (status !== 200) throw new Refused(`GET ${path}: ${status}`, status)
       return stream
     },
     close: () => session.destroy(),

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { lines } from '#api/client/lines.ts'
 import { microTimestamp, timestamp } from '#api/clock.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
-import { type Credentials, openSession, type Session } from '../bench/session.ts'
+import { type Credentials, openSession, Refused, type Session } from '../bench/session.ts'
 
 /** Milliseconds between renewals of the lease, as an agent has it. */
 const renewEvery = 10_000
@@ -93,10 +93,10 @@ class Hollow implements HollowNode {
   /** Resolves with the events of this node's pods. */
   async #listen(): Promise<ClientHttp2Stream> {
     for (const path of followed) {
-      const stream = await this.#session.open(path)
+      const stream = await this.#patiently(() => this.#session.open(path))
       stream.on('error', () => {}).resume()
     }
-    return await this.#session.open(`/api/v1/pods?watch=true&fieldSelector=spec.nodeName%3D${this.#name}`)
+    return await this.#patiently(() => this.#session.open(`/api/v1/pods?watch=true&fieldSelector=spec.nodeName%3D${this.#name}`))
   }
 
   /** Comes back when its watch or its connection ends, as an agent does. */
@@ -180,7 +180,19 @@ class Hollow implements HollowNode {
   }
 
   async #send(method: string, path: string, body: object, headers?: Record<string, string>): Promise<void> {
-    await this.#session.request(method, path, Buffer.from(JSON.stringify(body)), headers)
+    await this.#patiently(() => this.#session.request(method, path, Buffer.from(JSON.stringify(body)), headers))
+  }
+
+  /** A server with too much to do says so (429), and is asked again, as an agent does. */
+  async #patiently<T>(ask: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await ask()
+      } catch (error) {
+        if (!(error instanceof Refused) || error.status !== 429 || this.#stop.signal.aborted) throw error
+        await sleep(comeBack, undefined, { signal: this.#stop.signal })
+      }
+    }
   }
 
   /** What the server refuses is somebody else's turn: the pod is gone, or was written meanwhile. */
