@@ -70,6 +70,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   // What the runtime makes in a container by way of this process is the container's, and open to its users.
   process.umask(0o022)
   await closeFolder(dataDir, log, isForeign)
+  // Command lines are everybody's to see, and a token may stand on ours.
+  if (options.token) process.title = 'coracle agent'
   const token = options.tokenFile ? (await readFile(options.tokenFile, 'utf8')).trim() : options.token
 
   const stop = new AbortController()

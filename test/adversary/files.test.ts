@@ -1,7 +1,9 @@
-// What other users of the host can read of a server: nothing, whoever made its folders.
+// What other users of the host can read of a server and an agent: nothing, whoever made their folders.
 
 import assert from 'node:assert/strict'
-import { chmod, lstat, mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -23,4 +25,22 @@ test('a server closes its folder at its start, and what it makes in it later', a
     if ((facts.mode & 0o077) !== 0) open.push(`${entry} ${(facts.mode & 0o777).toString(8)}`)
   }
   assert.deepEqual(open, [])
+})
+
+test('a join token on the command line of an agent is nobody else’s to see', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'coracle-title-'))
+  const token = `K10${'a'.repeat(64)}::a-secret`
+  const program = join(import.meta.dirname, '../../bin/coracle')
+  const given = ['agent', '--server=https://127.0.0.1:1', '--node-name=x', '--node-ip=192.0.2.1', `--data-dir=${dir}`, '--token', token]
+  const agent = spawn(program, given, { stdio: ['ignore', 'pipe', 'ignore'] })
+  try {
+    // It says that it cannot join, as nobody is there, and goes on trying.
+    assert.match(String((await once(agent.stdout, 'data'))[0]), /cannot join/)
+    const shown = await readFile(`/proc/${agent.pid}/cmdline`, 'utf8')
+    assert.deepEqual([shown.includes('a-secret'), shown.replaceAll('\0', ' ').trim()], [false, 'coracle agent'])
+  } finally {
+    agent.kill()
+    await once(agent, 'exit')
+    await rm(dir, { recursive: true })
+  }
 })
