@@ -155,7 +155,7 @@ export async function assemble({
   const creators = admitted({ ...podCreators({ core, clock }), ...tokenCreators({ core, tokens }) }, core)
   const fairness = followedFairness({ cache, resources, clock, ...(seats && { seats }) })
   const metrics = serverMetrics({ cache, resources })
-  const loop = new LoopWatch({ now: () => performance.now(), log, observe: (seconds) => metrics.held(seconds) })
+  const loop = new LoopWatch({ now: () => performance.now(), worked, log, observe: (seconds) => metrics.held(seconds) })
   loop.start()
   const rules = new Evaluator({ clock, log })
   const webhooks = openWebhooks({ resolve: (service) => serviceDestination(core, service, String(service.port)) })
@@ -248,6 +248,12 @@ export async function assemble({
       await cache.close()
     },
   }
+}
+
+/** Milliseconds. */
+const worked = (): number => {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
 }
 
 const aggregatedVersions = (aggregator: Aggregator): Aggregated => ({
