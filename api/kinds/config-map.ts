@@ -44,6 +44,7 @@ export function validateKeys(
 ): number {
   let bytes = 0
   for (const key of Object.keys(data ?? {})) {
+    if (faults.isFull) break
     const wrong = isConfigKey(key)
     if (wrong.length > 0) faults.each(`${field}[${key}]`, key, wrong)
     bytes += bytesOf(data?.[key] ?? '')

@@ -154,7 +154,7 @@ test('half a surrogate pair is no character', () => {
 })
 
 test('bodies that are no JSON, or too deep, are bad requests', () => {
-  for (const text of ['', '{', '{"a":1}}', `${'['.repeat(100_000)}${']'.repeat(100_000)}`]) {
+  for (const text of ['', '{', '{"a":1}}', `${'['.repeat(60_000)}${']'.repeat(60_000)}`]) {
     assert.throws(
       () => parseJson(text),
       (error) => isStatus(error, 'BadRequest'),
@@ -165,11 +165,11 @@ test('bodies that are no JSON, or too deep, are bad requests', () => {
 
 test('JSON of more values than any object has is refused before there is one of them', () => {
   const members = (n: number) => `{${Array.from({ length: n }, (_, i) => `"k${i}":"[,{"`).join()}}`
-  assert.equal(Object.keys(parseJson(members(100_000)).value as object).length, 100_000)
-  for (const text of [members(140_000), `[${'0,'.repeat(140_000)}0]`, `[${'{},'.repeat(140_000)}0]`])
+  assert.equal(Object.keys(parseJson(members(60_000)).value as object).length, 60_000)
+  for (const text of [members(70_000), `[${'0,'.repeat(70_000)}0]`, `[${'{},'.repeat(70_000)}0]`])
     assert.throws(() => parseJson(text), { reason: 'RequestEntityTooLarge' })
-  for (const text of ['['.repeat(140_000), '{"a":'.repeat(140_000)])
+  for (const text of ['['.repeat(70_000), '{"a":'.repeat(70_000)])
     assert.throws(() => parseJson(text), { reason: 'BadRequest', message: 'json: exceeded max depth' })
   // What ends nowhere.
-  assert.throws(() => parseJson(`["${'\\'.repeat(140_001)}`), { reason: 'BadRequest' })
+  assert.throws(() => parseJson(`["${'\\'.repeat(70_001)}`), { reason: 'BadRequest' })
 })

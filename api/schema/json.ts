@@ -7,8 +7,8 @@ import { parseExact } from './exact.ts'
 /** More would help nobody, and each is as long as its place is deep. */
 const mostDuplicates = 100
 
-/** Members and items of one body together: more than an object has that fits into etcd with its usual limit. */
-const mostValues = 128 * 1024
+/** Members and items of one body together: several times as many as the largest objects have that people keep. */
+const mostValues = 64 * 1024
 
 /** Deeper than any real object; well within what recursive code and JSON.stringify can take. */
 const maxDepth = 1000

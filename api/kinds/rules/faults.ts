@@ -21,13 +21,13 @@ export class Faults {
   }
 
   invalid(field: string, value: unknown, detail: string): void {
-    if (this.#isFull) return
+    if (this.isFull) return
     this.#add(field, 'FieldValueInvalid', `Invalid value: ${spell(value)}`, detail)
   }
 
   /** `value` is of another type than `detail` wants. */
   mistyped(field: string, value: unknown, detail: string): void {
-    if (this.#isFull) return
+    if (this.isFull) return
     this.#add(field, 'FieldValueTypeInvalid', `Invalid value: ${spell(value)}`, detail)
   }
 
@@ -37,18 +37,18 @@ export class Faults {
   }
 
   notSupported(field: string, value: unknown, supported: readonly string[]): void {
-    if (this.#isFull) return
+    if (this.isFull) return
     const list = supported.map((s) => JSON.stringify(s)).join(', ')
     this.#add(field, 'FieldValueNotSupported', `Unsupported value: ${spell(value)}`, `supported values: ${list}`)
   }
 
   notFound(field: string, value: unknown, detail = ''): void {
-    if (this.#isFull) return
+    if (this.isFull) return
     this.#add(field, 'FieldValueNotFound', `Not found: ${spell(value)}`, detail)
   }
 
   duplicate(field: string, value: unknown, detail = ''): void {
-    if (this.#isFull) return
+    if (this.isFull) return
     this.#add(field, 'FieldValueDuplicate', `Duplicate value: ${spell(value)}`, detail)
   }
 
@@ -95,13 +95,13 @@ export class Faults {
     if (!same(next, previous)) this.invalid(field, next, 'field is immutable')
   }
 
-  /** Then no value is spelled any more, which may be as long as the object. */
-  get #isFull(): boolean {
+  /** Then nothing more is noted: no value, which may be as long as the object, is spelled for it, and nobody need look on. */
+  get isFull(): boolean {
     return this.#text > mostText
   }
 
   #add(field: string, reason: CauseReason, text: string, detail: string): void {
-    if (this.#isFull) return
+    if (this.isFull) return
     const message = detail ? `${text}: ${detail}` : text
     this.#text += field.length + message.length
     this.list.push({ field, reason, message })

@@ -29,6 +29,7 @@ export function validateMeta(meta: ObjectMeta, rule: MetaRule, faults: Faults): 
 
 export function validateFinalizers(at: string, finalizers: readonly string[], any: boolean, faults: Faults): void {
   for (const [i, finalizer] of finalizers.entries()) {
+    if (faults.isFull) return
     const field = `${at}[${i}]`
     const wrong = isQualifiedName(finalizer)
     if (wrong.length > 0) faults.each(field, finalizer, wrong)
@@ -41,6 +42,7 @@ export function validateFinalizers(at: string, finalizers: readonly string[], an
 
 export function validateLabels(field: string, labels: Record<string, string> | undefined, faults: Faults): void {
   for (const [key, value] of Object.entries(labels ?? {})) {
+    if (faults.isFull) return
     faults.each(field, key, isQualifiedName(key))
     faults.each(field, value, isLabelValue(value))
   }
@@ -49,6 +51,7 @@ export function validateLabels(field: string, labels: Record<string, string> | u
 export function validateAnnotations(field: string, annotations: Record<string, string> | undefined, faults: Faults): void {
   let bytes = 0
   for (const [key, value] of Object.entries(annotations ?? {})) {
+    if (faults.isFull) return
     faults.each(field, key, isQualifiedName(key.toLowerCase()))
     bytes += Buffer.byteLength(key) + Buffer.byteLength(value)
   }
@@ -58,6 +61,7 @@ export function validateAnnotations(field: string, annotations: Record<string, s
 function validateOwners(meta: ObjectMeta, faults: Faults): void {
   let controller: string | undefined
   for (const [i, owner] of (meta.ownerReferences ?? []).entries()) {
+    if (faults.isFull) return
     const field = `metadata.ownerReferences[${i}]`
     if (!owner.apiVersion) faults.invalid(`${field}.apiVersion`, owner.apiVersion ?? '', 'version must not be empty')
     if (!owner.kind) faults.invalid(`${field}.kind`, owner.kind ?? '', 'must not be empty')

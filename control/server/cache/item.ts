@@ -28,7 +28,7 @@ export class Item {
   get object(): KubeObject {
     const known = decoded.get(this.bytes)?.deref()
     if (known) return known
-    const object = deepFreeze(parseExact(text.decode(this.bytes)) as KubeObject)
+    const object = guard(parseExact(text.decode(this.bytes)) as KubeObject, this.bytes)
     decoded.set(this.bytes, new WeakRef(object))
     return object
   }
@@ -55,7 +55,7 @@ export function encode(object: KubeObject, revision: number, check?: (bytes: num
   const stamped = { kind, apiVersion, metadata: { ...metadata, resourceVersion: String(revision) }, ...rest }
   const bytes = alone(JSON.stringify(stamped))
   check?.(bytes.length)
-  decoded.set(bytes, new WeakRef(deepFreeze(stamped)))
+  decoded.set(bytes, new WeakRef(guard(stamped, bytes)))
   return bytes
 }
 
@@ -69,14 +69,14 @@ export function alone(text: string): Buffer {
   return bytes
 }
 
-/** To freeze is a guard against our own mistakes; in a map of more members it takes longer than to read and write it. */
-const mostFrozen = 4096
+/** In bytes. To freeze is a guard against our own mistakes; maps of many members take longer to freeze than to read and write. */
+const mostFrozen = 256 * 1024
+const guard = (object: KubeObject, { length }: Uint8Array): KubeObject => (length <= mostFrozen ? deepFreeze(object) : object)
 
 function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
-  const members = Object.values(value)
-  if (members.length < mostFrozen) Object.freeze(value)
-  for (const inner of members) if (typeof inner === 'object') deepFreeze(inner)
+  Object.freeze(value)
+  for (const inner of Object.values(value)) if (typeof inner === 'object') deepFreeze(inner)
   return value
 }
 
@@ -85,7 +85,8 @@ export function clone<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map(clone) as T
   const copy: Record<string, unknown> = {}
-  for (const [key, inner] of Object.entries(value)) {
+  for (const key of Object.keys(value)) {
+    const inner = (value as Record<string, unknown>)[key]
     // As own data: `__proto__` is a key like any other.
     if (key === '__proto__') Object.defineProperty(copy, key, { value: clone(inner), enumerable: true, configurable: true, writable: true })
     else copy[key] = clone(inner)

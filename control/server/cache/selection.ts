@@ -1,5 +1,6 @@
 // Which objects a list or watch is about: label and field selectors against a kind.
 
+import { StatusError } from '#api/errors.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import type { KindSpec } from '#api/kinds/spec.ts'
 import { type FieldSelector, matchesFields, parseFields } from '#api/selector/field.ts'
@@ -17,10 +18,15 @@ export type Selection = {
   matches(item: Item): boolean
 }
 
+/** Of one query, each of which is asked of every object; many values of one term cost no more than one. */
+const mostTerms = 256
+
 /** Throws BadRequest for what cannot be parsed and for fields that the kind does not offer. */
 export function selectionOf(spec: KindSpec, labelSelector: string | undefined, fieldSelector: string | undefined): Selection {
   const labels = labelSelector ? parseLabels(labelSelector) : []
   const fields = fieldSelector ? parseFields(fieldSelector, (field) => isOffered(spec, field)) : []
+  if (labels.length > mostTerms || fields.length > mostTerms)
+    throw new StatusError('BadRequest', `invalid selector: it has more than ${mostTerms} terms`)
   return {
     all: labels.length === 0 && fields.length === 0,
     name: exactName(fields),

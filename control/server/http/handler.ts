@@ -13,7 +13,7 @@ import { warnOfAll } from '../objects/request-review.ts'
 import { checkKind, type Resource } from '../objects/resource.ts'
 import { type View, viewOf } from './accept.ts'
 import { answerItem, answerJson, answerList, answerWatch, type ResponseFormat } from './answer.ts'
-import { mediaType, objectIn, parseJsonBody, parseYaml, readBody, readBytes } from './body.ts'
+import { mediaType, objectIn, parseYaml, readBody, readBytes, readJson } from './body.ts'
 import type { Incoming } from './incoming.ts'
 import { deleteOptionsOf, writeOptionsOf } from './options.ts'
 import { hasProtobuf } from './protobuf.ts'
@@ -247,7 +247,7 @@ export async function readPatch(
   const isYaml = type === 'apply' && !new TextDecoder().decode(bytes.subarray(0, 1024)).trimStart().startsWith('{')
   const { value, faults } = isYaml
     ? await parseYaml(bytes)
-    : parseJsonBody(bytes, { failure: 'error decoding patch', duplicates: type === 'apply' })
+    : await readJson(bytes, { failure: 'error decoding patch', duplicates: type === 'apply' })
   return { type, body: value, faults }
 }
 

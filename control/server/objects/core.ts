@@ -1,6 +1,7 @@
 // The API without HTTP: what every transport calls. Objects that go in are decoded and belong to the
 // core from then on; what comes out is frozen and shared.
 
+import { breather } from '#api/breather.ts'
 import { type Clock, timestamp } from '#api/clock.ts'
 import { isStatus, StatusError } from '#api/errors.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
@@ -128,10 +129,12 @@ export class Core {
     const given = configurationOf(target, body, options)
     const configuration = converts ? (converts.toStored(given as KubeObject & JsonObject) as KubeObject & JsonObject) : given
     const { fieldManager: manager = '', force = false, subresource } = options
+    const breathe = breather()
     const managed = { ...options, managed: true, patch: true } as const
     const apply = async (current: Stored | undefined) => {
       const live = own && current ? await fromStorage(own, current) : current
       const now = timestamp(this.#deps.clock.now())
+      await breathe()
       const made = applyPatch({
         schema: (own ?? resource).schema,
         live,
@@ -142,6 +145,7 @@ export class Core {
         statusIsPlain: !resource.spec.status,
         now,
       })
+      await breathe()
       const object = own ? await toStorage(own, made as Stored) : (made as Stored)
       if (converts) checkStored(target.resource, object)
       // Only a configuration that names a version is meant for that one alone.

@@ -4,6 +4,7 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { definition, definitions } from '../custom/resources.fake.ts'
 import { configMap, type Json, pod, type Trial, trial } from '../testing/trial.fake.ts'
 
 const maps = '/api/v1/namespaces/test/configmaps'
@@ -23,9 +24,9 @@ const shapes: Record<string, { size: number; ask: (n: number) => Ask }> = {
       ),
     }),
   },
-  labels: { size: 2000, ask: (n) => ({ body: withMeta({ labels: keys(n, (i) => [`k${i}`, 'v']) }) }) },
-  annotations: { size: 2000, ask: (n) => ({ body: withMeta({ annotations: keys(n, (i) => [`k${i}`, 'v']) }) }) },
-  finalizers: { size: 2000, ask: (n) => ({ body: withMeta({ finalizers: list(n, (i) => `x.io/f${i}`) }) }) },
+  labels: { size: 1000, ask: (n) => ({ body: withMeta({ labels: keys(n, (i) => [`k${i}`, 'v']) }) }) },
+  annotations: { size: 1000, ask: (n) => ({ body: withMeta({ annotations: keys(n, (i) => [`k${i}`, 'v']) }) }) },
+  finalizers: { size: 1000, ask: (n) => ({ body: withMeta({ finalizers: list(n, (i) => `x.io/f${i}`) }) }) },
   owners: {
     size: 1000,
     ask: (n) => ({
@@ -43,6 +44,56 @@ const shapes: Record<string, { size: number; ask: (n: number) => Ask }> = {
           fieldsType: 'FieldsV1',
           fieldsV1: { 'f:data': { [`f:a${i}`]: {} } },
         })),
+      }),
+    }),
+  },
+  'managers, sent back': {
+    size: 200,
+    ask: (n) => ({
+      method: 'PUT',
+      path: `${maps}/small`,
+      body: {
+        ...withMeta({
+          name: 'small',
+          managedFields: list(n, (i) => ({
+            manager: `m${i}`,
+            operation: 'Update',
+            apiVersion: 'v1',
+            fieldsType: 'FieldsV1',
+            fieldsV1: { 'f:data': { [`f:a${i}`]: {} } },
+          })),
+        }),
+        data: { a: 'c' },
+      },
+    }),
+  },
+  'expressions of a selector': {
+    size: 400,
+    ask: (n) => ({
+      path: '/apis/networking.k8s.io/v1/namespaces/test/networkpolicies',
+      body: {
+        apiVersion: 'networking.k8s.io/v1',
+        kind: 'NetworkPolicy',
+        metadata: { name: 'a' },
+        spec: { podSelector: { matchExpressions: list(n, (i) => ({ key: `k${i}`, operator: 'In', values: [`v${i}`, 'x', 'y'] })) } },
+      },
+    }),
+  },
+  'properties of a schema': {
+    size: 200,
+    ask: (n) => ({
+      path: definitions,
+      body: definition('wide', {
+        schema: { type: 'object', properties: keys(n, (i) => [`p${i}`, { type: 'string', pattern: `^${i}$` }]) },
+      }),
+    }),
+  },
+  'depth of a schema': {
+    size: 15,
+    ask: (n) => ({
+      path: definitions,
+      body: definition('deep', {
+        schema: list(n, () => 0).reduce<Json>((inner) => ({ type: 'object', properties: { a: inner } }), { type: 'string' }),
       }),
     }),
   },
