@@ -11,6 +11,7 @@ import { fakeClock, settle } from '../clock.fake.ts'
 import { isStatus, StatusError } from '../errors.ts'
 import { ConfigMap, Deployment, Namespace } from '../kinds/index.ts'
 import { silent } from '../log.ts'
+import { parseExact } from '../schema/exact.ts'
 import { httpsClient } from './https.ts'
 
 type Handler = (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders, body: string) => void
@@ -30,7 +31,7 @@ async function setup(handle: Handler) {
       let body = ''
       for await (const chunk of stream) body += String(chunk)
       seen.push(`${headers[':method']} ${headers[':path']}`)
-      if (body) bodies.push(JSON.parse(body))
+      if (body) bodies.push(parseExact(body))
       handle(stream, headers, body)
     })().catch(() => {})
   })
@@ -118,6 +119,36 @@ test('asks as a Kubernetes client does', async () => {
   assert.deepEqual(types[0], ['Bearer secret', 'test/1', undefined])
   assert.deepEqual(types[3], ['Bearer secret', 'test/1', 'application/strategic-merge-patch+json'])
   assert.equal(t.sessions.size, 1)
+})
+
+test('numbers beyond 2^53 keep their digits, both ways', async () => {
+  const count = 9007199254740993n
+  await using t = await setup((stream, { ':path': path, ':method': method }) => {
+    const event = { type: 'ADDED', object: { ...map('a'), count } }
+    if (path?.includes('watch=')) stream.end(`${JSON.stringify(event)}\n`)
+    else json(stream, method === 'GET' && !path?.endsWith('/a') ? { items: [event.object], metadata: {} } : event.object)
+  })
+  const ref = { namespace: 'default', name: 'a' }
+  const answers: object[] = [
+    await t.client.get(ConfigMap, ref),
+    (await t.client.list(ConfigMap)).items[0] ?? {},
+    await t.client.create(ConfigMap, { ...map('a'), count } as never),
+    await t.client.update(ConfigMap, { ...map('a'), count } as never),
+    await t.client.patch(ConfigMap, ref, 'merge', { count }),
+    await t.client.patch(ConfigMap, ref, 'json', [{ op: 'test', path: '/count', value: count }]),
+  ]
+  for await (const { object } of t.client.watch(ConfigMap)) {
+    answers.push(object)
+    break
+  }
+  assert.deepEqual(
+    answers.map((answer) => (answer as { count?: unknown }).count),
+    Array.from({ length: 7 }, () => count),
+  )
+  assert.deepEqual(
+    t.bodies.map((body) => (Array.isArray(body) ? body[0].value : (body as { count?: unknown }).count)),
+    [count, count, count, count],
+  )
 })
 
 test('items of a list are whole objects', async () => {

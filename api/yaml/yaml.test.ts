@@ -118,6 +118,13 @@ describe('YAML as Kubernetes reads it', () => {
     assert.equal(yamlToJson('a: 1\n'.repeat(1000)).duplicates.length, 100)
   })
 
+  it('keeps the digits of whole numbers beyond 2^53', () => {
+    const text = 'a: 9007199254740993\nb: [-9223372036854775808, 0x7fffffffffffffff]\n'
+    const value = { a: 9007199254740993n, b: [-9223372036854775808n, 9223372036854775807n] }
+    assert.deepEqual(parseYaml(text), value)
+    assert.deepEqual(parseYamlDocuments(`${text}---\n${stringifyYaml(value)}`), [value, value])
+  })
+
   it('reads a file of several documents', () => {
     assert.deepEqual(parseYamlDocuments('---\na: 1\n---\n# none\n---\n- b\n...\n'), [{ a: 1 }, null, ['b']])
   })

@@ -2,6 +2,7 @@
 // for every file of ours. Its time is linear in the text: a document has at most 1000 levels, and
 // aliases that multiply are refused.
 
+import { parseExact } from '../schema/exact.ts'
 import { YamlError } from './error.ts'
 import { Alias, type Mapping, maxDepth, type Node, Parser } from './parser.ts'
 
@@ -24,13 +25,13 @@ export function yamlToJson(text: string): Converted {
 }
 
 /** The first document's value. Throws YamlError. */
-export const parseYaml = (text: string): unknown => JSON.parse(yamlToJson(text).json)
+export const parseYaml = (text: string): unknown => parseExact(yamlToJson(text).json)
 
 /** All documents. Throws YamlError. */
 export function parseYamlDocuments(text: string): unknown[] {
   const parser = new Parser(text)
   const values: unknown[] = []
-  for (let node = parser.document(); node !== undefined; node = parser.document()) values.push(JSON.parse(new Writer().text(node)))
+  for (let node = parser.document(); node !== undefined; node = parser.document()) values.push(parseExact(new Writer().text(node)))
   return values
 }
 

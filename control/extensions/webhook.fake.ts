@@ -7,6 +7,7 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseExact } from '#api/schema/exact.ts'
 import { openPki } from '#control/pki/pki.ts'
 
 /** Whatever a webhook is sent or answers. */
@@ -60,7 +61,7 @@ export async function webhookServer(...names: string[]): Promise<WebhookServer> 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = []
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
-    const review: Json = JSON.parse(Buffer.concat(chunks).toString())
+    const review: Json = parseExact(Buffer.concat(chunks).toString())
     const path = new URL(request.url ?? '/', 'https://webhook').pathname
     made.asked.push({ path: request.url ?? '', request: review.request, review })
     const serve = made.serve.get(path)

@@ -187,7 +187,7 @@ export async function assemble({
       aggregatedRoute(aggregator),
       reviewRoute({ authorizers, authenticator: authentication, roles }),
       creatorRoute(creators),
-      scaleRoute(core),
+      scaleRoute(core, clock),
       componentStatusRoute({ handler, checks: checks.filter(({ name }) => name === 'store'), revision: () => cache.revision }),
       metricsRoute({ core, handler, usage: new Usage({ core, tls: agentTls, clock }) }),
       logRoute({ core, tls: agentTls }),

@@ -260,7 +260,8 @@ const unknownPatch = (spoken: readonly string[]): StatusError => {
   )
 }
 
-function includeOf(url: URL): IncludeObject {
+/** What rows of a table hold beside their cells. Throws BadRequest. */
+export function includeOf(url: URL): IncludeObject {
   const include = url.searchParams.get('includeObject') || 'Metadata'
   if (include === 'None' || include === 'Metadata' || include === 'Object') return include
   throw new StatusError('BadRequest', `invalid includeObject value: ${JSON.stringify(include)}: must be one of None, Metadata, Object`)

@@ -5,10 +5,11 @@ import type { KindSpec } from '#api/kinds/spec.ts'
 import type { View } from './accept.ts'
 
 export type IncludeObject = 'None' | 'Metadata' | 'Object'
+type Rows = Pick<KindSpec, 'columns'>
 type ListMeta = { resourceVersion?: string; continue?: string; remainingItemCount?: number }
 
 export function tableOf(
-  spec: KindSpec,
+  spec: Rows,
   objects: readonly KubeObject[],
   options: { view: View; include: IncludeObject; metadata: ListMeta; now: number; headers?: boolean },
 ): Record<string, unknown> {
@@ -25,7 +26,7 @@ export function tableOf(
   }
 }
 
-const columnDefinitions = (spec: KindSpec) =>
+const columnDefinitions = (spec: Rows) =>
   spec.columns.map(({ name, type = 'string', format = '', description = '', wide }) => ({
     name,
     type,

@@ -75,6 +75,26 @@ describe('numbers beyond 2^53', () => {
     assert.match(beyond.body.message, /cannot unmarshal number/)
   })
 
+  it('are read from YAML, here and in the thread for long bodies', async () => {
+    const yaml = { headers: { 'content-type': 'application/yaml' } }
+    const object = (name: string, more = '') =>
+      `apiVersion: apps/v1\nkind: ControllerRevision\nmetadata: {name: ${name}}\nrevision: ${odd}\n` +
+      `data:\n  odd: [${odd}]\n  hex: 0x20000000000001\n  most: ${most}\n  least: ${least}\n  beyond: 18446744073709551616\n${more}`
+    for (const [name, more] of [
+      ['short', ''],
+      ['long', `  text: "${'x'.repeat(70_000)}"\n`],
+    ] as const) {
+      const made = await server.ask('POST', revisions, object(name, more), yaml)
+      assert.equal(made.code, 201, made.text)
+      assert.equal(numbersOf(made.text, 'revision'), odd)
+      const fields = ['odd', 'hex', 'most', 'least', 'beyond'].map((field) => numbersOf(made.text, field))
+      assert.deepEqual(fields, [`[${odd}]`, odd, most, least, '18446744073709552000'])
+    }
+    // As in Go: a float of YAML is told as the whole number that it is.
+    const float = await server.ask('POST', revisions, object('float').replace(`revision: ${odd}`, 'revision: 1.0'), yaml)
+    assert.deepEqual([float.code, numbersOf(float.text, 'revision')], [201, '1'], float.text)
+  })
+
   it('are seconds, too', async () => {
     const spec = `{"nodeName":"n","terminationGracePeriodSeconds":${odd},"containers":[{"name":"c","image":"i"}]}`
     const made = await server.ask(

@@ -1,8 +1,10 @@
 // The scale subresource: replicas of anything, in one form (autoscaling/v1 Scale).
 
+import type { Clock } from '#api/clock.ts'
 import { invalid, StatusError } from '#api/errors.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
-import type { Scale as ScaleSpec } from '#api/kinds/spec.ts'
+import { ageColumn, nameColumn } from '#api/kinds/rules/columns.ts'
+import type { Column, Scale as ScaleSpec } from '#api/kinds/spec.ts'
 import { schemaOf } from '#api/schema/compile.ts'
 import { decode } from '#api/schema/decode.ts'
 import type { Scale } from '#api/types/autoscaling-v1.gen.ts'
@@ -11,16 +13,24 @@ import { viewOf } from '../http/accept.ts'
 import { answerJson } from '../http/answer.ts'
 import type { Route } from '../http/app.ts'
 import { objectIn, readBody } from '../http/body.ts'
-import { readPatch, targetOf } from '../http/handler.ts'
+import { includeOf, readPatch, targetOf } from '../http/handler.ts'
 import type { Incoming } from '../http/incoming.ts'
 import { writeOptionsOf } from '../http/options.ts'
+import { partial, tableOf } from '../http/table.ts'
 import type { Core } from '../objects/core.ts'
 import { merge } from '../objects/patch.ts'
 
 const schema = schemaOf({ group: 'autoscaling', version: 'v1', kind: 'Scale' })
 
+const columns: Column<Scale>[] = [
+  nameColumn,
+  { name: 'Desired', type: 'integer', description: 'How many replicas are wanted.', cell: ({ spec }) => spec.replicas ?? 0 },
+  { name: 'Available', type: 'integer', description: 'How many replicas there are.', cell: ({ status }) => status?.replicas ?? 0 },
+  ageColumn,
+]
+
 export const scaleRoute =
-  (core: Core): Route =>
+  (core: Core, clock: Clock): Route =>
   async (exchange, resource) => {
     const scale = resource?.spec.scale
     const { info, request, url } = exchange
@@ -28,6 +38,7 @@ export const scaleRoute =
     const target = targetOf(resource, info)
     const look = {
       view: viewOf(request.headers.get('accept') ?? undefined),
+      include: includeOf(url),
       acceptEncoding: undefined,
       warnings: exchange.remarks.warnings,
     }
@@ -36,7 +47,7 @@ export const scaleRoute =
       if (scale.replicas(item.object) === undefined) {
         throw new StatusError('NotFound', `${resource.name} ${JSON.stringify(target.name)} does not say how many replicas it wants`)
       }
-      return await answerJson(scaleOf(item.object, scale), look)
+      return await answer(scaleOf(item.object, scale))
     }
     const options = writeOptionsOf(exchange)
     const change = await wanted(request, info.verb)
@@ -62,7 +73,15 @@ export const scaleRoute =
       else meta.resourceVersion = resourceVersion
       return current
     })
-    return await answerJson(scaleOf(item.object, scale), look)
+    return await answer(scaleOf(item.object, scale))
+
+    async function answer(shown: Scale) {
+      const { view, include } = look
+      if (view.as === 'PartialObjectMetadata') return await answerJson(partial(shown, view.version), look)
+      if (view.as !== 'Table') return await answerJson(shown, look)
+      const metadata = { resourceVersion: shown.metadata.resourceVersion }
+      return await answerJson(tableOf({ columns }, [shown], { view, include, now: clock.now(), metadata }), look)
+    }
 
     async function wanted(body: Incoming, verb: string): Promise<(before: Scale) => unknown> {
       if (verb === 'update') {

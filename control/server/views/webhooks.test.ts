@@ -299,6 +299,23 @@ describe('admission webhooks', () => {
     assert.equal((await server.ask('GET', `${pods}/a`)).body.spec.nodeName, 'other')
   })
 
+  it('are told numbers beyond 2^53 in all digits, and patch with them', async () => {
+    const [odd, most] = ['9007199254740993', '9223372036854775807']
+    await mutate('numbers', { rules: [about(['controllerrevisions'], ['*'], ['apps'])] })
+    hooks.decide.set('/numbers0', ({ object }) =>
+      patching(
+        `[{"op":"test","path":"/revision","value":${object.revision}},{"op":"replace","path":"/revision","value":${most}},` +
+          `{"op":"add","path":"/data/patched","value":[${odd}]}]`,
+      ),
+    )
+    const body = `{"apiVersion":"apps/v1","kind":"ControllerRevision","metadata":{"name":"n"},"revision":${odd},"data":{"kept":${odd}}}`
+    const { code, text } = await server.ask('POST', '/apis/apps/v1/namespaces/test/controllerrevisions', body)
+    assert.equal(code, 201, text)
+    const { object } = hooks.asked[0]?.request ?? {}
+    assert.deepEqual([object.revision, object.data.kept], [BigInt(odd), BigInt(odd)])
+    for (const part of [`"revision":${most}`, `"kept":${odd}`, `"patched":[${odd}]`]) assert.ok(text.includes(part), text)
+  })
+
   it('see each version that they ask for', async () => {
     const text = { type: 'object', properties: { spec: { type: 'object', properties: { a: { type: 'string' } } } } }
     const version = (name: string, storage: boolean) => ({ name, served: true, storage, schema: { openAPIV3Schema: text } })
@@ -346,6 +363,14 @@ describe('admission webhooks', () => {
     const before = hooks.connections
     for (const name of ['one', 'two', 'three']) assert.equal((await server.ask('POST', maps, configMap(name))).code, 201)
     assert.deepEqual([hooks.asked.length, hooks.connections - before], [3, 1])
+    await world.clear()
+    for (const [i, path] of ['', undefined].entries()) {
+      await validate(`bare${i}`, { clientConfig: { service: { ...metadata, path }, caBundle: hooks.caBundle } })
+    }
+    hooks.decide.set('/', () => ({ allowed: false, status: { message: 'at the root' } }))
+    const { body } = await server.ask('POST', maps, configMap('four'))
+    assert.match(body.message, /denied the request: at the root$/)
+    assert.deepEqual([...new Set(hooks.asked.map(({ path }) => path))], ['/?timeout=10s'])
   })
 
   it('that nobody runs do not keep a server from starting', async () => {
