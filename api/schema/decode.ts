@@ -4,6 +4,7 @@
 // The input is not changed; values whose inside no schema describes are shared with it.
 
 import { StatusError } from '../errors.ts'
+import type { Floats } from './exact.ts'
 import { Mismatch, Place } from './mismatch.ts'
 import { decodeScalar } from './scalar.ts'
 import type { Dict, Either, Field, List, Schema, Struct } from './schema.ts'
@@ -16,6 +17,8 @@ export type DecodeOptions = {
   fieldValidation?: FieldValidation
   /** What reading the text found, for `Warn` and `Strict`: keys that came twice. */
   faults?: readonly string[]
+  /** Whole numbers in the input that are written in a form of which no integer is read. */
+  floats?: Floats
 }
 
 /** `warnings`: what `Strict` would have refused, e.g. `unknown field "spec.foo"`. */
@@ -23,7 +26,7 @@ export type Decoded = { object: JsonObject; warnings: string[] }
 
 /** Throws BadRequest, naming the kind as the input does. */
 export function decode(schema: Struct, input: unknown, options: DecodeOptions = {}): Decoded {
-  const place = new Place()
+  const place = new Place(options.floats)
   let object: JsonObject
   try {
     object = decodeStruct(schema, input, place)
@@ -74,7 +77,7 @@ export const isMisfit = (schema: Schema, value: unknown): boolean =>
 function decodeList(schema: List, value: unknown, place: Place): unknown[] {
   if (!Array.isArray(value)) throw place.mismatch(value, schema.go)
   return value.map((item: unknown, index) => {
-    place.enterItem(index)
+    place.enterItem(index, value)
     const decoded = item === null && !schema.loose ? zero(schema.items, place) : decodeValue(schema.items, item, place)
     place.leave()
     return decoded
@@ -96,7 +99,7 @@ function decodeMembers(schema: Dict, value: JsonObject, keys: readonly string[],
       put(result, key, item)
       continue
     }
-    place.enterKey(key)
+    place.enterKey(key, value)
     put(result, key, item === null && !schema.loose ? zero(values, place) : decodeValue(values, item, place))
     place.leave()
   }
@@ -121,7 +124,7 @@ function decodeStruct(schema: Struct, value: unknown, place: Place): JsonObject 
     const given = schema.loose && !Object.hasOwn(value, field.name) ? undefined : value[field.name]
     if (given !== undefined) known++
     else if (field.presence !== 'always') continue
-    place.enterField(field.name)
+    place.enterField(field.name, value)
     const decoded = decodeField(field, given, place)
     place.leaveField()
     if (decoded !== undefined) put(result, field.name, decoded)

@@ -15,6 +15,27 @@ Reflect.defineProperty(BigInt.prototype, 'toJSON', {
 const long = /[:[,\s]-?\d{16}/
 const whole = /^-?\d+$/
 
+/** Whole numbers that are written as fractions or with an exponent (`1.0`, `1e3`), as they are written: by what holds them, and their key. */
+export type Floats = Map<object, Map<string, string>>
+
+/** What may be such a number: a member or an item. */
+const fraction = /(?:"\s*:|[[,])\s*-?\d+[.eE]/
+
+/** As parseExact, and notes which whole numbers Go would read into no integer; undefined: there are none. */
+export function parseNotingFloats(text: string): { value: unknown; floats?: Floats } {
+  if (!fraction.test(text)) return { value: parseExact(text) }
+  const floats: Floats = new Map()
+  const value: unknown = JSON.parse(text, function note(this: object, key: string, item: unknown, context?: { source?: string }) {
+    if (Number.isInteger(item) && !whole.test(context?.source ?? '')) {
+      const known = floats.get(this)
+      if (known) known.set(key, context?.source ?? '')
+      else floats.set(this, new Map([[key, context?.source ?? '']]))
+    }
+    return exact.call(this, key, item, context)
+  })
+  return { value, floats }
+}
+
 /** As JSON.parse. */
 export function parseExact(text: string): unknown {
   return long.test(text) ? (JSON.parse(text, exact) as unknown) : (JSON.parse(text) as unknown)

@@ -2,7 +2,7 @@
 // passes over in silence.
 
 import { StatusError } from '../errors.ts'
-import { parseExact } from './exact.ts'
+import { type Floats, parseExact, parseNotingFloats } from './exact.ts'
 
 /** More would help nobody, and each is as long as its place is deep. */
 const mostDuplicates = 100
@@ -17,22 +17,27 @@ export type Parsed = {
   value: unknown
   /** Paths such as `spec.ports[0].name`, in the order of the text, the first hundred; empty unless asked for. */
   duplicates: string[]
+  /** Where they are asked for, and are. */
+  floats?: Floats
 }
 
+/** What else to find than the value. */
+export type ReadOptions = { duplicates?: boolean; floats?: boolean; failure?: string }
+
 /** Throws BadRequest, whose `failure` says of what, and RequestEntityTooLarge. */
-export function parseJson(body: string | Uint8Array, options: { duplicates?: boolean; failure?: string } = {}): Parsed {
+export function parseJson(body: string | Uint8Array, options: ReadOptions = {}): Parsed {
   const { failure = "couldn't get version/kind; json parse error" } = options
   const text = wholeCharacters(typeof body === 'string' ? body : new TextDecoder().decode(body))
   if (text.length > mostValues) boundValues(text)
-  let value: unknown
+  let parsed: { value: unknown; floats?: Floats }
   try {
-    value = parseExact(text)
+    parsed = options.floats ? parseNotingFloats(text) : { value: parseExact(text) }
   } catch (error) {
     throw new StatusError('BadRequest', `${failure}: ${(error as Error).message}`, undefined, { cause: error })
   }
   const duplicates: string[] = []
   if (options.duplicates || text.length > 2 * maxDepth) scan(text, options.duplicates ? duplicates : undefined)
-  return { value, duplicates }
+  return { ...parsed, duplicates }
 }
 
 /** Before there is an object for each. Of text that need not be JSON. */

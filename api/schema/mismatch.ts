@@ -1,5 +1,7 @@
 // A value of the wrong type, told in the words of Go's JSON decoder, which is what users of kubectl know.
 
+import type { Floats } from './exact.ts'
+
 /** The decoder makes it a BadRequest that names the kind. */
 export class Mismatch extends Error {
   constructor(message: string) {
@@ -17,8 +19,16 @@ export class Place {
   /** Local Go name of the innermost struct. */
   struct = ''
   readonly unknown: string[] = []
+  /** What holds the value that was entered last. */
+  #holder: object = this
+  readonly #floats: Floats | undefined
 
-  enterField(name: string): void {
+  constructor(floats?: Floats) {
+    this.#floats = floats
+  }
+
+  enterField(name: string, holder: object): void {
+    this.#holder = holder
     this.#steps.push(name)
     this.#fields.push(name)
   }
@@ -28,16 +38,23 @@ export class Place {
     this.#fields.pop()
   }
 
-  enterItem(index: number): void {
+  enterItem(index: number, holder: object): void {
+    this.#holder = holder
     this.#steps.push(index)
   }
 
-  enterKey(key: string): void {
+  enterKey(key: string, holder: object): void {
+    this.#holder = holder
     this.#steps.push(key)
   }
 
   leave(): void {
     this.#steps.pop()
+  }
+
+  /** A scalar that was just entered, as it is written, if no integer is read of that. */
+  floatHere(): string | undefined {
+    return this.#floats?.get(this.#holder)?.get(String(this.#steps.at(-1)))
   }
 
   noteUnknown(name: string): void {

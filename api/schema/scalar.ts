@@ -18,7 +18,9 @@ export function decodeScalar(schema: Scalar, value: unknown, place: Place): unkn
     case 'int32':
       return integer(value, -0x8000_0000, 0x7fff_ffff, schema.go, place)
     case 'int64':
-      return typeof value === 'bigint' ? value : integer(value, -(2 ** 63), 2 ** 63 - 1024, schema.go, place)
+      return typeof value === 'bigint' && place.floatHere() === undefined
+        ? value
+        : integer(value, -(2 ** 63), 2 ** 63 - 1024, schema.go, place)
     case 'uint8':
       return integer(value, 0, 255, schema.go, place)
     case 'float64':
@@ -31,7 +33,7 @@ export function decodeScalar(schema: Scalar, value: unknown, place: Place): unkn
     case 'quantity':
       return quantity(value)
     case 'intOrString':
-      return intOrString(value)
+      return intOrString(value, place)
     case 'time':
     case 'microTime':
       return time(value, schema.type === 'microTime')
@@ -46,9 +48,10 @@ export function decodeScalar(schema: Scalar, value: unknown, place: Place): unkn
 
 function integer(value: unknown, min: number, max: number, go: string, place: Place): number {
   if (typeof value !== 'number' && typeof value !== 'bigint') throw place.mismatch(value, go)
-  if (typeof value === 'bigint' || !Number.isInteger(value) || value < min || value > max) {
+  const float = place.floatHere()
+  if (float !== undefined || typeof value === 'bigint' || !Number.isInteger(value) || value < min || value > max) {
     const error = place.mismatch(value, go)
-    error.message = error.message.replace('unmarshal number', `unmarshal number ${value}`)
+    error.message = error.message.replace('unmarshal number', `unmarshal number ${float ?? value}`)
     throw error
   }
   return value
@@ -77,12 +80,13 @@ function quantity(value: unknown): string {
   }
 }
 
-function intOrString(value: unknown): number | string {
+function intOrString(value: unknown, place: Place): number | string {
   if (typeof value === 'string') return value
   if (typeof value !== 'number' && typeof value !== 'bigint')
     throw new Mismatch(`json: cannot unmarshal ${describe(value)} into Go value of type int32`)
-  if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= 0x7fff_ffff) return value
-  throw new Mismatch(`json: cannot unmarshal number ${value} into Go value of type int32`)
+  const float = place.floatHere()
+  if (float === undefined && typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= 0x7fff_ffff) return value
+  throw new Mismatch(`json: cannot unmarshal number ${float ?? value} into Go value of type int32`)
 }
 
 function time(value: unknown, micro: boolean): string {

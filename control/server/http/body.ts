@@ -4,7 +4,8 @@ import type { Readable } from 'node:stream'
 import { breather } from '#api/breather.ts'
 import { StatusError } from '#api/errors.ts'
 import { isObject } from '#api/schema/decode.ts'
-import { parseJson } from '#api/schema/json.ts'
+import type { Floats } from '#api/schema/exact.ts'
+import { parseJson, type ReadOptions } from '#api/schema/json.ts'
 import { decodeProtobuf } from '#api/schema/protobuf.ts'
 import type { Incoming } from './incoming.ts'
 import { convertYaml } from './yaml.ts'
@@ -20,6 +21,8 @@ export type Body = {
   value: unknown
   /** Keys that came twice, in words, for strict validation. */
   faults: string[]
+  /** Of JSON, where they are asked for, and are. */
+  floats?: Floats
 }
 
 const plain = ['application/json', 'application/yaml']
@@ -29,7 +32,7 @@ const spoken = [...plain, 'application/vnd.kubernetes.protobuf']
  * What a body says; `plain`: protobuf is not understood, as there is no message for the kind.
  * Throws UnsupportedMediaType, BadRequest and RequestEntityTooLarge.
  */
-export async function readBody(request: Incoming, options: { duplicates?: boolean; plain?: boolean } = {}): Promise<Body> {
+export async function readBody(request: Incoming, options: Omit<ReadOptions, 'failure'> & { plain?: boolean } = {}): Promise<Body> {
   const type = mediaType(request.headers.get('content-type'))
   const accepted = options.plain ? plain : spoken
   if (!accepted.includes(type)) {
@@ -49,16 +52,16 @@ export async function readBody(request: Incoming, options: { duplicates?: boolea
 }
 
 /** Resolves where it took long once others had their turn. */
-export async function readJson(bytes: Uint8Array, options: { duplicates?: boolean; failure?: string }): Promise<Body> {
+export async function readJson(bytes: Uint8Array, options: ReadOptions): Promise<Body> {
   const breathe = breather()
   const body = parseJsonBody(bytes, options)
   await breathe()
   return body
 }
 
-function parseJsonBody(bytes: Uint8Array, options: { duplicates?: boolean; failure?: string }): Body {
-  const { value, duplicates } = parseJson(bytes, options)
-  return { value, faults: duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`) }
+function parseJsonBody(bytes: Uint8Array, options: ReadOptions): Body {
+  const { value, duplicates, floats } = parseJson(bytes, options)
+  return { value, ...(floats && { floats }), faults: duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`) }
 }
 
 /** `application/json` where nothing is said. */

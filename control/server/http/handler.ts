@@ -219,12 +219,13 @@ function positive(params: URLSearchParams, name: string): number {
 /** The object of a create or update, decoded as this resource. */
 async function readObject(resource: Resource, { request }: Exchange, options: WriteOptions): Promise<KubeObject> {
   const plain = resource.schema.loose ?? false
-  const body = await readBody(request, { duplicates: options.fieldValidation !== 'Ignore', plain })
+  const body = await readBody(request, { duplicates: options.fieldValidation !== 'Ignore', floats: !plain, plain })
   const input = objectIn(body)
   checkKind(resource, input)
   const { object, warnings } = decode(resource.schema, input, {
     fieldValidation: options.fieldValidation ?? 'Warn',
     faults: body.faults,
+    ...(body.floats && { floats: body.floats }),
   })
   warnOfAll(options.warnings, warnings)
   return { ...object, kind: resource.kind.kind, apiVersion: resource.apiVersion } as KubeObject

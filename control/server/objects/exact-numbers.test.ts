@@ -95,6 +95,26 @@ describe('numbers beyond 2^53', () => {
     assert.deepEqual([float.code, numbersOf(float.text, 'revision')], [201, '1'], float.text)
   })
 
+  it('are no floats: of what is written as one in JSON no integer is read, as in Go', async () => {
+    const object = (revision: string) =>
+      `{"apiVersion":"apps/v1","kind":"ControllerRevision","metadata":{"name":"f"},"revision":${revision},"data":{"float":2.0,"odd":${odd}}}`
+    for (const written of ['1.0', '1e3', `${odd}.0`]) {
+      const { code, body } = await server.ask('POST', revisions, object(written))
+      const why = `json: cannot unmarshal number ${written} into Go struct field ControllerRevision.revision of type int64`
+      assert.deepEqual([code, body.message.split(': ').slice(1).join(': ')], [400, why])
+    }
+    const made = await server.ask('POST', revisions, object('1'))
+    assert.deepEqual([made.code, numbersOf(made.text, 'data')], [201, `{"float":2,"odd":${odd}}`], made.text)
+    const service = (port: string, target: string) =>
+      `{"apiVersion":"v1","kind":"Service","metadata":{"name":"f"},"spec":{"ports":[{"port":${port},"targetPort":${target}}]}}`
+    const services = '/api/v1/namespaces/test/services'
+    assert.match((await server.ask('POST', services, service('80.0', '80'))).body.message, /number 80.0 into Go struct field/)
+    assert.match((await server.ask('POST', services, service('80', '8e1'))).body.message, /number 8e1 into Go value of type int32/)
+    assert.equal((await server.ask('POST', services, service('80', '80'))).code, 201)
+    const custom = await server.ask('POST', parts, part('float', '"given":7.0'))
+    assert.deepEqual([custom.code, numbersOf(custom.text, 'given')], [201, '7'], 'no type of Go reads it')
+  })
+
   it('are seconds, too', async () => {
     const spec = `{"nodeName":"n","terminationGracePeriodSeconds":${odd},"containers":[{"name":"c","image":"i"}]}`
     const made = await server.ask(
