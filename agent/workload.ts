@@ -13,7 +13,6 @@ import type { Informers } from '#api/informer/informers.ts'
 import { ConfigMap, EndpointSlice, Node, Pod, Service } from '#api/kinds/index.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import type { Log } from '#api/log.ts'
-import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
 import { announceAddresses } from './announce/announce.ts'
 import { type CniOptions, cniNetwork } from './cni/network.ts'
 import { coalesce } from './coalesce.ts'
@@ -205,7 +204,7 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
     stack.defer(() => hostPorts.close())
     stack.defer(follow(assigned, () => hostPorts.poke()))
     hostPorts.poke()
-    const set = (pod: PodType) => pods.set(pod)
+    const set = (pod: Pod) => pods.set(pod)
     stack.defer(assigned.on({ add: set, update: set, delete: (pod) => pods.remove(pod) }))
     pods.sweep()
     stack.defer(

@@ -4,12 +4,11 @@
 import { X509Certificate } from 'node:crypto'
 import { isStatus } from '#api/errors.ts'
 import { ConfigMap } from '#api/kinds/index.ts'
-import type { ConfigMap as ConfigMapType } from '#api/types/core-v1.gen.ts'
 import { isListed, type RevokedBy, revocations, revokedIn, withoutRevoked, withRevoked } from '#control/auth/revoked.ts'
 import { readFrom } from './access.ts'
 import { type Where, withServer } from './token.ts'
 
-type Data = ConfigMapType['data']
+type Data = ConfigMap['data']
 
 /** Changes the list as it is now; false: it is so already. */
 async function change(where: Where, make: (data: Data) => Data | undefined): Promise<boolean> {

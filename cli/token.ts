@@ -9,7 +9,6 @@ import { httpsClient } from '#api/client/https.ts'
 import { timestamp } from '#api/clock.ts'
 import { Secret } from '#api/kinds/index.ts'
 import { silent } from '#api/log.ts'
-import type { Secret as SecretType } from '#api/types/core-v1.gen.ts'
 import { bootstrapTokenType, endOf, nameOfToken, tokenNamespace } from '#control/auth/bootstrap-tokens.ts'
 import { joinTokenOf } from '#control/pki/pki.ts'
 import { readFrom } from './access.ts'
@@ -81,7 +80,7 @@ export const deleteToken = (id: string, where: Where): Promise<void> =>
     console.log(`deleted ${plain}`)
   })
 
-const field = ({ data }: SecretType, name: string): string => Buffer.from(data?.[name] ?? '', 'base64').toString()
+const field = ({ data }: Secret, name: string): string => Buffer.from(data?.[name] ?? '', 'base64').toString()
 
 function left(expiration: string): string {
   const end = endOf(expiration)

@@ -9,7 +9,6 @@ import { type Clock, microTimestamp, type Timer } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
 import { Lease } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
-import type { Lease as LeaseObject } from '#api/types/coordination-v1.gen.ts'
 
 const namespace = 'kube-node-lease'
 const label = { 'coracle/load-balancer': 'address' }
@@ -62,7 +61,7 @@ export type ElectionsOptions = {
   onLost: (address: string) => void
 }
 
-type Race = Standing & { lease: LeaseObject | undefined; turn: Promise<void>; timer: Timer | undefined; failed: boolean }
+type Race = Standing & { lease: Lease | undefined; turn: Promise<void>; timer: Timer | undefined; failed: boolean }
 
 export class Elections {
   readonly #options: ElectionsOptions
@@ -89,7 +88,7 @@ export class Elections {
   }
 
   /** The lease of an address as the API server has it now. */
-  leaseSeen(lease: LeaseObject, gone: boolean): void {
+  leaseSeen(lease: Lease, gone: boolean): void {
     for (const [address, race] of this.#races) {
       if (leaseName(address) !== lease.metadata.name) continue
       this.#note(address, race, lease, gone)
@@ -188,7 +187,7 @@ export class Elections {
     const { lease } = race
     const first = race.renewedAt === undefined
     const now = microTimestamp(clock.now())
-    const spec: LeaseObject['spec'] = {
+    const spec: Lease['spec'] = {
       ...lease?.spec,
       holderIdentity: nodeName,
       leaseDurationSeconds: DURATION_MS / 1000,
@@ -232,7 +231,7 @@ export class Elections {
     }
   }
 
-  #note(address: string, race: Race, lease: LeaseObject, gone: boolean): void {
+  #note(address: string, race: Race, lease: Lease, gone: boolean): void {
     const { nodeName } = this.#options
     const holder = gone ? '' : (lease.spec?.holderIdentity ?? '')
     if (gone) {

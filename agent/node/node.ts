@@ -9,7 +9,7 @@ import { isStatus } from '#api/errors.ts'
 import type { EventRecorder } from '#api/events/recorder.ts'
 import { Node } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
-import type { NodeStatus, Node as NodeType, Taint } from '#api/types/core-v1.gen.ts'
+import type { NodeStatus, Taint } from '#api/types/core-v1.gen.ts'
 import type { Images } from '../images/images.ts'
 import type { NodeAddresses } from './addresses.ts'
 import type { Facts } from './facts.ts'
@@ -61,7 +61,7 @@ export function openNode(deps: NodeDeps): NodeAgent {
   const ready = Promise.withResolvers<void>()
   const range = Promise.withResolvers<readonly string[]>()
   let notReady: string | undefined = 'the pod network is not ready yet'
-  let node: NodeType | undefined
+  let node: Node | undefined
   let features: Record<string, string> | undefined
   let told: { status: NodeStatus; at: number } | undefined
   let look = Promise.withResolvers<void>()
@@ -97,7 +97,7 @@ export function openNode(deps: NodeDeps): NodeAgent {
     return promise
   }
 
-  async function register(): Promise<NodeType> {
+  async function register(): Promise<Node> {
     const { architecture, operatingSystem } = deps.facts.info
     const labels = {
       ...deps.labels,

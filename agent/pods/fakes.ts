@@ -8,7 +8,7 @@ import { timestamp } from '#api/clock.ts'
 import type { EventRecorder } from '#api/events/recorder.ts'
 import { Pod } from '#api/kinds/index.ts'
 import { silent } from '#api/log.ts'
-import type { Container, Pod as PodType } from '#api/types/core-v1.gen.ts'
+import type { Container } from '#api/types/core-v1.gen.ts'
 import { type Image, ImageError } from '../images/images.ts'
 import type { ContainerSpec, ContainerState, Runtime } from '../runtime/runtime.ts'
 import { openObjects } from '../volumes/objects.ts'
@@ -241,7 +241,7 @@ export const containerOf = (name: string, more: Partial<Container> = {}): Contai
 })
 
 /** A pod in the API, assigned to the node. */
-export const podIn = (client: FakeClient, spec: Partial<PodType['spec']> = {}, name = 'web'): PodType =>
+export const podIn = (client: FakeClient, spec: Partial<Pod['spec']> = {}, name = 'web'): Pod =>
   client.put(Pod, {
     metadata: { name, namespace: 'shop' },
     spec: { nodeName: 'pi', containers: [containerOf('web')], ...spec },

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { ConfigMap, Pod, RuntimeClass } from '#api/kinds/index.ts'
-import type { ContainerStatus, PodStatus, Pod as PodType } from '#api/types/core-v1.gen.ts'
+import type { ContainerStatus, PodStatus } from '#api/types/core-v1.gen.ts'
 import { RuntimeError } from '../runtime/runtime-error.ts'
 import { VolumeError } from '../volumes/volume-error.ts'
 import { containerOf, podIn, type World, world } from './fakes.ts'
@@ -679,7 +679,7 @@ test('the pod of another moment: a new image replaces the container', async (t) 
   const pod = podIn(client)
   await until(ready)
   stored.add('busybox:2')
-  const changed: PodType = { ...pod, spec: { ...pod.spec, containers: [containerOf('web', { image: 'busybox:2' })] } }
+  const changed: Pod = { ...pod, spec: { ...pod.spec, containers: [containerOf('web', { image: 'busybox:2' })] } }
   client.put(Pod, { ...changed, status: (await client.get(Pod, pod.metadata as { name: string })).status })
   const status = await until((status) => ready(status) && first(status).image === 'busybox:2' && first(status).restartCount === 1)
   assert.equal(first(status).imageID, 'sha256:busybox:2')

@@ -8,8 +8,6 @@ import { Informer } from '#api/informer/informer.ts'
 import type { Informers } from '#api/informer/informers.ts'
 import { Namespace, NetworkPolicy, Pod } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
-import type { Namespace as NamespaceType, Pod as PodType } from '#api/types/core-v1.gen.ts'
-import type { NetworkPolicy as NetworkPolicyType } from '#api/types/networking-v1.gen.ts'
 import { coalesce } from '../coalesce.ts'
 import { samePod, trimPod } from './pod.ts'
 import type { Policy, PolicyError } from './policy.ts'
@@ -28,7 +26,7 @@ export interface Policies {
   /** Policies have been heard of. */
   readonly synced: Promise<void>
   /** A pod has these addresses from now on. Resolves when its policies are in force: nothing in it may start before. */
-  place(pod: PodType, ips: readonly string[]): Promise<void>
+  place(pod: Pod, ips: readonly string[]): Promise<void>
   /** Its addresses are free again. Idempotent. */
   release(uid: string): void
   close(): Promise<void>
@@ -69,7 +67,7 @@ export function followPolicies(options: PoliciesOptions): Policies {
 
   const rules = coalesce(applySoon, { name: 'network policies', clock, log, gather: GATHER_MS })
   const poke = () => rules.poke()
-  const told = (object: NetworkPolicyType, now?: NetworkPolicyType) => {
+  const told = (object: NetworkPolicy, now?: NetworkPolicy) => {
     const { name, namespace = '' } = object.metadata
     policy.policyChanged({ name, namespace }, now)
     poke()
@@ -100,16 +98,16 @@ export function followPolicies(options: PoliciesOptions): Policies {
   }
 }
 
-type Cluster = { pods: Informer<PodType>; namespaces: Informer<NamespaceType>; synced: Promise<unknown>; close(): Promise<void> }
+type Cluster = { pods: Informer<Pod>; namespaces: Informer<Namespace>; synced: Promise<unknown>; close(): Promise<void> }
 
 function followCluster(options: PoliciesOptions, poke: () => void): Cluster {
   const pods = new Informer(Pod, {}, options, { trim: trimPod })
   const namespaces = options.watched.of(Namespace)
-  const hear = (pod: PodType, now?: PodType) => {
+  const hear = (pod: Pod, now?: Pod) => {
     options.policy.podChanged(pod.metadata.uid, now)
     poke()
   }
-  const hearNamespace = (namespace: NamespaceType, now?: NamespaceType) => {
+  const hearNamespace = (namespace: Namespace, now?: Namespace) => {
     options.policy.namespaceChanged(namespace.metadata.name, now)
     poke()
   }

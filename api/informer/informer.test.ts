@@ -7,7 +7,6 @@ import { StatusError } from '../errors.ts'
 import { ConfigMap, Pod } from '../kinds/index.ts'
 import type { Kind, KubeObject } from '../kinds/kind.ts'
 import { silent } from '../log.ts'
-import type { ConfigMap as ConfigMapType } from '../types/core-v1.gen.ts'
 import { byLabel, byNamespace, byNode, byOwner } from './indexes.ts'
 import { Informer } from './informer.ts'
 import { informers } from './informers.ts'
@@ -289,7 +288,7 @@ test('keeps of an object what it is told to', async () => {
   await using t = setup()
   const data = { kept: '1', dropped: '2' }
   t.client.put(ConfigMap, { metadata: { name: 'a', namespace }, data })
-  const trim = (map: ConfigMapType): ConfigMapType => ({ ...map, data: { kept: map.data?.['kept'] ?? '' } })
+  const trim = (map: ConfigMap): ConfigMap => ({ ...map, data: { kept: map.data?.['kept'] ?? '' } })
   const informer = new Informer(ConfigMap, {}, { client: t.client, log: silent, clock: t.clock, random: () => 0.5 }, { trim })
   const heard: unknown[] = []
   informer.on({ add: ({ data }) => heard.push(data), update: ({ data }) => heard.push(data), delete: ({ data }) => heard.push(data) })

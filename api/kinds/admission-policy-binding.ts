@@ -1,8 +1,4 @@
-import type {
-  MutatingAdmissionPolicyBinding as MutatingType,
-  ParamRef,
-  ValidatingAdmissionPolicyBinding as ValidatingType,
-} from '../types/admissionregistration-v1.gen.ts'
+import type { ParamRef } from '../types/admissionregistration-v1.gen.ts'
 import { MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicyBinding } from './index.ts'
 import { defaultMatch, validateMatch, validateParamRef } from './rules/admission-rules.ts'
 import { ageColumn, nameColumn, selectorText } from './rules/columns.ts'
@@ -10,7 +6,7 @@ import { type Faults, repeats } from './rules/faults.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
 import type { Column, KindSpec } from './spec.ts'
 
-type Binding = MutatingType | ValidatingType
+type Binding = MutatingAdmissionPolicyBinding | ValidatingAdmissionPolicyBinding
 
 function paramText(ref: ParamRef | undefined): string {
   if (ref?.name) return `${ref.namespace || '*'}/${ref.name}`
@@ -37,13 +33,13 @@ function validate({ spec }: Binding, faults: Faults): void {
 
 const common = { generation: true, nameRule: isDns1123Subdomain, columns, defaults, validate } as const
 
-export const mutatingAdmissionPolicyBinding: KindSpec<MutatingType> = {
+export const mutatingAdmissionPolicyBinding: KindSpec<MutatingAdmissionPolicyBinding> = {
   ...common,
   kind: MutatingAdmissionPolicyBinding,
   singular: 'mutatingadmissionpolicybinding',
 }
 
-export const validatingAdmissionPolicyBinding: KindSpec<ValidatingType> = {
+export const validatingAdmissionPolicyBinding: KindSpec<ValidatingAdmissionPolicyBinding> = {
   ...common,
   kind: ValidatingAdmissionPolicyBinding,
   singular: 'validatingadmissionpolicybinding',

@@ -1,11 +1,4 @@
-import type {
-  MatchCondition,
-  MatchResources,
-  MutatingAdmissionPolicy as MutatingType,
-  ParamKind,
-  ValidatingAdmissionPolicy as ValidatingType,
-  Variable,
-} from '../types/admissionregistration-v1.gen.ts'
+import type { MatchCondition, MatchResources, ParamKind, Variable } from '../types/admissionregistration-v1.gen.ts'
 import { MutatingAdmissionPolicy, ValidatingAdmissionPolicy } from './index.ts'
 import { defaultMatch, validateConditions, validateMatch } from './rules/admission-rules.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
@@ -25,7 +18,7 @@ type Spec = {
   variables?: Variable[]
 }
 
-export const validatingAdmissionPolicy: KindSpec<ValidatingType> = {
+export const validatingAdmissionPolicy: KindSpec<ValidatingAdmissionPolicy> = {
   kind: ValidatingAdmissionPolicy,
   singular: 'validatingadmissionpolicy',
   status: true,
@@ -75,7 +68,7 @@ export const validatingAdmissionPolicy: KindSpec<ValidatingType> = {
   },
 }
 
-export const mutatingAdmissionPolicy: KindSpec<MutatingType> = {
+export const mutatingAdmissionPolicy: KindSpec<MutatingAdmissionPolicy> = {
   kind: MutatingAdmissionPolicy,
   singular: 'mutatingadmissionpolicy',
   generation: true,

@@ -1,4 +1,4 @@
-import type { APIServiceCondition, APIService as APIServiceType } from '../types/apiregistration-v1.gen.ts'
+import type { APIServiceCondition } from '../types/apiregistration-v1.gen.ts'
 import { APIService } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import type { Faults } from './rules/faults.ts'
@@ -8,13 +8,13 @@ import type { KindSpec } from './spec.ts'
 const standardPort = 443
 const most = { groupPriorityMinimum: 20_000, versionPriority: 1000 }
 
-export const availabilityOf = ({ status }: APIServiceType): APIServiceCondition | undefined =>
+export const availabilityOf = ({ status }: APIService): APIServiceCondition | undefined =>
   status?.conditions?.find((c) => c.type === 'Available')
 
 /** `v1.` for the core group. */
 export const apiServiceName = ({ group, version }: { group: string; version: string }): string => `${version}.${group}`
 
-export const apiService: KindSpec<APIServiceType> = {
+export const apiService: KindSpec<APIService> = {
   kind: APIService,
   singular: 'apiservice',
   categories: ['api-extensions'],
@@ -60,7 +60,7 @@ export const apiService: KindSpec<APIServiceType> = {
   },
 }
 
-type Spec = APIServiceType['spec']
+type Spec = APIService['spec']
 
 function validateRemote(spec: Spec, { namespace, name, port }: NonNullable<Spec['service']>, faults: Faults): void {
   if (!namespace) faults.required('spec.service.namespace')

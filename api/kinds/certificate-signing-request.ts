@@ -1,7 +1,4 @@
-import type {
-  CertificateSigningRequestCondition as Condition,
-  CertificateSigningRequest as RequestType,
-} from '../types/certificates-v1.gen.ts'
+import type { CertificateSigningRequestCondition as Condition } from '../types/certificates-v1.gen.ts'
 import { CertificateSigningRequest } from './index.ts'
 import { humanDuration } from './rules/age.ts'
 import { ageColumn, nameColumn, none } from './rules/columns.ts'
@@ -38,7 +35,7 @@ const usages = [
 /** Decided through the approval subresource, and only there. */
 const decisions = ['Approved', 'Denied']
 
-function conditionText({ status }: RequestType): string {
+function conditionText({ status }: CertificateSigningRequest): string {
   const has = (type: string) => status?.conditions?.some((c) => c.type === type)
   return [
     has('Denied') ? 'Denied' : has('Approved') ? 'Approved' : 'Pending',
@@ -47,7 +44,7 @@ function conditionText({ status }: RequestType): string {
   ].join(',')
 }
 
-export const certificateSigningRequest: KindSpec<RequestType> = {
+export const certificateSigningRequest: KindSpec<CertificateSigningRequest> = {
   kind: CertificateSigningRequest,
   singular: 'certificatesigningrequest',
   shortNames: ['csr'],

@@ -1,10 +1,9 @@
-import type { ClusterRoleBinding as ClusterRoleBindingType } from '../types/rbac-v1.gen.ts'
 import { ClusterRoleBinding } from './index.ts'
 import { isPathSegment } from './rules/forms.ts'
 import { bindingColumns, defaultBinding, validateBinding, validateRoleRef } from './rules/rbac-rules.ts'
 import type { KindSpec } from './spec.ts'
 
-export const clusterRoleBinding: KindSpec<ClusterRoleBindingType> = {
+export const clusterRoleBinding: KindSpec<ClusterRoleBinding> = {
   kind: ClusterRoleBinding,
   singular: 'clusterrolebinding',
   nameRule: isPathSegment,

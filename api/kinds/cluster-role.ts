@@ -1,4 +1,3 @@
-import type { ClusterRole as ClusterRoleType } from '../types/rbac-v1.gen.ts'
 import { ClusterRole } from './index.ts'
 import { nameColumn } from './rules/columns.ts'
 import { createdAtColumn } from './rules/created-at.ts'
@@ -7,7 +6,7 @@ import { validateRules } from './rules/rbac-rules.ts'
 import { validateLabelSelector } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
 
-export const clusterRole: KindSpec<ClusterRoleType> = {
+export const clusterRole: KindSpec<ClusterRole> = {
   kind: ClusterRole,
   singular: 'clusterrole',
   nameRule: isPathSegment,

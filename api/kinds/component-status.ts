@@ -1,13 +1,12 @@
-import type { ComponentStatus as ComponentStatusType } from '../types/core-v1.gen.ts'
 import { ComponentStatus } from './index.ts'
 import { nameColumn } from './rules/columns.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
-const healthy = ({ conditions }: ComponentStatusType) => conditions?.find((c) => c.type === 'Healthy')
+const healthy = ({ conditions }: ComponentStatus) => conditions?.find((c) => c.type === 'Healthy')
 
 /** Made when asked for; nothing is stored. */
-export const componentStatus: KindSpec<ComponentStatusType> = {
+export const componentStatus: KindSpec<ComponentStatus> = {
   kind: ComponentStatus,
   singular: 'componentstatus',
   shortNames: ['cs'],

@@ -1,4 +1,3 @@
-import type { ConfigMap as ConfigMapType } from '../types/core-v1.gen.ts'
 import { ConfigMap } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import type { Faults } from './rules/faults.ts'
@@ -9,7 +8,7 @@ import type { KindSpec } from './spec.ts'
 /** Of all values together. */
 export const mostBytes = 1024 * 1024
 
-export const configMap: KindSpec<ConfigMapType> = {
+export const configMap: KindSpec<ConfigMap> = {
   kind: ConfigMap,
   singular: 'configmap',
   shortNames: ['cm'],

@@ -1,17 +1,16 @@
-import type { ControllerRevision as ControllerRevisionType } from '../types/apps-v1.gen.ts'
 import { ControllerRevision } from './index.ts'
 import { ageColumn, nameColumn, none } from './rules/columns.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
-function controllerOf({ metadata }: ControllerRevisionType): string {
+function controllerOf({ metadata }: ControllerRevision): string {
   const owner = metadata.ownerReferences?.find((o) => o.controller)
   if (!owner) return none
   const group = owner.apiVersion.includes('/') ? `.${owner.apiVersion.split('/')[0]}` : ''
   return `${owner.kind}${group}`.toLowerCase() + `/${owner.name}`
 }
 
-export const controllerRevision: KindSpec<ControllerRevisionType> = {
+export const controllerRevision: KindSpec<ControllerRevision> = {
   kind: ControllerRevision,
   singular: 'controllerrevision',
   nameRule: isDns1123Subdomain,

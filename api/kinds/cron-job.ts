@@ -1,4 +1,3 @@
-import type { CronJob as CronJobType } from '../types/batch-v1.gen.ts'
 import { CronJob } from './index.ts'
 import { since } from './rules/age.ts'
 import { ageColumn, nameColumn, none, templateColumns } from './rules/columns.ts'
@@ -13,7 +12,7 @@ import type { KindSpec } from './spec.ts'
 /** The jobs are named after it, with 11 characters more. */
 const longestName = 52
 
-export const cronJob: KindSpec<CronJobType> = {
+export const cronJob: KindSpec<CronJob> = {
   kind: CronJob,
   singular: 'cronjob',
   shortNames: ['cj'],
@@ -29,7 +28,7 @@ export const cronJob: KindSpec<CronJobType> = {
     { name: 'Active', type: 'integer', cell: (c) => c.status?.active?.length ?? 0 },
     { name: 'Last Schedule', cell: (c, now) => (c.status?.lastScheduleTime ? since(c.status.lastScheduleTime, now) : none) },
     ageColumn,
-    ...templateColumns<CronJobType>(
+    ...templateColumns<CronJob>(
       (c) => c.spec.jobTemplate.spec.template.spec?.containers ?? [],
       (c) => c.spec.jobTemplate.spec.selector,
     ),

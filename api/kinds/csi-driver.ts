@@ -1,4 +1,3 @@
-import type { CSIDriver as CSIDriverType } from '../types/storage-v1.gen.ts'
 import { CSIDriver } from './index.ts'
 import { ageColumn, nameColumn, none } from './rules/columns.ts'
 import type { Faults } from './rules/faults.ts'
@@ -13,7 +12,7 @@ export const isDriverName: Rule = (name) => [
   ...isDns1123Subdomain(name.toLowerCase()),
 ]
 
-export const csiDriver: KindSpec<CSIDriverType> = {
+export const csiDriver: KindSpec<CSIDriver> = {
   kind: CSIDriver,
   singular: 'csidriver',
   generation: true,
@@ -58,7 +57,7 @@ export const csiDriver: KindSpec<CSIDriverType> = {
   },
 }
 
-function validateTokens(requests: CSIDriverType['spec']['tokenRequests'], faults: Faults): void {
+function validateTokens(requests: CSIDriver['spec']['tokenRequests'], faults: Faults): void {
   const audiences = new Set<string>()
   for (const [i, { audience, expirationSeconds }] of (requests ?? []).entries()) {
     const at = `spec.tokenRequests[${i}]`

@@ -1,4 +1,4 @@
-import type { CSINodeDriver, CSINode as CSINodeType } from '../types/storage-v1.gen.ts'
+import type { CSINodeDriver } from '../types/storage-v1.gen.ts'
 import { isDriverName } from './csi-driver.ts'
 import { CSINode } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
@@ -8,7 +8,7 @@ import type { KindSpec } from './spec.ts'
 
 const longestNodeId = 256
 
-export const csiNode: KindSpec<CSINodeType> = {
+export const csiNode: KindSpec<CSINode> = {
   kind: CSINode,
   singular: 'csinode',
   nameRule: isDns1123Subdomain,

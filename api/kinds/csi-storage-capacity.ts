@@ -1,5 +1,4 @@
 import { compareQuantity } from '../quantity.ts'
-import type { CSIStorageCapacity as CapacityType } from '../types/storage-v1.gen.ts'
 import { CSIStorageCapacity } from './index.ts'
 import { nameColumn } from './rules/columns.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
@@ -7,7 +6,7 @@ import { labelDeprecation } from './rules/node-labels.ts'
 import { validateLabelSelector } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
 
-export const csiStorageCapacity: KindSpec<CapacityType> = {
+export const csiStorageCapacity: KindSpec<CSIStorageCapacity> = {
   kind: CSIStorageCapacity,
   singular: 'csistoragecapacity',
   nameRule: isDns1123Subdomain,

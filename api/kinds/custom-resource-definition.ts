@@ -1,5 +1,4 @@
 import { openPatterns } from '../schema/crd/pattern.ts'
-import type { CustomResourceDefinition as Definition } from '../types/apiextensions-v1.gen.ts'
 import { CustomResourceDefinition } from './index.ts'
 import { nameColumn } from './rules/columns.ts'
 import { validateDefinition, validateDefinitionUpdate, validateSchemas } from './rules/crd-validation.ts'
@@ -10,9 +9,9 @@ import type { KindSpec } from './spec.ts'
 /** Of a definition that is going: its objects go first. */
 export const cleanupFinalizer = 'customresourcecleanup.apiextensions.k8s.io'
 
-const storageVersion = ({ spec }: Definition) => spec.versions?.find((version) => version.storage)?.name
+const storageVersion = ({ spec }: CustomResourceDefinition) => spec.versions?.find((version) => version.storage)?.name
 
-export const customResourceDefinition: KindSpec<Definition> = {
+export const customResourceDefinition: KindSpec<CustomResourceDefinition> = {
   kind: CustomResourceDefinition,
   singular: 'customresourcedefinition',
   shortNames: ['crd', 'crds'],

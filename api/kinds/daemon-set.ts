@@ -1,4 +1,3 @@
-import type { DaemonSet as DaemonSetType } from '../types/apps-v1.gen.ts'
 import { DaemonSet } from './index.ts'
 import { ageColumn, labelsText, nameColumn, templateColumns } from './rules/columns.ts'
 import type { Faults } from './rules/faults.ts'
@@ -22,7 +21,7 @@ const counts = [
   'collisionCount',
 ]
 
-export const daemonSet: KindSpec<DaemonSetType> = {
+export const daemonSet: KindSpec<DaemonSet> = {
   kind: DaemonSet,
   singular: 'daemonset',
   shortNames: ['ds'],
@@ -39,7 +38,7 @@ export const daemonSet: KindSpec<DaemonSetType> = {
     { name: 'Available', type: 'integer', cell: (d) => d.status?.numberAvailable ?? 0 },
     { name: 'Node Selector', cell: (d) => labelsText(d.spec.template.spec?.nodeSelector) },
     ageColumn,
-    ...templateColumns<DaemonSetType>(
+    ...templateColumns<DaemonSet>(
       (d) => d.spec.template.spec?.containers ?? [],
       (d) => d.spec.selector,
     ),
@@ -76,7 +75,7 @@ export const daemonSet: KindSpec<DaemonSetType> = {
   },
 }
 
-function validateStrategy({ type, rollingUpdate }: DaemonSetType['spec']['updateStrategy'], faults: Faults): void {
+function validateStrategy({ type, rollingUpdate }: DaemonSet['spec']['updateStrategy'], faults: Faults): void {
   const at = 'spec.updateStrategy'
   if (type === 'OnDelete') return
   if (type !== 'RollingUpdate') return faults.notSupported(`${at}.type`, type, ['RollingUpdate', 'OnDelete'])

@@ -1,4 +1,3 @@
-import type { Deployment as DeploymentType } from '../types/apps-v1.gen.ts'
 import { Deployment } from './index.ts'
 import { ageColumn, nameColumn, templateColumns } from './rules/columns.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
@@ -9,7 +8,7 @@ import { validateReplicated } from './rules/template-validation.ts'
 import { isZero, replicas, validateAtMostAll, validateIntOrPercent } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
 
-export const deployment: KindSpec<DeploymentType> = {
+export const deployment: KindSpec<Deployment> = {
   kind: Deployment,
   singular: 'deployment',
   shortNames: ['deploy'],
@@ -39,7 +38,7 @@ export const deployment: KindSpec<DeploymentType> = {
       cell: (d) => d.status?.availableReplicas ?? 0,
     },
     ageColumn,
-    ...templateColumns<DeploymentType>(
+    ...templateColumns<Deployment>(
       (d) => d.spec.template.spec?.containers ?? [],
       (d) => d.spec.selector,
     ),

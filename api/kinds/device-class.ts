@@ -1,11 +1,10 @@
-import type { DeviceClass as DeviceClassType } from '../types/resource-v1.gen.ts'
 import { DeviceClass } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { validateOpaque, validateSelectors } from './rules/device-request.ts'
 import { isDns1123Subdomain, isQualifiedName } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
-export const deviceClass: KindSpec<DeviceClassType> = {
+export const deviceClass: KindSpec<DeviceClass> = {
   kind: DeviceClass,
   singular: 'deviceclass',
   generation: true,

@@ -1,4 +1,4 @@
-import type { Endpoint, EndpointSlice as EndpointSliceType } from '../types/discovery-v1.gen.ts'
+import type { Endpoint } from '../types/discovery-v1.gen.ts'
 import { EndpointSlice } from './index.ts'
 import { ipWarnings } from './rules/address-warnings.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
@@ -16,7 +16,7 @@ const listText = (values: string[]): string => {
   return values.length > shown ? `${values.slice(0, shown).join(',')} + ${values.length - shown} more...` : values.join(',')
 }
 
-export const endpointSlice: KindSpec<EndpointSliceType> = {
+export const endpointSlice: KindSpec<EndpointSlice> = {
   kind: EndpointSlice,
   singular: 'endpointslice',
   nameRule: isDns1123Subdomain,

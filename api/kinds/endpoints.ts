@@ -1,4 +1,3 @@
-import type { Endpoints as EndpointsType } from '../types/core-v1.gen.ts'
 import { Endpoints } from './index.ts'
 import { ipWarnings } from './rules/address-warnings.ts'
 import { ageColumn, nameColumn, none } from './rules/columns.ts'
@@ -7,7 +6,7 @@ import type { KindSpec } from './spec.ts'
 
 const shown = 3
 
-function addressesText(endpoints: EndpointsType): string {
+function addressesText(endpoints: Endpoints): string {
   const all = (endpoints.subsets ?? []).flatMap((s) =>
     (s.ports?.length ? s.ports : [undefined]).flatMap((p) => (s.addresses ?? []).map((a) => (p ? hostPort(a.ip, p.port) : a.ip))),
   )
@@ -16,7 +15,7 @@ function addressesText(endpoints: EndpointsType): string {
 }
 const hostPort = (ip: string, port: number) => (ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`)
 
-export const endpoints: KindSpec<EndpointsType> = {
+export const endpoints: KindSpec<Endpoints> = {
   kind: Endpoints,
   singular: 'endpoints',
   shortNames: ['ep'],

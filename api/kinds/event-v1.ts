@@ -1,7 +1,5 @@
 // events.k8s.io/v1: the same objects as v1 Events, with other names for some fields.
 
-import type { Event as Stored } from '../types/core-v1.gen.ts'
-import type { Event as EventType } from '../types/events-v1.gen.ts'
 import { event } from './event.ts'
 import { Event, EventV1 } from './index.ts'
 import { isQualifiedName } from './rules/names.ts'
@@ -24,31 +22,31 @@ const toNew = new Map<string, string>(names.map(([newName, oldName]) => [oldName
 const rename = (object: object, table: Map<string, string>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(object).map(([name, value]) => [table.get(name) ?? name, value]))
 
-export const eventToStored = (object: EventType): Stored =>
-  ({ ...rename(object, toOld), ...(object.apiVersion && { apiVersion: 'v1' }) }) as unknown as Stored
-export const eventFromStored = (object: Stored): EventType =>
-  ({ ...rename(object, toNew), apiVersion: 'events.k8s.io/v1' }) as unknown as EventType
+export const eventToStored = (object: EventV1): Event =>
+  ({ ...rename(object, toOld), ...(object.apiVersion && { apiVersion: 'v1' }) }) as unknown as Event
+export const eventFromStored = (object: Event): EventV1 =>
+  ({ ...rename(object, toNew), apiVersion: 'events.k8s.io/v1' }) as unknown as EventV1
 
 const most = { name: 128, note: 1024 }
 const refFields = ['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'] as const
 
 const { singular, shortNames, nameRule } = event
 
-export const eventV1: KindSpec<EventType> = {
+export const eventV1: KindSpec<EventV1> = {
   kind: EventV1,
-  converts: { stored: Event, toStored: eventToStored, fromStored: (object) => eventFromStored(object as Stored) },
+  converts: { stored: Event, toStored: eventToStored, fromStored: (object) => eventFromStored(object as Event) },
   singular,
   ...(shortNames && { shortNames }),
   nameRule,
   columns: event.columns.map((column) => ({
     ...column,
-    cell: (object: EventType, now: number) => column.cell(eventToStored(object), now),
+    cell: (object: EventV1, now: number) => column.cell(eventToStored(object), now),
   })),
   fields: {
     ...Object.fromEntries(
-      refFields.map((field) => [`regarding.${field}`, (object) => (object as unknown as Stored).involvedObject[field] ?? '']),
+      refFields.map((field) => [`regarding.${field}`, (object) => (object as unknown as Event).involvedObject[field] ?? '']),
     ),
-    reportingController: (object) => (object as unknown as Stored).reportingComponent ?? '',
+    reportingController: (object) => (object as unknown as Event).reportingComponent ?? '',
   },
   validate(e, faults) {
     if (!e.eventTime) faults.required('eventTime')

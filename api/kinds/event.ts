@@ -1,15 +1,14 @@
-import type { Event as EventType } from '../types/core-v1.gen.ts'
 import { Event } from './index.ts'
 import { since } from './rules/age.ts'
 import { nameColumn } from './rules/columns.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
-const lastSeen = (e: EventType) => e.series?.lastObservedTime ?? e.lastTimestamp ?? e.eventTime ?? e.metadata.creationTimestamp
-const firstSeen = (e: EventType) => e.firstTimestamp ?? e.eventTime ?? e.metadata.creationTimestamp
-const componentOf = (e: EventType) => e.source?.component || e.reportingComponent || ''
+const lastSeen = (e: Event) => e.series?.lastObservedTime ?? e.lastTimestamp ?? e.eventTime ?? e.metadata.creationTimestamp
+const firstSeen = (e: Event) => e.firstTimestamp ?? e.eventTime ?? e.metadata.creationTimestamp
+const componentOf = (e: Event) => e.source?.component || e.reportingComponent || ''
 
-export const event: KindSpec<EventType> = {
+export const event: KindSpec<Event> = {
   kind: Event,
   singular: 'event',
   shortNames: ['ev'],

@@ -1,10 +1,4 @@
-import type {
-  FlowSchema as FlowSchemaType,
-  NonResourcePolicyRule,
-  PolicyRulesWithSubjects,
-  ResourcePolicyRule,
-  Subject,
-} from '../types/flowcontrol-v1.gen.ts'
+import type { NonResourcePolicyRule, PolicyRulesWithSubjects, ResourcePolicyRule, Subject } from '../types/flowcontrol-v1.gen.ts'
 import { FlowSchema } from './index.ts'
 import { ageColumn, nameColumn, none } from './rules/columns.ts'
 import type { Faults } from './rules/faults.ts'
@@ -14,7 +8,7 @@ import { allVerbs, type KindSpec } from './spec.ts'
 const mostPrecedence = 10_000
 const verbs = [...allVerbs, 'proxy'].sort()
 
-export const flowSchema: KindSpec<FlowSchemaType> = {
+export const flowSchema: KindSpec<FlowSchema> = {
   kind: FlowSchema,
   singular: 'flowschema',
   status: true,

@@ -1,8 +1,7 @@
 // autoscaling/v1: one target, the CPU; what it has no field for travels in annotations, as Kubernetes
 // has it, so that a client of the old version writes back what it does not understand.
 
-import type { HorizontalPodAutoscaler as V1 } from '../types/autoscaling-v1.gen.ts'
-import type { MetricSpec, MetricStatus, HorizontalPodAutoscaler as V2 } from '../types/autoscaling-v2.gen.ts'
+import type { MetricSpec, MetricStatus } from '../types/autoscaling-v2.gen.ts'
 import { autoscalerColumns, horizontalPodAutoscaler } from './horizontal-pod-autoscaler.ts'
 import { HorizontalPodAutoscaler, HorizontalPodAutoscalerV1 } from './index.ts'
 import { same } from './rules/faults.ts'
@@ -45,7 +44,7 @@ function join<T>(rest: readonly T[], cpu: number | undefined, cpuOf: (item: T) =
   return at < 0 ? [...rest, make(cpu)] : rest.with(at, make(cpu))
 }
 
-export function autoscalerToV1({ metadata, spec, status }: V2): V1 {
+export function autoscalerToV1({ metadata, spec, status }: HorizontalPodAutoscaler): HorizontalPodAutoscalerV1 {
   const { metrics = [], behavior, ...restOfSpec } = spec
   const { currentMetrics, conditions, currentReplicas = 0, ...restOfStatus } = status ?? { desiredReplicas: 0 }
   const targets = split(metrics, cpuTarget)
@@ -67,8 +66,8 @@ export function autoscalerToV1({ metadata, spec, status }: V2): V1 {
 }
 
 /** `object` may be a part only: an applied configuration has no status, and perhaps no spec. */
-export function autoscalerFromV1(object: V1): V2 {
-  const { metadata, spec, status } = object as Partial<V1>
+export function autoscalerFromV1(object: HorizontalPodAutoscalerV1): HorizontalPodAutoscaler {
+  const { metadata, spec, status } = object as Partial<HorizontalPodAutoscalerV1>
   const annotations = { ...metadata?.annotations }
   const take = (name: string): unknown => {
     const value = parsed(annotations[prefix + name])
@@ -96,7 +95,7 @@ export function autoscalerFromV1(object: V1): V2 {
     ...((status || conditions || currentMetrics.length > 0) && {
       status: { ...restOfStatus, ...(currentMetrics.length > 0 && { currentMetrics }), ...(conditions !== undefined && { conditions }) },
     }),
-  } as V2
+  } as HorizontalPodAutoscaler
 }
 
 /** Undefined where it is no JSON: then the annotation is just an annotation. */
@@ -112,9 +111,13 @@ function parsed(text: string | undefined): unknown {
 
 const { singular, shortNames, categories, nameRule } = horizontalPodAutoscaler
 
-export const horizontalPodAutoscalerV1: KindSpec<V1> = {
+export const horizontalPodAutoscalerV1: KindSpec<HorizontalPodAutoscalerV1> = {
   kind: HorizontalPodAutoscalerV1,
-  converts: { stored: HorizontalPodAutoscaler, toStored: autoscalerFromV1, fromStored: (object) => autoscalerToV1(object as V2) },
+  converts: {
+    stored: HorizontalPodAutoscaler,
+    toStored: autoscalerFromV1,
+    fromStored: (object) => autoscalerToV1(object as HorizontalPodAutoscaler),
+  },
   singular,
   ...(shortNames && { shortNames }),
   ...(categories && { categories }),
@@ -122,6 +125,6 @@ export const horizontalPodAutoscalerV1: KindSpec<V1> = {
   nameRule,
   columns: autoscalerColumns.map((column) => ({
     ...column,
-    cell: (object: V1, now: number) => column.cell(autoscalerFromV1(object), now),
+    cell: (object: HorizontalPodAutoscalerV1, now: number) => column.cell(autoscalerFromV1(object), now),
   })),
 }

@@ -1,4 +1,4 @@
-import type { HorizontalPodAutoscaler as AutoscalerType, HPAScalingRules, MetricSpec, MetricStatus } from '../types/autoscaling-v2.gen.ts'
+import type { HPAScalingRules, MetricSpec, MetricStatus } from '../types/autoscaling-v2.gen.ts'
 import { HorizontalPodAutoscaler } from './index.ts'
 import { ageColumn, nameColumn, none } from './rules/columns.ts'
 import { validateAutoscaler } from './rules/hpa-validation.ts'
@@ -34,13 +34,13 @@ function metricText(spec: MetricSpec, status: MetricStatus | undefined): string 
   }
 }
 
-function targets({ spec, status }: AutoscalerType): string {
+function targets({ spec, status }: HorizontalPodAutoscaler): string {
   const metrics = (spec.metrics ?? []).map((metric, i) => metricText(metric, status?.currentMetrics?.[i]))
   if (metrics.length === 0) return none
   return metrics.length > shown ? `${metrics.slice(0, shown).join(', ')} + ${metrics.length - shown} more...` : metrics.join(', ')
 }
 
-export const autoscalerColumns: Column<AutoscalerType>[] = [
+export const autoscalerColumns: Column<HorizontalPodAutoscaler>[] = [
   nameColumn,
   { name: 'Reference', cell: ({ spec }) => `${spec.scaleTargetRef.kind}/${spec.scaleTargetRef.name}` },
   { name: 'Targets', cell: targets },
@@ -50,7 +50,7 @@ export const autoscalerColumns: Column<AutoscalerType>[] = [
   ageColumn,
 ]
 
-export const horizontalPodAutoscaler: KindSpec<AutoscalerType> = {
+export const horizontalPodAutoscaler: KindSpec<HorizontalPodAutoscaler> = {
   kind: HorizontalPodAutoscaler,
   singular: 'horizontalpodautoscaler',
   shortNames: ['hpa'],

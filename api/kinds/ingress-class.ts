@@ -1,4 +1,3 @@
-import type { IngressClass as IngressClassType } from '../types/networking-v1.gen.ts'
 import { IngressClass } from './index.ts'
 import { validateTypedReference } from './ingress.ts'
 import { ageColumn, nameColumn, none } from './rules/columns.ts'
@@ -8,7 +7,7 @@ import type { KindSpec } from './spec.ts'
 
 const longestController = 250
 
-export const ingressClass: KindSpec<IngressClassType> = {
+export const ingressClass: KindSpec<IngressClass> = {
   kind: IngressClass,
   singular: 'ingressclass',
   generation: true,

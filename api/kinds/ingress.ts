@@ -1,4 +1,4 @@
-import type { HTTPIngressPath, IngressBackend, Ingress as IngressType } from '../types/networking-v1.gen.ts'
+import type { HTTPIngressPath, IngressBackend } from '../types/networking-v1.gen.ts'
 import { Ingress } from './index.ts'
 import { ageColumn, nameColumn, none } from './rules/columns.ts'
 import type { Faults } from './rules/faults.ts'
@@ -12,7 +12,7 @@ const shownHosts = 3
 const addressWidth = 16
 const classAnnotation = 'kubernetes.io/ingress.class'
 
-function hostsText({ spec }: IngressType): string {
+function hostsText({ spec }: Ingress): string {
   const rules = spec.rules ?? []
   const hosts = rules.map((rule) => rule.host).filter(Boolean)
   if (hosts.length === 0) return '*'
@@ -20,13 +20,13 @@ function hostsText({ spec }: IngressType): string {
   return hosts.length > shownHosts ? `${text} + ${rules.length - shownHosts} more...` : text
 }
 
-function addressText({ status }: IngressType): string {
+function addressText({ status }: Ingress): string {
   const all = new Set((status?.loadBalancer?.ingress ?? []).map((i) => i.ip || i.hostname || '').filter(Boolean))
   const text = [...all].sort().join(',')
   return text.length > addressWidth ? `${text.slice(0, addressWidth - 3)}...` : text
 }
 
-export const ingress: KindSpec<IngressType> = {
+export const ingress: KindSpec<Ingress> = {
   kind: Ingress,
   singular: 'ingress',
   shortNames: ['ing'],

@@ -1,18 +1,17 @@
-import type { IPAddress as IPAddressType } from '../types/networking-v1.gen.ts'
 import { IPAddress } from './index.ts'
 import { nameColumn, none } from './rules/columns.ts'
 import { isPathSegment } from './rules/forms.ts'
 import { isDns1123Subdomain, isIP } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
-function parentText({ spec }: IPAddressType): string {
+function parentText({ spec }: IPAddress): string {
   const ref = spec.parentRef
   if (!ref) return none
   const resource = `${ref.resource ?? ''}${ref.group ? `.${ref.group}` : ''}`.toLowerCase()
   return [resource, ...(ref.namespace ? [ref.namespace] : []), ref.name ?? ''].join('/')
 }
 
-export const ipAddress: KindSpec<IPAddressType> = {
+export const ipAddress: KindSpec<IPAddress> = {
   kind: IPAddress,
   singular: 'ipaddress',
   shortNames: ['ip'],

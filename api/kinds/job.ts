@@ -1,5 +1,4 @@
 import { labelSelector, matchesLabels } from '../selector/label.ts'
-import type { Job as JobType } from '../types/batch-v1.gen.ts'
 import { Job } from './index.ts'
 import { humanDuration } from './rules/age.ts'
 import { ageColumn, nameColumn, templateColumns } from './rules/columns.ts'
@@ -14,7 +13,7 @@ import type { KindSpec } from './spec.ts'
 
 const mostFailures = 2 ** 31 - 1
 
-function statusText({ metadata, status }: JobType): string {
+function statusText({ metadata, status }: Job): string {
   const has = (type: string) => status?.conditions?.some((c) => c.type === type && c.status === 'True')
   if (has('Complete')) return 'Complete'
   if (has('Failed')) return 'Failed'
@@ -23,19 +22,19 @@ function statusText({ metadata, status }: JobType): string {
   return has('FailureTarget') ? 'FailureTarget' : 'Running'
 }
 
-function completionsText({ spec, status }: JobType): string {
+function completionsText({ spec, status }: Job): string {
   const done = status?.succeeded ?? 0
   if (spec.completions !== undefined) return `${done}/${spec.completions}`
   return (spec.parallelism ?? 0) > 1 ? `${done}/1 of ${spec.parallelism}` : `${done}/1`
 }
 
-function durationText({ status }: JobType, now: number): string {
+function durationText({ status }: Job, now: number): string {
   if (!status?.startTime) return ''
   return humanDuration((status.completionTime ? Date.parse(status.completionTime) : now) - Date.parse(status.startTime))
 }
 
 /** The labels by which a job knows its pods; the short ones are what older tools look for. */
-const labelsFor = ({ metadata: { uid, name } }: JobType): Record<string, string> => ({
+const labelsFor = ({ metadata: { uid, name } }: Job): Record<string, string> => ({
   'batch.kubernetes.io/controller-uid': uid,
   'batch.kubernetes.io/job-name': name,
   'controller-uid': uid,
@@ -43,12 +42,12 @@ const labelsFor = ({ metadata: { uid, name } }: JobType): Record<string, string>
 })
 
 /** A job without labels has those of its pods. */
-function defaultLabels({ metadata, spec }: JobType): void {
+function defaultLabels({ metadata, spec }: Job): void {
   const labels = spec.template?.metadata?.labels
   if (labels && Object.keys(metadata.labels ?? {}).length === 0) metadata.labels = { ...labels }
 }
 
-export const job: KindSpec<JobType> = {
+export const job: KindSpec<Job> = {
   kind: Job,
   singular: 'job',
   categories: ['all'],
@@ -61,7 +60,7 @@ export const job: KindSpec<JobType> = {
     { name: 'Completions', cell: completionsText },
     { name: 'Duration', cell: durationText },
     ageColumn,
-    ...templateColumns<JobType>(
+    ...templateColumns<Job>(
       (j) => j.spec.template.spec?.containers ?? [],
       (j) => j.spec.selector,
     ),
@@ -128,7 +127,7 @@ export const job: KindSpec<JobType> = {
 }
 
 /** The old template, with what may change on a job that is suspended and has not started yet: where its pods may go. */
-function freed({ spec: { template, suspend }, status }: JobType, { template: next }: JobType['spec']): unknown {
+function freed({ spec: { template, suspend }, status }: Job, { template: next }: Job['spec']): unknown {
   if (!suspend || status?.startTime || !next.spec || !template.spec) return template
   const { nodeSelector, tolerations, schedulingGates } = next.spec
   const affinity = { ...template.spec.affinity, nodeAffinity: next.spec.affinity?.nodeAffinity }
@@ -137,7 +136,7 @@ function freed({ spec: { template, suspend }, status }: JobType, { template: nex
   return { metadata, spec: { ...template.spec, nodeSelector, tolerations, schedulingGates, affinity: hasAffinity ? affinity : undefined } }
 }
 
-function validateGenerated(j: JobType, faults: Faults): void {
+function validateGenerated(j: Job, faults: Faults): void {
   const { spec } = j
   if (spec.manualSelector || !spec.selector) return
   const expected = labelsFor(j)

@@ -1,10 +1,9 @@
-import type { Lease as LeaseType } from '../types/coordination-v1.gen.ts'
 import { Lease } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { isDns1123Subdomain, isQualifiedName } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
-export const lease: KindSpec<LeaseType> = {
+export const lease: KindSpec<Lease> = {
   kind: Lease,
   singular: 'lease',
   nameRule: isDns1123Subdomain,

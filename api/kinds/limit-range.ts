@@ -1,5 +1,5 @@
 import { compareQuantity, millis } from '../quantity.ts'
-import type { LimitRangeItem, LimitRange as LimitRangeType } from '../types/core-v1.gen.ts'
+import type { LimitRangeItem } from '../types/core-v1.gen.ts'
 import { LimitRange } from './index.ts'
 import { nameColumn } from './rules/columns.ts'
 import { validateContainerResource, validateResourceName } from './rules/container-resources.ts'
@@ -11,7 +11,7 @@ import type { KindSpec } from './spec.ts'
 
 const types = ['Pod', 'Container', 'PersistentVolumeClaim']
 
-export const limitRange: KindSpec<LimitRangeType> = {
+export const limitRange: KindSpec<LimitRange> = {
   kind: LimitRange,
   singular: 'limitrange',
   shortNames: ['limits'],

@@ -1,12 +1,11 @@
 // What nodes and pods use now (metrics.k8s.io): made when asked for, nothing is stored.
 
-import type { NodeMetrics as NodeMetricsType, PodMetrics as PodMetricsType } from '../types/metrics-v1beta1.gen.ts'
 import { NodeMetrics, PodMetrics } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
-export const nodeMetrics: KindSpec<NodeMetricsType> = {
+export const nodeMetrics: KindSpec<NodeMetrics> = {
   kind: NodeMetrics,
   singular: 'nodemetrics',
   verbs: ['get', 'list'],
@@ -20,7 +19,7 @@ export const nodeMetrics: KindSpec<NodeMetricsType> = {
   ],
 }
 
-export const podMetrics: KindSpec<PodMetricsType> = {
+export const podMetrics: KindSpec<PodMetrics> = {
   kind: PodMetrics,
   singular: 'podmetrics',
   verbs: ['get', 'list'],

@@ -1,4 +1,3 @@
-import type { Namespace as NamespaceType } from '../types/core-v1.gen.ts'
 import { Namespace } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { validateFinalizers } from './rules/meta.ts'
@@ -8,7 +7,7 @@ import type { KindSpec } from './spec.ts'
 /** The finalizer that keeps a namespace until its content is gone; the namespace controller removes it. */
 export const namespaceFinalizer = 'kubernetes'
 
-export const namespace: KindSpec<NamespaceType> = {
+export const namespace: KindSpec<Namespace> = {
   kind: Namespace,
   singular: 'namespace',
   shortNames: ['ns'],

@@ -1,4 +1,4 @@
-import type { NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicy as PolicyType } from '../types/networking-v1.gen.ts'
+import type { NetworkPolicyPeer, NetworkPolicyPort } from '../types/networking-v1.gen.ts'
 import { NetworkPolicy } from './index.ts'
 import { cidrWarnings } from './rules/address-warnings.ts'
 import { ageColumn, nameColumn, selectorText } from './rules/columns.ts'
@@ -8,7 +8,7 @@ import { isDns1123Subdomain, isPortName } from './rules/names.ts'
 import { validateLabelSelector } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
 
-export const networkPolicy: KindSpec<PolicyType> = {
+export const networkPolicy: KindSpec<NetworkPolicy> = {
   kind: NetworkPolicy,
   singular: 'networkpolicy',
   shortNames: ['netpol'],

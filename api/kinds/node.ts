@@ -1,5 +1,4 @@
 import { familyOf } from '../cidr.ts'
-import type { Node as NodeType } from '../types/core-v1.gen.ts'
 import { Node } from './index.ts'
 import { ageColumn, nameColumn, none } from './rules/columns.ts'
 import { validateQuantity } from './rules/container-resources.ts'
@@ -10,17 +9,17 @@ import { validateTaints } from './rules/taints.ts'
 import type { KindSpec } from './spec.ts'
 
 const roleLabel = 'node-role.kubernetes.io/'
-const address = (node: NodeType, type: string) => node.status?.addresses?.find((a) => a.type === type)?.address ?? none
-const info = (node: NodeType, field: 'kubeletVersion' | 'osImage' | 'kernelVersion' | 'containerRuntimeVersion') =>
+const address = (node: Node, type: string) => node.status?.addresses?.find((a) => a.type === type)?.address ?? none
+const info = (node: Node, field: 'kubeletVersion' | 'osImage' | 'kernelVersion' | 'containerRuntimeVersion') =>
   node.status?.nodeInfo?.[field] || '<unknown>'
 
-export function nodeStatus(node: NodeType): string {
+export function nodeStatus(node: Node): string {
   const ready = node.status?.conditions?.find((c) => c.type === 'Ready')
   const text = ready ? (ready.status === 'True' ? 'Ready' : 'NotReady') : 'Unknown'
   return node.spec?.unschedulable ? `${text},SchedulingDisabled` : text
 }
 
-export function nodeRoles(node: NodeType): string {
+export function nodeRoles(node: Node): string {
   const labels = node.metadata.labels ?? {}
   const roles = Object.keys(labels)
     .filter((l) => l.startsWith(roleLabel) && l.length > roleLabel.length)
@@ -30,7 +29,7 @@ export function nodeRoles(node: NodeType): string {
   return [...new Set(roles)].sort().join(',') || none
 }
 
-export const node: KindSpec<NodeType> = {
+export const node: KindSpec<Node> = {
   kind: Node,
   singular: 'node',
   shortNames: ['no'],
@@ -92,7 +91,7 @@ export const node: KindSpec<NodeType> = {
 }
 
 /** Those of a node's pods: one range for each family. */
-function validatePodCidrs({ spec }: NodeType, faults: Faults): void {
+function validatePodCidrs({ spec }: Node, faults: Faults): void {
   const cidrs = spec?.podCIDRs ?? (spec?.podCIDR ? [spec.podCIDR] : [])
   const field = 'spec.podCIDRs'
   const before = faults.list.length

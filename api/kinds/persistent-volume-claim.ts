@@ -1,5 +1,4 @@
 import { compareQuantity } from '../quantity.ts'
-import type { PersistentVolumeClaim as ClaimType } from '../types/core-v1.gen.ts'
 import { PersistentVolumeClaim } from './index.ts'
 import { accessModesText, storageClassOf } from './rules/access-modes.ts'
 import { validateClaimSpec } from './rules/claim-validation.ts'
@@ -10,14 +9,14 @@ import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 /** For a claim of its own, and for those in the templates of a stateful set. */
-export function defaultClaim(claim: ClaimType): void {
+export function defaultClaim(claim: PersistentVolumeClaim): void {
   if (!claim.spec) return
   claim.spec.volumeMode ??= 'Filesystem'
   claim.status ??= {}
   claim.status.phase ??= 'Pending'
 }
 
-export const persistentVolumeClaim: KindSpec<ClaimType> = {
+export const persistentVolumeClaim: KindSpec<PersistentVolumeClaim> = {
   kind: PersistentVolumeClaim,
   singular: 'persistentvolumeclaim',
   shortNames: ['pvc'],
@@ -76,11 +75,11 @@ export const persistentVolumeClaim: KindSpec<ClaimType> = {
   },
 }
 
-const isClaimOrSnapshot = ({ apiGroup = '', kind }: NonNullable<ClaimType['spec']['dataSource']>): boolean =>
+const isClaimOrSnapshot = ({ apiGroup = '', kind }: NonNullable<PersistentVolumeClaim['spec']['dataSource']>): boolean =>
   apiGroup === '' ? kind === 'PersistentVolumeClaim' : apiGroup === 'snapshot.storage.k8s.io' && kind === 'VolumeSnapshot'
 
 /** All of a claim's spec that an update may not change. The binder sets the volume once, and a bound claim may grow. */
-function fixedPart({ spec }: ClaimType, previous: ClaimType, bound: boolean): unknown {
+function fixedPart({ spec }: PersistentVolumeClaim, previous: PersistentVolumeClaim, bound: boolean): unknown {
   return {
     ...spec,
     volumeName: previous.spec.volumeName ? spec.volumeName : undefined,

@@ -1,6 +1,6 @@
 import { posix } from 'node:path'
 import { compareQuantity } from '../quantity.ts'
-import type { PersistentVolumeSpec, VolumeNodeAffinity, PersistentVolume as VolumeType } from '../types/core-v1.gen.ts'
+import type { PersistentVolumeSpec, VolumeNodeAffinity } from '../types/core-v1.gen.ts'
 import { PersistentVolume } from './index.ts'
 import { accessModesText, storageClassOf, validateAccessModes, validateVolumeMode } from './rules/access-modes.ts'
 import { volumeWarnings } from './rules/claim-warnings.ts'
@@ -36,7 +36,7 @@ const grown: Readonly<Record<string, string>> = {
 const sourcesOf = (spec: PersistentVolumeSpec) =>
   Object.entries(spec).filter(([name, value]) => !common.includes(name) && value !== undefined)
 
-export const persistentVolume: KindSpec<VolumeType> = {
+export const persistentVolume: KindSpec<PersistentVolume> = {
   kind: PersistentVolume,
   singular: 'persistentvolume',
   shortNames: ['pv'],

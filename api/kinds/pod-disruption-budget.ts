@@ -1,4 +1,3 @@
-import type { PodDisruptionBudget as BudgetType } from '../types/policy-v1.gen.ts'
 import { PodDisruptionBudget } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { validateStatusConditions } from './rules/conditions.ts'
@@ -7,7 +6,7 @@ import { validateCounts } from './rules/status-counts.ts'
 import { validateAtMostAll, validateIntOrPercent, validateLabelSelector } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
 
-export const podDisruptionBudget: KindSpec<BudgetType> = {
+export const podDisruptionBudget: KindSpec<PodDisruptionBudget> = {
   kind: PodDisruptionBudget,
   singular: 'poddisruptionbudget',
   shortNames: ['pdb'],

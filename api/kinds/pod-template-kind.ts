@@ -1,4 +1,3 @@
-import type { PodTemplate as PodTemplateType } from '../types/core-v1.gen.ts'
 import { PodTemplate } from './index.ts'
 import { labelsText, nameColumn } from './rules/columns.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
@@ -7,9 +6,9 @@ import { templateWarnings } from './rules/pod-warnings.ts'
 import { validatePodTemplate } from './rules/template-validation.ts'
 import type { KindSpec } from './spec.ts'
 
-const of = (t: PodTemplateType) => t.template?.spec?.containers ?? []
+const of = (t: PodTemplate) => t.template?.spec?.containers ?? []
 
-export const podTemplate: KindSpec<PodTemplateType> = {
+export const podTemplate: KindSpec<PodTemplate> = {
   kind: PodTemplate,
   singular: 'podtemplate',
   generation: true,

@@ -1,4 +1,3 @@
-import type { Pod as PodType } from '../types/core-v1.gen.ts'
 import { Pod } from './index.ts'
 import type { Faults } from './rules/faults.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
@@ -16,7 +15,7 @@ import type { KindSpec } from './spec.ts'
 const options = (name: string) => ({ group: '', version: 'v1', kind: name })
 const proxied = ['create', 'delete', 'get', 'patch', 'update']
 
-export const pod: KindSpec<PodType> = {
+export const pod: KindSpec<Pod> = {
   kind: Pod,
   singular: 'pod',
   shortNames: ['po'],
@@ -95,7 +94,7 @@ export const pod: KindSpec<PodType> = {
 }
 
 /** There is nobody whom a token would name. */
-function validateNoTokens({ volumes = [] }: PodType['spec'], faults: Faults): void {
+function validateNoTokens({ volumes = [] }: Pod['spec'], faults: Faults): void {
   for (const [i, { projected }] of volumes.entries()) {
     for (const [j, { serviceAccountToken }] of (projected?.sources ?? []).entries()) {
       if (!serviceAccountToken) continue

@@ -1,4 +1,3 @@
-import type { PriorityClass as PriorityClassType } from '../types/scheduling-v1.gen.ts'
 import { PriorityClass } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
@@ -23,7 +22,7 @@ export const systemPriorities = [
 
 const systemPriority = (name: string) => systemPriorities.find((p) => p.name === name)
 
-export const priorityClass: KindSpec<PriorityClassType> = {
+export const priorityClass: KindSpec<PriorityClass> = {
   kind: PriorityClass,
   singular: 'priorityclass',
   shortNames: ['pc'],

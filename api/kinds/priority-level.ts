@@ -1,4 +1,4 @@
-import type { PriorityLevelConfiguration as LevelType, LimitResponse } from '../types/flowcontrol-v1.gen.ts'
+import type { LimitResponse } from '../types/flowcontrol-v1.gen.ts'
 import { PriorityLevelConfiguration } from './index.ts'
 import { ageColumn, nameColumn, none } from './rules/columns.ts'
 import type { Faults } from './rules/faults.ts'
@@ -9,7 +9,7 @@ const mostQueues = 10_000_000
 /** Of the hash that deals requests to queues. */
 const hashBits = 60
 
-export const priorityLevelConfiguration: KindSpec<LevelType> = {
+export const priorityLevelConfiguration: KindSpec<PriorityLevelConfiguration> = {
   kind: PriorityLevelConfiguration,
   singular: 'prioritylevelconfiguration',
   status: true,
@@ -61,7 +61,7 @@ function validatePercent(field: string, percent: number | undefined, faults: Fau
   if (percent !== undefined && (percent < 0 || percent > 100)) faults.invalid(field, percent, 'must be between 0 and 100, inclusive')
 }
 
-function validateLimited(limited: NonNullable<LevelType['spec']['limited']>, faults: Faults): void {
+function validateLimited(limited: NonNullable<PriorityLevelConfiguration['spec']['limited']>, faults: Faults): void {
   const at = 'spec.limited'
   const { nominalConcurrencyShares: shares, lendablePercent, borrowingLimitPercent: borrowing, limitResponse } = limited
   if (shares !== undefined && shares < 0) faults.invalid(`${at}.nominalConcurrencyShares`, shares, 'must be a non-negative integer')

@@ -1,4 +1,3 @@
-import type { ReplicaSet as ReplicaSetType } from '../types/apps-v1.gen.ts'
 import { ReplicaSet } from './index.ts'
 import { ageColumn, nameColumn, templateColumns } from './rules/columns.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
@@ -9,7 +8,7 @@ import { validateReplicated } from './rules/template-validation.ts'
 import { replicas } from './rules/workload.ts'
 import type { KindSpec } from './spec.ts'
 
-export const replicaSet: KindSpec<ReplicaSetType> = {
+export const replicaSet: KindSpec<ReplicaSet> = {
   kind: ReplicaSet,
   singular: 'replicaset',
   shortNames: ['rs'],
@@ -34,7 +33,7 @@ export const replicaSet: KindSpec<ReplicaSetType> = {
       cell: (r) => r.status?.readyReplicas ?? 0,
     },
     ageColumn,
-    ...templateColumns<ReplicaSetType>(
+    ...templateColumns<ReplicaSet>(
       (r) => r.spec.template?.spec?.containers ?? [],
       (r) => r.spec.selector,
     ),

@@ -1,5 +1,4 @@
 import { matchesLabels } from '../selector/label.ts'
-import type { ReplicationController as ReplicationControllerType } from '../types/core-v1.gen.ts'
 import { ReplicationController } from './index.ts'
 import { ageColumn, labelsText, nameColumn, templateColumns } from './rules/columns.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
@@ -15,7 +14,7 @@ const matches = (selector: Record<string, string>, labels: Record<string, string
     labels,
   )
 
-export const replicationController: KindSpec<ReplicationControllerType> = {
+export const replicationController: KindSpec<ReplicationController> = {
   kind: ReplicationController,
   singular: 'replicationcontroller',
   shortNames: ['rc'],
@@ -37,7 +36,7 @@ export const replicationController: KindSpec<ReplicationControllerType> = {
     { name: 'Current', type: 'integer', cell: (r) => r.status?.replicas ?? 0 },
     { name: 'Ready', type: 'integer', cell: (r) => r.status?.readyReplicas ?? 0 },
     ageColumn,
-    ...templateColumns<ReplicationControllerType>(
+    ...templateColumns<ReplicationController>(
       (r) => r.spec.template?.spec?.containers ?? [],
       (r) => (r.spec.selector ? { matchLabels: r.spec.selector } : undefined),
     ),

@@ -1,11 +1,10 @@
-import type { ResourceClaimTemplate as TemplateType } from '../types/resource-v1.gen.ts'
 import { ResourceClaimTemplate } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { defaultDevices, validateDevices } from './rules/device-request.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
-export const resourceClaimTemplate: KindSpec<TemplateType> = {
+export const resourceClaimTemplate: KindSpec<ResourceClaimTemplate> = {
   kind: ResourceClaimTemplate,
   singular: 'resourceclaimtemplate',
   nameRule: isDns1123Subdomain,

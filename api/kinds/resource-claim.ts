@@ -1,17 +1,16 @@
-import type { ResourceClaim as ClaimType } from '../types/resource-v1.gen.ts'
 import { ResourceClaim } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { defaultDevices, validateDevices } from './rules/device-request.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
-function stateText({ metadata, status }: ClaimType): string {
+function stateText({ metadata, status }: ResourceClaim): string {
   const deleted = metadata.deletionTimestamp ? ['deleted'] : []
   if (!status?.allocation) return deleted[0] ?? 'pending'
   return [...deleted, 'allocated', ...(status.reservedFor?.length ? ['reserved'] : [])].join(',')
 }
 
-export const resourceClaim: KindSpec<ClaimType> = {
+export const resourceClaim: KindSpec<ResourceClaim> = {
   kind: ResourceClaim,
   singular: 'resourceclaim',
   status: true,

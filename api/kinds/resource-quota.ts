@@ -1,4 +1,4 @@
-import type { ResourceQuota as ResourceQuotaType, ScopedResourceSelectorRequirement } from '../types/core-v1.gen.ts'
+import type { ScopedResourceSelectorRequirement } from '../types/core-v1.gen.ts'
 import { ResourceQuota } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { validateQuantity, validateResourceName } from './rules/container-resources.ts'
@@ -20,7 +20,7 @@ const scopes = [
 const onlyThere = new Set(['BestEffort', 'NotBestEffort', 'Terminating', 'NotTerminating', 'CrossNamespacePodAffinity'])
 const scopeOperators = ['DoesNotExist', 'Exists', 'In', 'NotIn']
 
-function usage(quota: ResourceQuotaType, limits: boolean): string {
+function usage(quota: ResourceQuota, limits: boolean): string {
   return Object.keys(quota.status?.hard ?? {})
     .sort()
     .filter((name) => name.startsWith('limits.') === limits)
@@ -28,7 +28,7 @@ function usage(quota: ResourceQuotaType, limits: boolean): string {
     .join(', ')
 }
 
-export const resourceQuota: KindSpec<ResourceQuotaType> = {
+export const resourceQuota: KindSpec<ResourceQuota> = {
   kind: ResourceQuota,
   singular: 'resourcequota',
   shortNames: ['quota'],
@@ -92,7 +92,7 @@ function counts(scope: string, name: string): boolean {
   return ofPods.has(name) || /^(requests\.)?hugepages-/.test(name)
 }
 
-type Scopes = ResourceQuotaType['spec']
+type Scopes = ResourceQuota['spec']
 
 function validateConflict(at: string, given: readonly string[] | undefined, spec: Scopes, faults: Faults): void {
   const there = new Set(given)

@@ -1,4 +1,3 @@
-import type { ResourceSlice as SliceType } from '../types/resource-v1.gen.ts'
 import { ResourceSlice } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { validateDriver } from './rules/device-request.ts'
@@ -8,7 +7,7 @@ import type { KindSpec } from './spec.ts'
 
 const mostDevices = 128
 
-export const resourceSlice: KindSpec<SliceType> = {
+export const resourceSlice: KindSpec<ResourceSlice> = {
   kind: ResourceSlice,
   singular: 'resourceslice',
   generation: true,

@@ -1,4 +1,3 @@
-import type { Role as RoleType } from '../types/rbac-v1.gen.ts'
 import { Role } from './index.ts'
 import { nameColumn } from './rules/columns.ts'
 import { createdAtColumn } from './rules/created-at.ts'
@@ -6,7 +5,7 @@ import { isPathSegment } from './rules/forms.ts'
 import { validateRules } from './rules/rbac-rules.ts'
 import type { KindSpec } from './spec.ts'
 
-export const role: KindSpec<RoleType> = {
+export const role: KindSpec<Role> = {
   kind: Role,
   singular: 'role',
   nameRule: isPathSegment,

@@ -1,5 +1,4 @@
 import { compareQuantity } from '../quantity.ts'
-import type { RuntimeClass as RuntimeClassType } from '../types/node-v1.gen.ts'
 import { RuntimeClass } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { repeats } from './rules/faults.ts'
@@ -9,7 +8,7 @@ import { labelDeprecation } from './rules/node-labels.ts'
 import { validateTolerations } from './rules/taints.ts'
 import type { KindSpec } from './spec.ts'
 
-export const runtimeClass: KindSpec<RuntimeClassType> = {
+export const runtimeClass: KindSpec<RuntimeClass> = {
   kind: RuntimeClass,
   singular: 'runtimeclass',
   nameRule: isDns1123Subdomain,

@@ -1,4 +1,3 @@
-import type { Secret as SecretType } from '../types/core-v1.gen.ts'
 import { mostBytes, validateKeys } from './config-map.ts'
 import { Secret } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
@@ -20,7 +19,7 @@ const configs = [
 ] as const
 const serviceAccountName = 'kubernetes.io/service-account.name'
 
-export const secret: KindSpec<SecretType> = {
+export const secret: KindSpec<Secret> = {
   kind: Secret,
   singular: 'secret',
   nameRule: isDns1123Subdomain,

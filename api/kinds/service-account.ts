@@ -1,4 +1,3 @@
-import type { ServiceAccount as ServiceAccountType } from '../types/core-v1.gen.ts'
 import { ServiceAccount } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
@@ -6,7 +5,7 @@ import type { KindSpec } from './spec.ts'
 
 const mountableKey = 'kubernetes.io/enforce-mountable-secrets'
 
-export const serviceAccount: KindSpec<ServiceAccountType> = {
+export const serviceAccount: KindSpec<ServiceAccount> = {
   kind: ServiceAccount,
   singular: 'serviceaccount',
   shortNames: ['sa'],

@@ -1,5 +1,4 @@
 import { parseCidr } from '../cidr.ts'
-import type { ServiceCIDR as ServiceCIDRType } from '../types/networking-v1.gen.ts'
 import { ServiceCIDR } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { isCidr } from './rules/forms.ts'
@@ -8,7 +7,7 @@ import type { KindSpec } from './spec.ts'
 
 const field = 'spec.cidrs'
 
-export const serviceCidr: KindSpec<ServiceCIDRType> = {
+export const serviceCidr: KindSpec<ServiceCIDR> = {
   kind: ServiceCIDR,
   singular: 'servicecidr',
   status: true,

@@ -1,4 +1,4 @@
-import type { ServiceSpec, Service as ServiceType } from '../types/core-v1.gen.ts'
+import type { ServiceSpec } from '../types/core-v1.gen.ts'
 import { Service } from './index.ts'
 import { ageColumn, labelsText, nameColumn, none } from './rules/columns.ts'
 import { validatePortRef } from './rules/container-probes.ts'
@@ -23,7 +23,7 @@ const distributions = ['PreferClose', 'PreferSameNode', 'PreferSameZone']
 const rangesKey = 'service.beta.kubernetes.io/load-balancer-source-ranges'
 const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort']
 
-function externalIPs(s: ServiceType): string {
+function externalIPs(s: Service): string {
   const given = s.spec.externalIPs ?? []
   if (s.spec.type === 'ExternalName') return s.spec.externalName ?? none
   if (s.spec.type !== 'LoadBalancer') return given.join(',') || none
@@ -31,10 +31,10 @@ function externalIPs(s: ServiceType): string {
   return [...ingress, ...given].join(',') || '<pending>'
 }
 
-const portsText = (s: ServiceType): string =>
+const portsText = (s: Service): string =>
   (s.spec.ports ?? []).map((p) => (p.nodePort ? `${p.port}:${p.nodePort}/${p.protocol}` : `${p.port}/${p.protocol}`)).join(',') || none
 
-export const service: KindSpec<ServiceType> = {
+export const service: KindSpec<Service> = {
   kind: Service,
   singular: 'service',
   shortNames: ['svc'],
@@ -108,7 +108,7 @@ export const service: KindSpec<ServiceType> = {
   },
 }
 
-function validate(s: ServiceType, faults: Faults): void {
+function validate(s: Service, faults: Faults): void {
   const { spec } = s
   if (!spec) return faults.required('spec')
   const { [topologyKey]: mode, [oldTopologyKey]: hints } = s.metadata.annotations ?? {}
@@ -164,7 +164,7 @@ function validateBalanced(spec: ServiceSpec, faults: Faults): void {
 }
 
 /** Who may reach a load balancer; the annotation is older than the field. White space around a range was always let through. */
-function validateRanges({ metadata, spec }: ServiceType, faults: Faults): void {
+function validateRanges({ metadata, spec }: Service, faults: Faults): void {
   const only = "may only be used when `type` is 'LoadBalancer'"
   const annotated = metadata.annotations?.[rangesKey]
   if (spec.loadBalancerSourceRanges?.length) {
@@ -178,7 +178,7 @@ function validateRanges({ metadata, spec }: ServiceType, faults: Faults): void {
   }
 }
 
-function validatePorts(s: ServiceType, faults: Faults): void {
+function validatePorts(s: Service, faults: Faults): void {
   const ports = s.spec.ports ?? []
   const names = new Set<string>()
   const numbers = new Set<string>()

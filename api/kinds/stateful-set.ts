@@ -1,4 +1,3 @@
-import type { StatefulSet as StatefulSetType } from '../types/apps-v1.gen.ts'
 import { StatefulSet } from './index.ts'
 import { defaultClaim } from './persistent-volume-claim.ts'
 import { validateClaimSpec } from './rules/claim-validation.ts'
@@ -23,7 +22,7 @@ const open = [
   'minReadySeconds',
 ]
 
-export const statefulSet: KindSpec<StatefulSetType> = {
+export const statefulSet: KindSpec<StatefulSet> = {
   kind: StatefulSet,
   singular: 'statefulset',
   shortNames: ['sts'],
@@ -36,7 +35,7 @@ export const statefulSet: KindSpec<StatefulSetType> = {
     nameColumn,
     { name: 'Ready', cell: (s) => `${s.status?.readyReplicas ?? 0}/${s.spec.replicas ?? 0}` },
     ageColumn,
-    ...templateColumns<StatefulSetType>(
+    ...templateColumns<StatefulSet>(
       (s) => s.spec.template.spec?.containers ?? [],
       (s) => s.spec.selector,
     ).slice(0, 2),
@@ -98,7 +97,7 @@ export const statefulSet: KindSpec<StatefulSetType> = {
       const parts = ['readyReplicas', 'currentReplicas', 'updatedReplicas', 'availableReplicas']
       validateReplicaCounts(next, parts, 'status.readyReplicas', faults)
     }
-    const fixed = ({ spec }: StatefulSetType) => Object.fromEntries(Object.entries(spec).filter(([name]) => !open.includes(name)))
+    const fixed = ({ spec }: StatefulSet) => Object.fromEntries(Object.entries(spec).filter(([name]) => !open.includes(name)))
     if (!same(fixed(next), fixed(previous))) {
       const names = open.map((name) => `'${name}'`)
       faults.forbidden(
@@ -110,7 +109,7 @@ export const statefulSet: KindSpec<StatefulSetType> = {
 }
 
 /** As each of them will be: it gets its name as its host's, and a claim takes the place of a volume of the same name. */
-function validatePods({ template, volumeClaimTemplates = [] }: StatefulSetType['spec'], faults: Faults): void {
+function validatePods({ template, volumeClaimTemplates = [] }: StatefulSet['spec'], faults: Faults): void {
   const claims = new Map(volumeClaimTemplates.map(({ metadata: { name } }) => [name, { name, persistentVolumeClaim: { claimName: name } }]))
   const pod = template.spec && {
     ...template.spec,
@@ -121,7 +120,7 @@ function validatePods({ template, volumeClaimTemplates = [] }: StatefulSetType['
   validatePodTemplate('spec.template', { ...template, spec: pod }, faults, [...claims.values()])
 }
 
-function validateStrategy({ type, rollingUpdate }: StatefulSetType['spec']['updateStrategy'], faults: Faults): void {
+function validateStrategy({ type, rollingUpdate }: StatefulSet['spec']['updateStrategy'], faults: Faults): void {
   const at = 'spec.updateStrategy'
   if (type === 'OnDelete') {
     if (rollingUpdate) faults.invalid(`${at}.rollingUpdate`, rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'")
@@ -137,7 +136,7 @@ function validateStrategy({ type, rollingUpdate }: StatefulSetType['spec']['upda
   } else faults.invalid(at, { type, rollingUpdate }, "must be 'RollingUpdate' or 'OnDelete'")
 }
 
-function validateRetention(policy: StatefulSetType['spec']['persistentVolumeClaimRetentionPolicy'], faults: Faults): void {
+function validateRetention(policy: StatefulSet['spec']['persistentVolumeClaimRetentionPolicy'], faults: Faults): void {
   for (const when of ['whenDeleted', 'whenScaled'] as const) {
     faults.oneOf(`spec.persistentVolumeClaimRetentionPolicy.${when}`, policy?.[when], ['Retain', 'Delete'])
   }

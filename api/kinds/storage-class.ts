@@ -1,4 +1,3 @@
-import type { StorageClass as StorageClassType } from '../types/storage-v1.gen.ts'
 import { StorageClass } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { type Faults, repeats, same } from './rules/faults.ts'
@@ -9,7 +8,7 @@ import type { KindSpec } from './spec.ts'
 const most = { parameters: 512, bytes: 256 * 1024 }
 const defaultAnnotations = ['storageclass.kubernetes.io/is-default-class', 'storageclass.beta.kubernetes.io/is-default-class']
 
-export const storageClass: KindSpec<StorageClassType> = {
+export const storageClass: KindSpec<StorageClass> = {
   kind: StorageClass,
   singular: 'storageclass',
   shortNames: ['sc'],
@@ -65,7 +64,7 @@ export function validateParameters(parameters: Record<string, string> | undefine
   if (bytes > most.bytes) faults.tooLong('parameters', most.bytes)
 }
 
-function validateTopologies(topologies: StorageClassType['allowedTopologies'], faults: Faults): void {
+function validateTopologies(topologies: StorageClass['allowedTopologies'], faults: Faults): void {
   for (const [i, { matchLabelExpressions = [] }] of (topologies ?? []).entries()) {
     const keys = new Set<string>()
     for (const [j, { key, values }] of matchLabelExpressions.entries()) {

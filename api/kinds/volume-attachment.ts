@@ -1,5 +1,4 @@
 import type { PersistentVolumeSpec } from '../types/core-v1.gen.ts'
-import type { VolumeAttachment as AttachmentType } from '../types/storage-v1.gen.ts'
 import { isDriverName } from './csi-driver.ts'
 import { VolumeAttachment } from './index.ts'
 import { validateAccessModes } from './rules/access-modes.ts'
@@ -8,7 +7,7 @@ import type { Faults } from './rules/faults.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
-export const volumeAttachment: KindSpec<AttachmentType> = {
+export const volumeAttachment: KindSpec<VolumeAttachment> = {
   kind: VolumeAttachment,
   singular: 'volumeattachment',
   status: true,

@@ -1,4 +1,3 @@
-import type { VolumeAttributesClass as ClassType } from '../types/storage-v1.gen.ts'
 import { VolumeAttributesClass } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { isDns1123Subdomain, isQualifiedName } from './rules/names.ts'
@@ -7,7 +6,7 @@ import { validateParameters } from './storage-class.ts'
 
 const defaultAnnotation = 'volumeattributesclass.alpha.kubernetes.io/is-default-class'
 
-export const volumeAttributesClass: KindSpec<ClassType> = {
+export const volumeAttributesClass: KindSpec<VolumeAttributesClass> = {
   kind: VolumeAttributesClass,
   singular: 'volumeattributesclass',
   shortNames: ['vac'],

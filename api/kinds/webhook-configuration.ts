@@ -1,10 +1,4 @@
-import type {
-  MutatingWebhookConfiguration as MutatingType,
-  MutatingWebhook,
-  ValidatingWebhookConfiguration as ValidatingType,
-  ValidatingWebhook,
-  WebhookClientConfig,
-} from '../types/admissionregistration-v1.gen.ts'
+import type { MutatingWebhook, ValidatingWebhook, WebhookClientConfig } from '../types/admissionregistration-v1.gen.ts'
 import { MutatingWebhookConfiguration, ValidatingWebhookConfiguration } from './index.ts'
 import { defaultRules, validateConditions, validateRules } from './rules/admission-rules.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
@@ -17,7 +11,7 @@ import type { Column, KindSpec } from './spec.ts'
 const versions = ['v1', 'v1beta1']
 const mostSeconds = 30
 
-type Configuration = MutatingType | ValidatingType
+type Configuration = MutatingWebhookConfiguration | ValidatingWebhookConfiguration
 
 const columns: Column<Configuration>[] = [
   nameColumn,
@@ -105,14 +99,14 @@ function validateUrl(field: string, text: string, faults: Faults): void {
 
 const common = { generation: true, nameRule: isDns1123Subdomain, columns, validate } as const
 
-export const validatingWebhookConfiguration: KindSpec<ValidatingType> = {
+export const validatingWebhookConfiguration: KindSpec<ValidatingWebhookConfiguration> = {
   ...common,
   kind: ValidatingWebhookConfiguration,
   singular: 'validatingwebhookconfiguration',
   defaults,
 }
 
-export const mutatingWebhookConfiguration: KindSpec<MutatingType> = {
+export const mutatingWebhookConfiguration: KindSpec<MutatingWebhookConfiguration> = {
   ...common,
   kind: MutatingWebhookConfiguration,
   singular: 'mutatingwebhookconfiguration',

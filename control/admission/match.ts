@@ -7,7 +7,6 @@ import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import { isObject, type JsonObject } from '#api/schema/decode.ts'
 import { type Labels, labelSelector, matchesLabels, type Selector } from '#api/selector/label.ts'
 import type { MatchPolicyType, NamedRuleWithOperations } from '#api/types/admissionregistration-v1.gen.ts'
-import type { Namespace as NamespaceType } from '#api/types/core-v1.gen.ts'
 import type { LabelSelector } from '#api/types/meta-v1.gen.ts'
 import { isKind, type Review } from './admission.ts'
 import type { Find } from './find.ts'
@@ -99,7 +98,7 @@ async function inNamespace(selector: Selector, review: Review, find: Find): Prom
   return matchesLabels(selector, (await namespaceOf(review.namespace, find)).metadata.labels)
 }
 
-export async function namespaceOf(name: string, find: Find): Promise<NamespaceType> {
+export async function namespaceOf(name: string, find: Find): Promise<Namespace> {
   const found = await find(Namespace, { name })
   if (!found) throw new StatusError('NotFound', `namespaces ${JSON.stringify(name)} not found`, { name, kind: 'namespaces' })
   return found

@@ -2,14 +2,13 @@
 
 import { PriorityClass } from '#api/kinds/index.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
-import type { PriorityClass as PriorityClassType } from '#api/types/scheduling-v1.gen.ts'
 import { type Admission, forbidden, isKind } from './admission.ts'
 import type { Find } from './find.ts'
 
 type PriorityDeps = {
   find: Find
   /** A moment old at worst. */
-  classes(this: void): Iterable<PriorityClassType>
+  classes(this: void): Iterable<PriorityClass>
 }
 
 /** From the class that a pod names, or the one that is meant where none is named. */
@@ -36,15 +35,15 @@ export const podPriority = ({ find, classes }: PriorityDeps): Admission => ({
   },
   validate(review) {
     if (review.operation === 'DELETE' || !isKind(review, 'scheduling.k8s.io', 'PriorityClass')) return
-    const { globalDefault, metadata } = review.object as PriorityClassType
+    const { globalDefault, metadata } = review.object as PriorityClass
     const other = globalDefault ? [...classes()].find((c) => c.globalDefault && c.metadata.name !== metadata.name) : undefined
     if (other) throw forbidden(review, `PriorityClass ${other.metadata.name} is already marked as default. Only one default can exist`)
   },
 })
 
 /** The lowest of those that claim to be it: two may have been written at the same moment. */
-function standard(classes: Iterable<PriorityClassType>): PriorityClassType | undefined {
-  let lowest: PriorityClassType | undefined
+function standard(classes: Iterable<PriorityClass>): PriorityClass | undefined {
+  let lowest: PriorityClass | undefined
   for (const each of classes) if (each.globalDefault && each.value < (lowest?.value ?? Number.POSITIVE_INFINITY)) lowest = each
   return lowest
 }

@@ -4,7 +4,6 @@
 import { RuntimeClass } from '#api/kinds/index.ts'
 import { same } from '#api/kinds/rules/faults.ts'
 import type { Pod, Toleration } from '#api/types/core-v1.gen.ts'
-import type { RuntimeClass as RuntimeClassType } from '#api/types/node-v1.gen.ts'
 import { type Admission, forbidden, isKind, type Review } from './admission.ts'
 import type { Find } from './find.ts'
 
@@ -35,7 +34,7 @@ function podOf(review: Review): Pod | undefined {
   return isNew ? (review.object as Pod) : undefined
 }
 
-async function classOf(find: Find, review: Review, name: string): Promise<RuntimeClassType> {
+async function classOf(find: Find, review: Review, name: string): Promise<RuntimeClass> {
   const found = await find(RuntimeClass, { name })
   if (!found) throw forbidden(review, `pod rejected: RuntimeClass ${JSON.stringify(name)} not found`)
   return found

@@ -3,7 +3,7 @@
 import type { Clock } from '#api/clock.ts'
 import { sleep } from '#api/clock.ts'
 import { ServiceAccount } from '#api/kinds/index.ts'
-import type { ServiceAccount as Account, Pod, Volume } from '#api/types/core-v1.gen.ts'
+import type { Pod, Volume } from '#api/types/core-v1.gen.ts'
 import { type Admission, forbidden, isKind, type Review } from './admission.ts'
 import type { Find } from './find.ts'
 
@@ -31,7 +31,7 @@ export const serviceAccounts = ({ find, clock, suffix }: { find: Find; clock: Cl
   },
 })
 
-async function accountOf(find: Find, clock: Clock, review: Review, name: string): Promise<Account> {
+async function accountOf(find: Find, clock: Clock, review: Review, name: string): Promise<ServiceAccount> {
   const ref = { namespace: review.namespace ?? '', name }
   for (let attempt = 1; ; attempt += 1) {
     const account = await find(ServiceAccount, ref)

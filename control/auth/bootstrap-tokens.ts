@@ -3,7 +3,6 @@
 
 import { Secret } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
-import type { Secret as SecretType } from '#api/types/core-v1.gen.ts'
 import { sameText } from './same-text.ts'
 
 export const bootstrapTokenType = 'bootstrap.kubernetes.io/token'
@@ -29,7 +28,7 @@ export const bootstrapTokens = ({ peek, now }: Deps): BootstrapTokens => ({
   verify(bearer) {
     const [, id = '', secret = ''] = form.exec(bearer) ?? []
     if (!id) return undefined
-    const found: SecretType | undefined = peek(Secret, { namespace: tokenNamespace, name: nameOfToken(id) })
+    const found: Secret | undefined = peek(Secret, { namespace: tokenNamespace, name: nameOfToken(id) })
     const field = (name: string) => Buffer.from(found?.data?.[name] ?? '', 'base64').toString()
     // Compared also where there is none: how long that takes tells nobody which there are.
     const isRight = sameText(secret, field('token-secret'))

@@ -3,7 +3,6 @@
 
 import { ConfigMap } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
-import type { ConfigMap as ConfigMapType } from '#api/types/core-v1.gen.ts'
 
 export const revocations = { namespace: 'kube-system', name: 'coracle-revoked-certificates' }
 
@@ -23,7 +22,7 @@ export function revokedCertificates(peek: Peek): Revoked {
   let read: { version: string | undefined; lists: Lists } = { version: undefined, lists: nothing }
   return {
     has({ commonName, serial }) {
-      const object: ConfigMapType | undefined = peek(ConfigMap, revocations)
+      const object: ConfigMap | undefined = peek(ConfigMap, revocations)
       const version = object?.metadata.resourceVersion
       if (version !== read.version) read = { version, lists: object ? listsOf(object) : nothing }
       return isOn(read.lists, { commonName, serial })
@@ -34,23 +33,23 @@ export function revokedCertificates(peek: Peek): Revoked {
 const isOn = ({ serials, names }: Lists, { commonName, serial }: Shown): boolean =>
   names.has(commonName) || (serial !== undefined && serials.size > 0 && serials.has(plainSerial(serial)))
 
-export const isListed = (data: ConfigMapType['data'], certificate: Shown): boolean => isOn(listsOf({ data }), certificate)
+export const isListed = (data: ConfigMap['data'], certificate: Shown): boolean => isOn(listsOf({ data }), certificate)
 
 const keyOf = { serial: 'serials', name: 'names' } as const
 const linesOf = (text = '') => text.split(/\r?\n/)
 const wordOf = (line: string) => line.replace(/#.*/, '').trim()
 const same = { serial: (text: string) => plainSerial(text), name: (text: string) => text.trim() }
 
-function listsOf({ data }: Pick<ConfigMapType, 'data'>): Lists {
+function listsOf({ data }: Pick<ConfigMap, 'data'>): Lists {
   const words = (by: RevokedBy) => new Set(revokedIn(data, by).map(same[by]))
   return { serials: words('serial'), names: words('name') }
 }
 
 /** What is on one of the lists, as it was written. */
-export const revokedIn = (data: ConfigMapType['data'], by: RevokedBy): string[] => linesOf(data?.[keyOf[by]]).map(wordOf).filter(Boolean)
+export const revokedIn = (data: ConfigMap['data'], by: RevokedBy): string[] => linesOf(data?.[keyOf[by]]).map(wordOf).filter(Boolean)
 
 /** The lists with one line more, or undefined if they have it; notes that people left stay. Throws where `text` is no serial number or name. */
-export function withRevoked(data: ConfigMapType['data'], by: RevokedBy, text: string): ConfigMapType['data'] | undefined {
+export function withRevoked(data: ConfigMap['data'], by: RevokedBy, text: string): ConfigMap['data'] | undefined {
   if (by === 'serial' ? !/^(0x)?[0-9a-f:]+$/i.test(text) : !/^[^#\s]+$/.test(text))
     throw new Error(`${JSON.stringify(text)} is no ${by === 'serial' ? 'serial number: hexadecimal, as openssl prints it' : 'common name'}`)
   if (revokedIn(data, by).some((word) => same[by](word) === same[by](text))) return undefined
@@ -59,7 +58,7 @@ export function withRevoked(data: ConfigMapType['data'], by: RevokedBy, text: st
 }
 
 /** The lists without it, or undefined if they do not have it. */
-export function withoutRevoked(data: ConfigMapType['data'], by: RevokedBy, text: string): ConfigMapType['data'] | undefined {
+export function withoutRevoked(data: ConfigMap['data'], by: RevokedBy, text: string): ConfigMap['data'] | undefined {
   const lines = linesOf(data?.[keyOf[by]])
   const left = lines.filter((line) => wordOf(line) === '' || same[by](wordOf(line)) !== same[by](text))
   return left.length === lines.length ? undefined : { ...data, [keyOf[by]]: left.join('\n') }

@@ -6,13 +6,12 @@ import { availabilityOf } from '#api/kinds/api-service.ts'
 import { APIService, CustomResourceDefinition, Endpoints, Namespace, Service } from '#api/kinds/index.ts'
 import { same } from '#api/kinds/rules/faults.ts'
 import { after, done, mapped, of, type Reconciler } from '#api/queue/reconciler.ts'
-import type { APIService as APIServiceType } from '#api/types/apiregistration-v1.gen.ts'
 import { type Finding, failedDiscovery, findingOf, passed } from '../aggregation/availability.ts'
 import { automanaged, builtinServices, customServices } from '../aggregation/local.ts'
 import type { Deps } from './deps.ts'
 
 /** Asks a server behind for its discovery document. Throws what kept it from answering. */
-export type Probe = (service: APIServiceType, signal: AbortSignal) => Promise<void>
+export type Probe = (service: APIService, signal: AbortSignal) => Promise<void>
 
 export function localApiServices({ client, informers }: Deps, builtin = builtinServices()): Reconciler {
   const services = informers.of(APIService)
@@ -76,7 +75,7 @@ export function availability({ client, informers, clock }: Deps, probe: Probe): 
     },
   }
 
-  async function tell(service: APIServiceType, finding: Finding, signal: AbortSignal): Promise<void> {
+  async function tell(service: APIService, finding: Finding, signal: AbortSignal): Promise<void> {
     const before = availabilityOf(service)
     if (before?.status === finding.status && before.reason === finding.reason && before.message === finding.message) return
     const lastTransitionTime = before?.status === finding.status ? before.lastTransitionTime : timestamp(clock.now())
@@ -86,7 +85,7 @@ export function availability({ client, informers, clock }: Deps, probe: Probe): 
   }
 }
 
-async function asked(probe: Probe, service: APIServiceType, signal: AbortSignal): Promise<Finding> {
+async function asked(probe: Probe, service: APIService, signal: AbortSignal): Promise<Finding> {
   try {
     await probe(service, signal)
     return passed

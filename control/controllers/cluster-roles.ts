@@ -4,7 +4,7 @@ import { ClusterRole } from '#api/kinds/index.ts'
 import { same } from '#api/kinds/rules/faults.ts'
 import { done, mapped, type Reconciler } from '#api/queue/reconciler.ts'
 import { labelSelector, matchesLabels } from '#api/selector/label.ts'
-import type { ClusterRole as ClusterRoleType, PolicyRule } from '#api/types/rbac-v1.gen.ts'
+import type { PolicyRule } from '#api/types/rbac-v1.gen.ts'
 import type { Deps } from './deps.ts'
 
 export function clusterRoles({ client, informers }: Deps): Reconciler {
@@ -23,7 +23,7 @@ export function clusterRoles({ client, informers }: Deps): Reconciler {
 }
 
 /** Without those that say the same as an earlier one. */
-export function gathered(role: ClusterRoleType, all: readonly ClusterRoleType[]): PolicyRule[] {
+export function gathered(role: ClusterRole, all: readonly ClusterRole[]): PolicyRule[] {
   const selectors = (role.aggregationRule?.clusterRoleSelectors ?? []).map((selector) => labelSelector(selector))
   const rules: PolicyRule[] = []
   for (const other of all.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))) {

@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConfigMap, Deployment, Namespace, Node, Pod, ServiceAccount } from '#api/kinds/index.ts'
-import type { Deployment as DeploymentObject } from '#api/types/apps-v1.gen.ts'
 import { harness } from './harness.fake.ts'
 import { namespace, pods, sets, web } from './web.fake.ts'
 
@@ -102,7 +101,7 @@ test('a silent node loses its traffic after 40 s and its pods after what they to
   await using h = await harness()
   await h.addNode('node-1')
   await h.addNode('node-2')
-  const template = web(2).spec!.template as DeploymentObject['spec']['template']
+  const template = web(2).spec!.template as Deployment['spec']['template']
   const tolerations = ['not-ready', 'unreachable'].map((key) => ({
     key: `node.kubernetes.io/${key}`,
     operator: 'Exists' as const,

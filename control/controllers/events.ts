@@ -4,7 +4,6 @@
 import { isStatus } from '#api/errors.ts'
 import { Event } from '#api/kinds/index.ts'
 import { after, done, of, type Reconciler } from '#api/queue/reconciler.ts'
-import type { Event as EventType } from '#api/types/core-v1.gen.ts'
 import { Ages } from './ages.ts'
 import type { Deps } from './deps.ts'
 import { refOf } from './ownership.ts'
@@ -41,5 +40,5 @@ export function eventExpiry({ client, informers, clock }: Deps): Reconciler {
 }
 
 /** By the server's clock, for events from before this process. */
-const writtenAt = ({ metadata }: EventType): string | undefined =>
+const writtenAt = ({ metadata }: Event): string | undefined =>
   metadata.managedFields?.map(({ time }) => time ?? '').reduce((a, b) => (a > b ? a : b), '') || metadata.creationTimestamp

@@ -9,7 +9,6 @@ import { isStatus } from '#api/errors.ts'
 import { informers } from '#api/informer/informers.ts'
 import { Lease, Namespace, Node, Pod } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
-import type { Pod as PodObject } from '#api/types/core-v1.gen.ts'
 import type { Certify } from './certificates/certificates.ts'
 import { startControllers, startScheduler } from './index.ts'
 import { podRanges } from './node/cidr.ts'
@@ -45,7 +44,7 @@ export async function harness({ certify }: { certify?: Certify } = {}): Promise<
   let starting = true
   const address = addresses()
   const agent = shared.of(Pod)
-  const tend = (pod: PodObject) => {
+  const tend = (pod: Pod) => {
     if (!pod.spec.nodeName) return
     if (pod.metadata.deletionTimestamp) void client.delete(Pod, pod.metadata, { gracePeriodSeconds: 0 }).catch(unlessLate)
     else if (starting && pod.status.phase === 'Pending')
@@ -107,7 +106,7 @@ export async function harness({ certify }: { certify?: Certify } = {}): Promise<
   return made
 }
 
-function started(pod: PodObject, podIP: string, now: number): PodObject['status'] {
+function started(pod: Pod, podIP: string, now: number): Pod['status'] {
   const conditions = (['Initialized', 'ContainersReady', 'Ready'] as const).map((type) => ({
     type,
     status: 'True' as const,

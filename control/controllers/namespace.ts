@@ -7,7 +7,7 @@ import { isStatus } from '#api/errors.ts'
 import { Namespace } from '#api/kinds/index.ts'
 import { apiVersionOf, type KubeObject } from '#api/kinds/kind.ts'
 import { after, done, of, type Reconciler } from '#api/queue/reconciler.ts'
-import type { NamespaceCondition, Namespace as NamespaceObject } from '#api/types/core-v1.gen.ts'
+import type { NamespaceCondition } from '#api/types/core-v1.gen.ts'
 import { Ages } from './ages.ts'
 import type { Deps } from './deps.ts'
 import { refOf } from './ownership.ts'
@@ -108,7 +108,7 @@ async function each<T>(items: readonly T[], atOnce: number, work: (item: T) => P
 
 /** The five conditions of a terminating namespace, in Kubernetes' words. `unreachable`: groups and versions of which nobody knows what they hold. */
 export function planConditions(
-  namespace: NamespaceObject,
+  namespace: Namespace,
   left: readonly Remains[],
   now: number,
   unreachable: readonly string[] = [],

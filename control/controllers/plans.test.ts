@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseCidrs } from '#api/cidr.ts'
-import { Pod as PodKind } from '#api/kinds/index.ts'
-import type { Node, Pod } from '#api/types/core-v1.gen.ts'
+import { Pod } from '#api/kinds/index.ts'
+import type { Node } from '#api/types/core-v1.gen.ts'
 import { Graph, type Thing } from './collector/graph.ts'
 import { judge, type OwnerState } from './collector/plan.ts'
 import { firstFree, podRanges } from './node/cidr.ts'
@@ -56,7 +56,7 @@ test('what becomes of an object, by its owners and dependents', () => {
   const owner = (uid: string, blockOwnerDeletion = true) => ({ apiVersion: 'v1', kind: 'Thing', name: uid, uid, blockOwnerDeletion })
   const thing = (owners: string[] = [], more: Partial<Thing> = {}): Thing => ({
     uid: 'x',
-    kind: PodKind,
+    kind: Pod,
     name: 'x',
     namespace: 'default',
     resourceVersion: '1',

@@ -6,7 +6,6 @@ import { byNode, type Index } from '#api/informer/indexes.ts'
 import { Node, Pod } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
 import { after, done, mapped, of, type Reconciler } from '#api/queue/reconciler.ts'
-import type { Pod as PodObject } from '#api/types/core-v1.gen.ts'
 import type { Deps } from './deps.ts'
 import { refOf } from './ownership.ts'
 import { isTerminal } from './pods.ts'
@@ -17,14 +16,14 @@ const quarantine = 40_000
 const finishedMax = 1000
 const finishedKey = 'finished'
 
-const finished: Index<PodObject> = (pod) => (isTerminal(pod) && !pod.metadata.deletionTimestamp ? [finishedKey] : [])
+const finished: Index<Pod> = (pod) => (isTerminal(pod) && !pod.metadata.deletionTimestamp ? [finishedKey] : [])
 
 export function podGc({ client, informers, clock, log }: Deps): Reconciler {
   const nodes = informers.of(Node)
   const pods = informers.of(Pod)
   const missingSince = new Map<string, number>()
 
-  async function force(pod: PodObject, why: string, signal: AbortSignal): Promise<void> {
+  async function force(pod: Pod, why: string, signal: AbortSignal): Promise<void> {
     log.info({ pod: keyOf(pod.metadata), why }, 'removing a pod')
     try {
       if (!isTerminal(pod))

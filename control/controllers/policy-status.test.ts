@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CustomResourceDefinition, ValidatingAdmissionPolicy } from '#api/kinds/index.ts'
-import type { ValidatingAdmissionPolicy as PolicyType } from '#api/types/admissionregistration-v1.gen.ts'
 import { type Harness, harness } from './harness.fake.ts'
 
 const about = (apiGroups: string[], resources: string[]) => ({
@@ -11,13 +10,13 @@ const policy = (name: string, expression: string, matchConstraints = about(['app
   metadata: { name, generation: 1 },
   spec: { matchConstraints, validations: [{ expression: 'true' }, { expression }] },
 })
-const statusOf = async (h: Harness, name: string, test: (status: PolicyType['status']) => boolean) => {
+const statusOf = async (h: Harness, name: string, test: (status: ValidatingAdmissionPolicy['status']) => boolean) => {
   const signal = AbortSignal.timeout(5000)
   for await (const { object } of h.client.watch(ValidatingAdmissionPolicy, { fieldSelector: `metadata.name=${name}`, signal }))
     if (object.status && test(object.status)) return object.status.typeChecking?.expressionWarnings
   throw new Error(`${name} has no such status`)
 }
-const seen = ({ observedGeneration }: PolicyType['status']) => observedGeneration === 1
+const seen = ({ observedGeneration }: ValidatingAdmissionPolicy['status']) => observedGeneration === 1
 
 test('the author of a policy is told what does not fit its kinds', async () => {
   await using h = await harness()
@@ -62,7 +61,7 @@ test('a policy about a custom kind is looked at when the kind comes', async () =
       versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', properties } } }],
     },
   })
-  const warned = (status: PolicyType['status']) => (status.typeChecking?.expressionWarnings?.length ?? 0) > 0
+  const warned = (status: ValidatingAdmissionPolicy['status']) => (status.typeChecking?.expressionWarnings?.length ?? 0) > 0
   assert.match(
     (await statusOf(h, 'late', warned))?.[0]?.warning ?? '',
     /^example\.com\/v1, Kind=Cup: ERROR: <input>:1:59: undefined field 'size'$/,

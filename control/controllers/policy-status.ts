@@ -7,12 +7,7 @@ import { builtinKinds } from '#api/kinds/registry.ts'
 import { done, mapped, of, type Reconciler } from '#api/queue/reconciler.ts'
 import { schemaOf } from '#api/schema/compile.ts'
 import type { JsonSchema } from '#api/schema/crd/json-schema.ts'
-import type {
-  ExpressionWarning,
-  ValidatingAdmissionPolicy as PolicyType,
-  ValidatingAdmissionPolicySpec,
-} from '#api/types/admissionregistration-v1.gen.ts'
-import type { CustomResourceDefinition as Definition } from '#api/types/apiextensions-v1.gen.ts'
+import type { ExpressionWarning, ValidatingAdmissionPolicySpec } from '#api/types/admissionregistration-v1.gen.ts'
 import { expressionsOf } from '#control/admission/policies/policy.ts'
 import { described } from '#control/cel/described.ts'
 import { Evaluator } from '#control/cel/evaluator.ts'
@@ -54,7 +49,7 @@ export function policyStatus({ client, informers, clock, log }: Deps, signal: Ab
     },
   }
 
-  async function warningsFor({ spec }: PolicyType, kinds: readonly Known[]): Promise<ExpressionWarning[]> {
+  async function warningsFor({ spec }: ValidatingAdmissionPolicy, kinds: readonly Known[]): Promise<ExpressionWarning[]> {
     const expressions = expressionsOf(spec)
     const found = new Map<string, string[]>()
     for (const kind of kinds) {
@@ -81,7 +76,7 @@ const builtin: readonly Known[] = builtinKinds.map(({ kind }) => ({
   },
 }))
 
-const kindsOf = ({ spec: { group, names: named, versions } }: Definition): Known[] =>
+const kindsOf = ({ spec: { group, names: named, versions } }: CustomResourceDefinition): Known[] =>
   versions
     .filter(({ served }) => served)
     .map(({ name, schema }) => ({
@@ -102,7 +97,7 @@ function whole(schema: JsonSchema): JsonSchema {
   }
 }
 
-const names = ({ spec }: PolicyType, group: string): boolean =>
+const names = ({ spec }: ValidatingAdmissionPolicy, group: string): boolean =>
   spec.matchConstraints?.resourceRules?.some(({ apiGroups }) => apiGroups?.includes(group)) ?? false
 
 /** Those that rules name one by one; a star says nothing of what its author has in mind. */

@@ -2,11 +2,10 @@
 
 import type { New } from '#api/client/client.ts'
 import { Deployment, Pod, ReplicaSet } from '#api/kinds/index.ts'
-import type { Deployment as DeploymentObject } from '#api/types/apps-v1.gen.ts'
 import type { Harness } from './harness.fake.ts'
 
 export const namespace = 'default'
-export const web = (replicas = 3, image = 'web:1', more: Partial<DeploymentObject['spec']> = {}): New<DeploymentObject> => ({
+export const web = (replicas = 3, image = 'web:1', more: Partial<Deployment['spec']> = {}): New<Deployment> => ({
   metadata: { name: 'web', namespace },
   spec: {
     replicas,
@@ -30,4 +29,4 @@ export const sets = async ({ client }: Harness) =>
     .sort()
 export const images = async (h: Harness) => (await pods(h)).map(({ spec }) => spec.containers[0]?.image ?? '').sort()
 export const deployment = (h: Harness) => h.client.get(Deployment, { namespace, name: 'web' })
-export const condition = (object: DeploymentObject, type: string) => object.status.conditions?.find((c) => c.type === type)
+export const condition = (object: Deployment, type: string) => object.status.conditions?.find((c) => c.type === type)

@@ -10,18 +10,17 @@ import { CustomResourceDefinition } from '#api/kinds/index.ts'
 import type { Kind } from '#api/kinds/kind.ts'
 import type { Log } from '#api/log.ts'
 import { WorkQueue } from '#api/queue/queue.ts'
-import type { CustomResourceDefinition as Definition } from '#api/types/apiextensions-v1.gen.ts'
 import { type Cleanup, isTrue, planStatus } from './conditions.ts'
 import { offersSame } from './custom-kind.ts'
 
 /** What a server does with the kinds of a definition. */
 export type Offers = {
   /** Serves them as the definition now has them. Resolves once a request for them is answered. */
-  set(definition: Definition): Promise<void>
+  set(definition: CustomResourceDefinition): Promise<void>
   /** Ends them, and every watch on them. */
   remove(name: string): void
   /** Deletes their objects; tells what is left. */
-  empty(definition: Definition): Promise<Cleanup>
+  empty(definition: CustomResourceDefinition): Promise<Cleanup>
 }
 
 export type DefinitionsDeps = {
@@ -30,7 +29,7 @@ export type DefinitionsDeps = {
   log: Log
   offers: Offers
   /** The definitions that there are. */
-  all(): Definition[]
+  all(): CustomResourceDefinition[]
   builtin: readonly Kind[]
 }
 
@@ -41,7 +40,7 @@ export class Definitions {
   readonly #deps: DefinitionsDeps
   readonly #queue: WorkQueue
   /** As they are served, by name. */
-  readonly #served = new Map<string, Definition>()
+  readonly #served = new Map<string, CustomResourceDefinition>()
   #working: Promise<void> | undefined
 
   constructor(deps: DefinitionsDeps) {
@@ -60,7 +59,7 @@ export class Definitions {
   }
 
   /** One has come, changed or gone. */
-  heard({ metadata, spec }: Definition, previous: Definition | undefined, gone: boolean): void {
+  heard({ metadata, spec }: CustomResourceDefinition, previous: CustomResourceDefinition | undefined, gone: boolean): void {
     // At once: who hears that it is gone and looks which kinds there are must not find its kind.
     if (gone) this.#remove(metadata.name)
     this.#queue.add(metadata.name)
@@ -130,7 +129,7 @@ export class Definitions {
     this.#deps.offers.remove(name)
   }
 
-  async #serve(definition: Definition): Promise<void> {
+  async #serve(definition: CustomResourceDefinition): Promise<void> {
     const served = this.#served.get(definition.metadata.name)
     if (served && offersSame(served, definition)) return
     await this.#deps.offers.set(definition)
@@ -138,7 +137,7 @@ export class Definitions {
   }
 
   /** Of one that is going and was served: what is in it goes first. */
-  async #cleanUp(definition: Definition): Promise<Cleanup | undefined> {
+  async #cleanUp(definition: CustomResourceDefinition): Promise<Cleanup | undefined> {
     const { deletionTimestamp, finalizers } = definition.metadata
     if (!deletionTimestamp || !finalizers?.includes(cleanupFinalizer)) return undefined
     return isTrue(definition, 'Established') ? await this.#deps.offers.empty(definition) : { left: 0 }

@@ -6,7 +6,6 @@ import { CustomResourceDefinition } from '#api/kinds/index.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import { Faults, same } from '#api/kinds/rules/faults.ts'
 import { type JsonSchema, some } from '#api/schema/crd/json-schema.ts'
-import type { CustomResourceDefinition as Definition } from '#api/types/apiextensions-v1.gen.ts'
 import { type Admission, isKind } from '#control/admission/admission.ts'
 import { type Evaluator, TooCostly } from '#control/cel/evaluator.ts'
 
@@ -21,9 +20,9 @@ export const definitionRules = (rules: Rules): Admission => ({
     const { operation, subresource, object, previous } = review
     const { group, kind } = CustomResourceDefinition
     if (operation === 'DELETE' || subresource !== '' || !isKind(review, group, kind)) return
-    const before = (previous as Definition | undefined)?.spec.versions
+    const before = (previous as CustomResourceDefinition | undefined)?.spec.versions
     const faults = new Faults()
-    for (const [i, version] of (object as Definition).spec.versions.entries()) {
+    for (const [i, version] of (object as CustomResourceDefinition).spec.versions.entries()) {
       const schema = version.schema?.openAPIV3Schema as JsonSchema | undefined
       const old = before?.find(({ name }) => name === version.name)?.schema?.openAPIV3Schema
       if (schema && hasRules(schema) && !same(schema, old)) await check(rules, schema, `spec.versions[${i}].schema.openAPIV3Schema`, faults)

@@ -12,7 +12,6 @@ import type { Informers } from '#api/informer/informers.ts'
 import { Namespace, Node, Pod, Service } from '#api/kinds/index.ts'
 import { same } from '#api/kinds/rules/faults.ts'
 import type { Log } from '#api/log.ts'
-import type { Node as NodeObject, Pod as PodObject } from '#api/types/core-v1.gen.ts'
 import { Cluster, isOver } from './cluster.ts'
 import { Pending } from './pending.ts'
 import { place } from './place.ts'
@@ -47,14 +46,14 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
   let synced = false
   let resting = false
 
-  const ours = (pod: PodObject): boolean =>
+  const ours = (pod: Pod): boolean =>
     !pod.spec.nodeName &&
     !pod.metadata.deletionTimestamp &&
     !isOver(pod) &&
     (pod.spec.schedulerName ?? 'default-scheduler') === name &&
     !pod.spec.schedulingGates?.length
 
-  function heard(pod: PodObject, old?: PodObject): void {
+  function heard(pod: Pod, old?: Pod): void {
     const { uid } = pod.metadata
     const freed = cluster.setPod(pod)
     if (!ours(pod)) pending.delete(uid)
@@ -97,7 +96,7 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
     }),
   ]
 
-  function siblingOf(pod: PodObject): Sibling {
+  function siblingOf(pod: Pod): Sibling {
     const labels = pod.metadata.labels ?? {}
     const selectors = services
       .by(byNamespace, pod.metadata.namespace ?? '')
@@ -145,7 +144,7 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
     binding.add(tracked)
   }
 
-  async function bind(pod: PodObject, nodeName: string): Promise<void> {
+  async function bind(pod: Pod, nodeName: string): Promise<void> {
     const { name, namespace, uid } = pod.metadata
     const ref = { name, ...(namespace && { namespace }) }
     try {
@@ -169,7 +168,7 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
     }
   }
 
-  async function refuse(pod: PodObject, message: string): Promise<void> {
+  async function refuse(pod: Pod, message: string): Promise<void> {
     const conditions = pod.status?.conditions ?? []
     const known = conditions.find(({ type }) => type === 'PodScheduled')
     if (known?.status === 'False' && known.reason === 'Unschedulable' && known.message === message) return
@@ -198,11 +197,11 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
 }
 
 /** What of a node bears on which pods fit; heartbeats do not. */
-const room = ({ spec, metadata, status }: NodeObject): string =>
+const room = ({ spec, metadata, status }: Node): string =>
   JSON.stringify([spec, metadata.labels, status?.allocatable, status?.conditions?.map((c) => [c.type, c.status])])
 
-const relabelled = (pod: PodObject, old: PodObject): boolean => !same(pod.metadata.labels, old.metadata.labels)
+const relabelled = (pod: Pod, old: Pod): boolean => !same(pod.metadata.labels, old.metadata.labels)
 
 /** New company on a node matters to these only. */
-const seeksCompany = (pod: PodObject): boolean =>
+const seeksCompany = (pod: Pod): boolean =>
   Boolean(pod.spec.affinity?.podAffinity ?? pod.spec.affinity?.podAntiAffinity ?? pod.spec.topologySpreadConstraints)

@@ -9,8 +9,6 @@ import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import { builtinKinds } from '#api/kinds/registry.ts'
 import type { Log } from '#api/log.ts'
 import type { ServedKind } from '#api/schema/openapi/paths.ts'
-import type { Endpoints as EndpointsType, LimitRange as LimitRangeType, Service as ServiceType } from '#api/types/core-v1.gen.ts'
-import type { PriorityClass as PriorityClassType } from '#api/types/scheduling-v1.gen.ts'
 import type { Admission, Review } from '#control/admission/admission.ts'
 import { certificateRequests } from '#control/admission/certificate-request.ts'
 import type { Find } from '#control/admission/find.ts'
@@ -131,11 +129,11 @@ export async function assemble({
   const classes = resources.of(PriorityClass)
   const ranges = resources.of(LimitRange)
   const rangesIn = (namespace: string) =>
-    [...cache.of(ranges).under(`${ranges.prefix}${namespace}/`)].map(({ object }) => object as LimitRangeType)
+    [...cache.of(ranges).under(`${ranges.prefix}${namespace}/`)].map(({ object }) => object as LimitRange)
   admission.push(
     namespaceLifecycle({ find }),
     serviceAccounts({ find, clock, suffix }),
-    podPriority({ find, classes: () => [...cache.of(classes).under(classes.prefix)].map((item) => item.object as PriorityClassType) }),
+    podPriority({ find, classes: () => [...cache.of(classes).under(classes.prefix)].map((item) => item.object as PriorityClass) }),
     podTolerations,
     runtimeClasses({ find }),
     limitRanges({ ranges: rangesIn }),
@@ -284,8 +282,8 @@ const offersOf = (resources: Resources): ServedKind[] => [
 
 /** As they are published: the service of the names, and the endpoints of the server. */
 function ownAddresses(peek: (kind: Kind, ref: { namespace?: string; name: string }) => KubeObject | undefined): OwnAddresses {
-  const names = peek(Service, { namespace: 'kube-system', name: 'kube-dns' }) as ServiceType | undefined
-  const server: EndpointsType | undefined = peek(Endpoints, { namespace: 'default', name: 'kubernetes' })
+  const names = peek(Service, { namespace: 'kube-system', name: 'kube-dns' }) as Service | undefined
+  const server: Endpoints | undefined = peek(Endpoints, { namespace: 'default', name: 'kubernetes' })
   const [subset] = server?.subsets ?? []
   const [address, port] = [subset?.addresses?.[0]?.ip, subset?.ports?.[0]?.port]
   return { names: names?.spec.clusterIPs ?? [], ...(address && port && { server: { address, port } }) }
@@ -295,12 +293,11 @@ function ownAddresses(peek: (kind: Kind, ref: { namespace?: string; name: string
 function follow(
   cache: WatchCache,
   resources: Resources,
-  observe: (service: ServiceType, previous: ServiceType | undefined, gone: boolean) => void,
+  observe: (service: Service, previous: Service | undefined, gone: boolean) => void,
 ): void {
   const services = resources.of(Service)
-  for (const item of cache.of(services).under(services.prefix)) observe(item.object as ServiceType, undefined, false)
+  for (const item of cache.of(services).under(services.prefix)) observe(item.object as Service, undefined, false)
   cache.onChange((resource, { type, item, previous }) => {
-    if (resource.prefix === services.prefix)
-      observe(item.object as ServiceType, previous?.object as ServiceType | undefined, type === 'DELETED')
+    if (resource.prefix === services.prefix) observe(item.object as Service, previous?.object as Service | undefined, type === 'DELETED')
   })
 }

@@ -8,7 +8,6 @@ import { ConfigMap, EndpointSlice, Endpoints, Namespace, PriorityClass, Role, Se
 import { systemPriorities } from '#api/kinds/priority-class.ts'
 import { same } from '#api/kinds/rules/faults.ts'
 import { specialAddress } from '#api/special-address.ts'
-import type { Service as ServiceType } from '#api/types/core-v1.gen.ts'
 import { ensureFlowControl } from '#control/fairness/ensure.ts'
 import { frontProxyName } from '#control/pki/pki.ts'
 import { ensureRoles } from './default-roles.ts'
@@ -64,7 +63,7 @@ export async function bootstrap({ client, advertise, serviceCidrs, clusterDNS, a
   await publishAuthentication(client, authorities)
 
   // Looked for first: its address would be refused as taken before its name is.
-  async function ensureService(service: New<ServiceType>): Promise<void> {
+  async function ensureService(service: New<Service>): Promise<void> {
     const { namespace, name = '' } = service.metadata
     const there = await client.find(Service, { ...(namespace && { namespace }), name })
     if (!there) await client.create(Service, service)

@@ -8,13 +8,12 @@ import { json } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { type FakeClock, fakeClock } from '#api/clock.fake.ts'
 import { ConfigMap, Node, Secret } from '#api/kinds/index.ts'
-import type { Secret as SecretObject } from '#api/types/core-v1.gen.ts'
 import { makeKey } from '#api/x509/key.ts'
 import { makeRequest } from '#api/x509/request.ts'
 import { joinTokenOf } from '#control/pki/pki.ts'
 import { type Credentials, type Live, live } from '#control/server/testing/live.fake.ts'
 
-type SecretType = SecretObject['type']
+type SecretType = Secret['type']
 
 let server: Live
 let clock: FakeClock

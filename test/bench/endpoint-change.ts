@@ -7,7 +7,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { HttpsClient } from '#api/client/https.ts'
 import { isStatus } from '#api/errors.ts'
 import { EndpointSlice, Service } from '#api/kinds/index.ts'
-import type { EndpointSlice as Slice } from '#api/types/discovery-v1.gen.ts'
 import { benchCluster } from './cluster.ts'
 import { type Figure, figure, quantile } from './figure.ts'
 
@@ -96,13 +95,13 @@ async function persistently(create: () => Promise<unknown>): Promise<void> {
   }
 }
 
-const sliceTo = (service: string, address: string, port: number): Slice =>
+const sliceTo = (service: string, address: string, port: number): EndpointSlice =>
   ({
     metadata: { name: service, namespace, labels: { 'kubernetes.io/service-name': service } },
     addressType: 'IPv4',
     endpoints: [{ addresses: [address], conditions: { ready: true } }],
     ports: [{ name: '', protocol: 'TCP', port }],
-  }) as unknown as Slice
+  }) as unknown as EndpointSlice
 
 /** Connects again and again until this server answers. */
 async function reached(clusterIP: string, name: string): Promise<void> {

@@ -9,7 +9,6 @@ import { httpsClient } from '#api/client/https.ts'
 import { loadKubeconfig } from '#api/client/kubeconfig.ts'
 import { Node } from '#api/kinds/index.ts'
 import { silent } from '#api/log.ts'
-import type { Node as NodeObject } from '#api/types/core-v1.gen.ts'
 import { removeCgroup } from './cgroups.ts'
 import { kill, pidOf, start, stop } from './daemon.ts'
 import { makeHosts, removeHosts, routeThrough } from './links.ts'
@@ -208,7 +207,7 @@ async function ready(plan: ClusterPlan, withinMs: number): Promise<void> {
   client.close()
   await routeThrough(plan, podCIDRs)
 
-  function note(node: NodeObject): void {
+  function note(node: Node): void {
     const condition = node.status.conditions?.find((c) => c.type === 'Ready')
     seen = [
       ...seen.filter((line) => !line.startsWith(`${node.metadata.name}:`)),

@@ -3,7 +3,7 @@
 
 import type { Clock } from '#api/clock.ts'
 import { Secret } from '#api/kinds/index.ts'
-import type { Container, Pod, Secret as SecretType } from '#api/types/core-v1.gen.ts'
+import type { Container, Pod } from '#api/types/core-v1.gen.ts'
 import { type Image, ImageError, type Images } from '../../images/images.ts'
 import type { Objects } from '../../volumes/objects.ts'
 import { credentialsFor } from './credentials.ts'
@@ -40,7 +40,7 @@ export async function imageFor(pod: Pod, container: Container, { images, objects
     )
     const credentials = credentialsFor(
       reference,
-      secrets.filter((secret): secret is SecretType => secret !== undefined),
+      secrets.filter((secret): secret is Secret => secret !== undefined),
     )
     const image = await images.pull(reference, { credentials, signal })
     const took = `${((clock.monotonic() - began) / 1000).toFixed(3)}s`

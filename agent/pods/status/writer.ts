@@ -7,7 +7,7 @@ import { type Clock, sleep, type Timer } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
 import { Pod } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
-import type { PodStatus, Pod as PodType } from '#api/types/core-v1.gen.ts'
+import type { PodStatus } from '#api/types/core-v1.gen.ts'
 import { passing } from './conditions.ts'
 
 const CALM_MS = 100
@@ -31,7 +31,7 @@ export class StatusWriter {
   #calm: Timer | undefined
   #writing: Promise<void> | undefined
 
-  constructor(pod: PodType, deps: StatusWriterDeps) {
+  constructor(pod: Pod, deps: StatusWriterDeps) {
     this.#deps = deps
     this.#ref = { namespace: pod.metadata.namespace, name: pod.metadata.name }
     this.#uid = pod.metadata.uid

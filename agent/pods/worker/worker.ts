@@ -9,7 +9,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { ageOf, type Timer } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
 import { Pod } from '#api/kinds/index.ts'
-import type { Container, Pod as PodType } from '#api/types/core-v1.gen.ts'
+import type { Container } from '#api/types/core-v1.gen.ts'
 import type { ContainerState } from '../../runtime/runtime.ts'
 import { ContainerWorker, type PodContext } from '../containers/container-worker.ts'
 import { type ContainerRecord, ID_PREFIX, slotOfEphemeral, slotsOf, viewOf } from '../containers/record.ts'
@@ -25,7 +25,7 @@ import type { PodDeps } from './deps.ts'
 import { type Action, type Plan, plan } from './plan.ts'
 
 export type WorkerOptions = {
-  pod: PodType
+  pod: Pod
   deps: PodDeps
   /** Its containers as the runtime has them, after a restart of the agent. */
   found: ContainerState[]
@@ -60,7 +60,7 @@ export class PodWorker {
   readonly #history: boolean
   readonly #finishing = { busy: false, failures: 0, retryAt: 0 }
   #objectHolds: (() => void)[] = []
-  #pod: PodType
+  #pod: Pod
   #turn: Promise<void> = Promise.resolve()
   #poked = false
   #wake: Timer | undefined
@@ -118,7 +118,7 @@ export class PodWorker {
   }
 
   /** The pod as the API has it now. */
-  update(pod: PodType): void {
+  update(pod: Pod): void {
     const before = this.#pod.metadata
     this.#pod = pod
     this.#prerequisites.pod = pod
@@ -139,7 +139,7 @@ export class PodWorker {
   }
 
   /** The pod is no more in the API: bring it down, within the grace that it was last given. */
-  remove(last: PodType = this.#pod): void {
+  remove(last: Pod = this.#pod): void {
     this.#pod = last
     this.#gone = true
     this.#run(this.#writer.close())

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { Pod } from '#api/kinds/index.ts'
-import type { Pod as PodType, ResourceQuota } from '#api/types/core-v1.gen.ts'
+import type { ResourceQuota } from '#api/types/core-v1.gen.ts'
 import { Book } from './book.ts'
 import { isInScope, type Measured, measure } from './measure.ts'
 
 const quota = (name: string, spec: ResourceQuota['spec']) => ({ metadata: { name }, spec }) as ResourceQuota
 const pod = (milli: number, more: object = {}) =>
-  measure(Pod, { spec: { containers: [{ name: 'c', resources: { requests: { cpu: `${milli}m` } } }], ...more } } as unknown as PodType)
+  measure(Pod, { spec: { containers: [{ name: 'c', resources: { requests: { cpu: `${milli}m` } } }], ...more } } as unknown as Pod)
 
 /** Mulberry32: the same run every time. */
 function randoms(seed: number): (below: number) => number {
@@ -78,7 +78,7 @@ it('a pod takes the most that it needs at once', () => {
     containers: [container('a', '200m'), container('b', '300m')],
     overhead: { cpu: '50m' },
   }
-  const cpu = (object: object) => measure(Pod, { spec: object } as unknown as PodType).amounts.get('requests.cpu')?.nano
+  const cpu = (object: object) => measure(Pod, { spec: object } as unknown as Pod).amounts.get('requests.cpu')?.nano
   assert.equal(cpu(spec), 850_000_000n, 'setup beside side, and the overhead')
   assert.equal(cpu({ ...spec, initContainers: spec.initContainers.slice(0, 1) }), 650_000_000n)
 })

@@ -6,7 +6,6 @@ import { timestamp } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
 import { CertificateSigningRequest } from '#api/kinds/index.ts'
 import { after, done, of, type Reconciler } from '#api/queue/reconciler.ts'
-import type { CertificateSigningRequest as RequestType } from '#api/types/certificates-v1.gen.ts'
 import { type Asked, readRequest } from '#api/x509/asked.ts'
 import type { Subject } from '#api/x509/certificate.ts'
 import { Ages } from '../ages.ts'
@@ -16,7 +15,7 @@ import { type Signer, signers } from './signer.ts'
 /** A certificate (PEM) for a key; `seconds`: for how long at most. */
 export type Certify = (key: KeyObject, subject: Subject, seconds?: number) => string
 
-const has = ({ status }: RequestType, type: string) => status?.conditions?.find((condition) => condition.type === type)
+const has = ({ status }: CertificateSigningRequest, type: string) => status?.conditions?.find((condition) => condition.type === type)
 
 export function certificateSigning({ client, informers, clock }: Deps, certify: Certify): Reconciler {
   const requests = informers.of(CertificateSigningRequest)
@@ -37,7 +36,11 @@ export function certificateSigning({ client, informers, clock }: Deps, certify: 
 }
 
 /** The certificate as the status has it, or what is wrong with the request. */
-function answerTo({ metadata, spec }: RequestType, signer: Signer, certify: Certify): { certificate: string } | { fault: string } {
+function answerTo(
+  { metadata, spec }: CertificateSigningRequest,
+  signer: Signer,
+  certify: Certify,
+): { certificate: string } | { fault: string } {
   let asked: Asked
   try {
     asked = readRequest(Buffer.from(spec.request, 'base64').toString('latin1'))
@@ -53,7 +56,7 @@ function answerTo({ metadata, spec }: RequestType, signer: Signer, certify: Cert
   return { certificate: Buffer.from(certify(key, { commonName, name, usage, hosts }, spec.expirationSeconds)).toString('base64') }
 }
 
-function failed(status: RequestType['status'], message: string, now: string): RequestType['status'] {
+function failed(status: CertificateSigningRequest['status'], message: string, now: string): CertificateSigningRequest['status'] {
   const condition = { type: 'Failed', status: 'True', reason: 'SignerValidationFailure', message } as const
   return { ...status, conditions: [...(status?.conditions ?? []), { ...condition, lastUpdateTime: now, lastTransitionTime: now }] }
 }
@@ -87,7 +90,7 @@ export function certificateExpiry({ client, informers, clock }: Deps): Reconcile
 }
 
 /** Milliseconds until a request may go: by the time since it was seen to be decided, and by the certificate's own end. */
-function leftOf(request: RequestType, ages: Ages, now: number): number {
+function leftOf(request: CertificateSigningRequest, ages: Ages, now: number): number {
   const certificate = request.status?.certificate
   const decided = has(request, 'Failed') ?? has(request, 'Denied') ?? (certificate ? has(request, 'Approved') : undefined)
   const { name, creationTimestamp } = request.metadata

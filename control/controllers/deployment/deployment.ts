@@ -6,7 +6,6 @@ import { Deployment, Pod, ReplicaSet } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
 import { after, done, mapped, of, ownedBy, type Reconciler } from '#api/queue/reconciler.ts'
 import { selectorMatcher } from '#api/selector/label.ts'
-import type { Deployment as DeploymentObject, ReplicaSet as ReplicaSetObject } from '#api/types/apps-v1.gen.ts'
 import { Ages } from '../ages.ts'
 import type { Deps } from '../deps.ts'
 import { claim, controllerOf, isControlledBy, orphansByNamespace, refOf, settleClaims } from '../ownership.ts'
@@ -33,7 +32,7 @@ export function deployments({ client, informers, recorderFor, clock }: Deps): Re
     return key && all.get(key)?.spec.strategy?.type === 'Recreate' ? [key] : []
   }
 
-  const orphan = (set: ReplicaSetObject): string[] =>
+  const orphan = (set: ReplicaSet): string[] =>
     controllerOf(set)
       ? []
       : all
@@ -41,7 +40,7 @@ export function deployments({ client, informers, recorderFor, clock }: Deps): Re
           .filter((deployment) => selectorMatcher(deployment.spec.selector)(set.metadata.labels ?? {}))
           .map((deployment) => keyOf(deployment.metadata))
 
-  async function run(deployment: DeploymentObject, step: Step, signal: AbortSignal): Promise<ReplicaSetObject | undefined> {
+  async function run(deployment: Deployment, step: Step, signal: AbortSignal): Promise<ReplicaSet | undefined> {
     if (step.do === 'create') {
       const made = await createSet(deployment, step, signal)
       if (size(made)) tellScaling(deployment, made, 0)
@@ -64,7 +63,7 @@ export function deployments({ client, informers, recorderFor, clock }: Deps): Re
     return next
   }
 
-  function tellScaling(deployment: DeploymentObject, set: ReplicaSetObject, from: number): void {
+  function tellScaling(deployment: Deployment, set: ReplicaSet, from: number): void {
     const direction = size(set) > from ? 'up' : 'down'
     events.event(
       deployment,
@@ -75,7 +74,7 @@ export function deployments({ client, informers, recorderFor, clock }: Deps): Re
   }
 
   /** A set of this name that is not ours or runs another template: count the collision, and the next try hashes to another name. */
-  async function createSet(deployment: DeploymentObject, { set }: Extract<Step, { do: 'create' }>, signal: AbortSignal) {
+  async function createSet(deployment: Deployment, { set }: Extract<Step, { do: 'create' }>, signal: AbortSignal) {
     try {
       return await client.create(ReplicaSet, set, { signal })
     } catch (error) {
@@ -89,7 +88,7 @@ export function deployments({ client, informers, recorderFor, clock }: Deps): Re
   }
 
   /** The deployment carries the revision of its current set, for `kubectl rollout`. */
-  async function numberRevision(deployment: DeploymentObject, current: ReplicaSetObject | undefined, signal: AbortSignal) {
+  async function numberRevision(deployment: Deployment, current: ReplicaSet | undefined, signal: AbortSignal) {
     const revision = current?.metadata.annotations?.[revisionKey]
     if (!revision || deployment.metadata.annotations?.[revisionKey] === revision) return deployment
     return await client.patch(
@@ -141,7 +140,7 @@ export function deployments({ client, informers, recorderFor, clock }: Deps): Re
     },
   }
 
-  function oldPodsLeft(deployment: DeploymentObject, own: ReplicaSetObject[]): boolean {
+  function oldPodsLeft(deployment: Deployment, own: ReplicaSet[]): boolean {
     if (deployment.spec.strategy?.type !== 'Recreate') return false
     const current = currentSet(deployment, own)
     return own.some((set) => set !== current && pods.by(byOwner, set.metadata.uid).some((pod) => !isTerminal(pod)))

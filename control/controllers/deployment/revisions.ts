@@ -2,8 +2,8 @@
 // annotations are those that `kubectl rollout` reads and writes.
 
 import type { New } from '#api/client/client.ts'
-import { Deployment as DeploymentKind } from '#api/kinds/index.ts'
-import type { Deployment, ReplicaSet } from '#api/types/apps-v1.gen.ts'
+import { Deployment } from '#api/kinds/index.ts'
+import type { ReplicaSet } from '#api/types/apps-v1.gen.ts'
 import type { PodTemplateSpec } from '#api/types/core-v1.gen.ts'
 import { controllerRef } from '../ownership.ts'
 import { canonical, templateHash } from '../template.ts'
@@ -71,7 +71,7 @@ export function newSet(deployment: Deployment, replicas: number, others: readonl
       ...(namespace && { namespace }),
       labels,
       annotations: annotationsFor(deployment, undefined, others),
-      ownerReferences: [controllerRef(DeploymentKind, deployment)],
+      ownerReferences: [controllerRef(Deployment, deployment)],
     },
     spec: {
       replicas,

@@ -1,27 +1,25 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Deployment, Pod, PodDisruptionBudget } from '#api/kinds/index.ts'
-import type { Pod as PodObject } from '#api/types/core-v1.gen.ts'
-import type { PodDisruptionBudget as BudgetObject } from '#api/types/policy-v1.gen.ts'
 import { harness } from '../harness.fake.ts'
 import { planBudget } from './budget.ts'
 
 const NOW = Date.parse('2030-01-01T00:00:00Z')
 
-const podOf = (name: string, { ready = true, leaving = false } = {}): PodObject =>
+const podOf = (name: string, { ready = true, leaving = false } = {}): Pod =>
   ({
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, namespace: 'default', uid: name, ...(leaving && { deletionTimestamp: '2030-01-01T00:00:00Z' }) },
     spec: { containers: [] },
     status: { phase: 'Running', conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] },
-  }) as unknown as PodObject
-const grantedFor = (_pod: PodObject, since: string) => NOW - Date.parse(since)
-const budgetOf = (spec: BudgetObject['spec'], status: Partial<BudgetObject['status']> = {}): BudgetObject =>
-  ({ metadata: { name: 'b', generation: 3 }, spec, status }) as BudgetObject
+  }) as unknown as Pod
+const grantedFor = (_pod: Pod, since: string) => NOW - Date.parse(since)
+const budgetOf = (spec: PodDisruptionBudget['spec'], status: Partial<PodDisruptionBudget['status']> = {}): PodDisruptionBudget =>
+  ({ metadata: { name: 'b', generation: 3 }, spec, status }) as PodDisruptionBudget
 const pods = (...ready: boolean[]) => ready.map((r, i) => podOf(`p${i}`, { ready: r }))
 
-function planned(spec: BudgetObject['spec'], own: PodObject[], wanted: number | string = own.length, status = {}): string {
+function planned(spec: PodDisruptionBudget['spec'], own: Pod[], wanted: number | string = own.length, status = {}): string {
   const { status: next } = planBudget({ budget: budgetOf(spec, status), pods: own, wanted, now: NOW, grantedFor })
   const { disruptionsAllowed: allowed, currentHealthy: healthy, desiredHealthy: desired, expectedPods: expected, conditions } = next
   return `${allowed} of ${healthy}, ${desired} of ${expected} wanted: ${conditions?.[0]?.reason}`

@@ -7,9 +7,7 @@ import type { KubeObject } from '#api/kinds/kind.ts'
 import { keyOf } from '#api/kinds/kind.ts'
 import { after, done, mapped, of, type Reconciler } from '#api/queue/reconciler.ts'
 import { selectorMatcher } from '#api/selector/label.ts'
-import type { Pod as PodObject } from '#api/types/core-v1.gen.ts'
 import type { OwnerReference } from '#api/types/meta-v1.gen.ts'
-import type { PodDisruptionBudget as BudgetObject } from '#api/types/policy-v1.gen.ts'
 import { Ages } from '../ages.ts'
 import type { Deps } from '../deps.ts'
 import { controllerOf } from '../ownership.ts'
@@ -20,7 +18,7 @@ type Scaled = KubeObject & { spec: { replicas?: number } }
 
 export function disruptionBudgets({ client, informers, clock }: Deps): Reconciler {
   const ages = new Ages(clock)
-  const grantedFor = ({ metadata }: PodObject, since: string) => ages.of(metadata.uid, since)
+  const grantedFor = ({ metadata }: Pod, since: string) => ages.of(metadata.uid, since)
   const budgets = informers.of(PodDisruptionBudget)
   const pods = informers.of(Pod)
   const owners: Record<string, Pick<Informer<Scaled>, 'get'>> = {
@@ -30,12 +28,12 @@ export function disruptionBudgets({ client, informers, clock }: Deps): Reconcile
     'v1 ReplicationController': informers.of(ReplicationController),
   }
 
-  const budgetsFor = (namespace: string | undefined, matches: (budget: BudgetObject) => boolean): string[] =>
+  const budgetsFor = (namespace: string | undefined, matches: (budget: PodDisruptionBudget) => boolean): string[] =>
     budgets
       .by(byNamespace, namespace ?? '')
       .filter(matches)
       .map(({ metadata }) => keyOf(metadata))
-  const selecting = (pod: PodObject, old?: PodObject): string[] =>
+  const selecting = (pod: Pod, old?: Pod): string[] =>
     budgetsFor(pod.metadata.namespace, ({ spec }) => {
       const matches = selectorMatcher(spec.selector)
       return matches(pod.metadata.labels ?? {}) || (old !== undefined && matches(old.metadata.labels ?? {}))
@@ -68,7 +66,7 @@ export function disruptionBudgets({ client, informers, clock }: Deps): Reconcile
   }
 
   /** Of all controllers of the pods together. A pod that nobody controls counts for nothing. */
-  function wantedBy(own: readonly PodObject[]): number | string {
+  function wantedBy(own: readonly Pod[]): number | string {
     const replicas = new Map<string, number>()
     for (const pod of own) {
       const ref = controllerOf(pod)

@@ -7,8 +7,6 @@ import type { Informer } from '#api/informer/informer.ts'
 import { EndpointSlice, Endpoints, Node, Pod, Service } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
 import { done, mapped, of, type Reconciler } from '#api/queue/reconciler.ts'
-import type { Node as NodeObject, Pod as PodObject, Service as ServiceObject } from '#api/types/core-v1.gen.ts'
-import type { EndpointSlice as EndpointSliceObject } from '#api/types/discovery-v1.gen.ts'
 import type { Deps } from '../deps.ts'
 import { refOf } from '../ownership.ts'
 import { canonical } from '../template.ts'
@@ -18,7 +16,7 @@ import { overCapacity, planSubsets } from './subsets.ts'
 
 const endpointsManagedBy = 'endpoints.kubernetes.io/managed-by'
 
-const zoneOf = (node: NodeObject): string | undefined => node.metadata.labels?.['topology.kubernetes.io/zone']
+const zoneOf = (node: Node): string | undefined => node.metadata.labels?.['topology.kubernetes.io/zone']
 
 export function endpointSlices({ client, informers }: Deps): Reconciler {
   const services = informers.of(Service)
@@ -26,12 +24,12 @@ export function endpointSlices({ client, informers }: Deps): Reconciler {
   const slices = informers.of(EndpointSlice)
   const nodes = informers.of(Node)
 
-  const fromSlice = ({ metadata }: EndpointSliceObject): string[] => {
+  const fromSlice = ({ metadata }: EndpointSlice): string[] => {
     const name = metadata.labels?.[serviceLabel]
     return name && metadata.labels?.[managedByLabel] === manager ? [keyOf({ namespace: metadata.namespace ?? '', name })] : []
   }
   /** A node's zone is in the slices; all else about it is not. */
-  const fromNode = (node: NodeObject, old?: NodeObject): string[] =>
+  const fromNode = (node: Node, old?: Node): string[] =>
     old && zoneOf(node) !== zoneOf(old)
       ? services
           .list()
@@ -100,13 +98,13 @@ export function endpoints({ client, informers }: Deps): Reconciler {
   }
 }
 
-const isSelective = ({ spec }: ServiceObject): boolean => spec.type !== 'ExternalName' && Object.keys(spec.selector ?? {}).length > 0
+const isSelective = ({ spec }: Service): boolean => spec.type !== 'ExternalName' && Object.keys(spec.selector ?? {}).length > 0
 
-const podsOf = (pods: Informer<PodObject>, service: ServiceObject): PodObject[] =>
+const podsOf = (pods: Informer<Pod>, service: Service): Pod[] =>
   pods.by(byNamespace, service.metadata.namespace ?? '').filter((pod) => selects(service, pod))
 
 /** Services that select the pod, or did. */
-function servicesOf(services: Informer<ServiceObject>, pod: PodObject, old?: PodObject): string[] {
+function servicesOf(services: Informer<Service>, pod: Pod, old?: Pod): string[] {
   if (old && facts(old) === facts(pod)) return []
   return services
     .by(byNamespace, pod.metadata.namespace ?? '')
@@ -115,7 +113,7 @@ function servicesOf(services: Informer<ServiceObject>, pod: PodObject, old?: Pod
 }
 
 /** What of a pod can be seen in an endpoint; most of its updates change none of it. */
-function facts({ metadata, spec, status }: PodObject): string {
+function facts({ metadata, spec, status }: Pod): string {
   const ready = status?.conditions?.find(({ type }) => type === 'Ready')?.status
   return JSON.stringify([
     metadata.labels,

@@ -3,8 +3,8 @@
 
 import type { Family } from '#api/cidr.ts'
 import type { New } from '#api/client/client.ts'
-import { Service as ServiceKind } from '#api/kinds/index.ts'
-import type { Node, Pod, Service } from '#api/types/core-v1.gen.ts'
+import { Service } from '#api/kinds/index.ts'
+import type { Node, Pod } from '#api/types/core-v1.gen.ts'
 import type { Endpoint, EndpointPort, EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import { controllerRef } from '../ownership.ts'
 import { canonical } from '../template.ts'
@@ -140,7 +140,7 @@ const newSlice = (
     generateName: `${service.metadata.name}-`,
     ...(service.metadata.namespace && { namespace: service.metadata.namespace }),
     labels,
-    ownerReferences: [controllerRef(ServiceKind, service)],
+    ownerReferences: [controllerRef(Service, service)],
   },
   addressType: family,
   endpoints,

@@ -7,7 +7,7 @@ import { byLabel } from '#api/informer/indexes.ts'
 import { ConfigMap, EndpointSlice, Node, Service } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
 import { done, mapped, type Reconciler } from '#api/queue/reconciler.ts'
-import type { LoadBalancerIngress, Service as ServiceObject } from '#api/types/core-v1.gen.ts'
+import type { LoadBalancerIngress } from '#api/types/core-v1.gen.ts'
 import type { Deps } from '../deps.ts'
 import { serviceLabel } from '../endpoints/slices.ts'
 import { refOf } from '../ownership.ts'
@@ -55,7 +55,7 @@ export function loadBalancers({ client, informers, recorderFor }: Deps): Reconci
   }
 
   /** In the order in which they were made: who came first has a port, or an address. */
-  const balanced = (): ServiceObject[] =>
+  const balanced = (): Service[] =>
     services
       .list()
       .filter(isOurs)
@@ -63,7 +63,7 @@ export function loadBalancers({ client, informers, recorderFor }: Deps): Reconci
       .sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1))
 
   /** One service of a port on the nodes' addresses. */
-  function onNodes(list: readonly ServiceObject[]): Map<ServiceObject, Outcome> {
+  function onNodes(list: readonly Service[]): Map<Service, Outcome> {
     const taken = new Map<string, string>()
     const usable = nodes.list().filter(isUsable).toArray()
     return new Map(
@@ -78,7 +78,7 @@ export function loadBalancers({ client, informers, recorderFor }: Deps): Reconci
     )
   }
 
-  function ofRanges(list: readonly ServiceObject[], from: readonly Range[]): Map<ServiceObject, Outcome> {
+  function ofRanges(list: readonly Service[], from: readonly Range[]): Map<Service, Outcome> {
     const barred = new Set(
       nodes.list().flatMap(({ status }) => (status?.addresses ?? []).flatMap(({ address }) => canonicalAddress(address) ?? [])),
     )
@@ -90,7 +90,7 @@ export function loadBalancers({ client, informers, recorderFor }: Deps): Reconci
     )
   }
 
-  async function write(service: ServiceObject, ingress: LoadBalancerIngress[], signal: AbortSignal): Promise<boolean> {
+  async function write(service: Service, ingress: LoadBalancerIngress[], signal: AbortSignal): Promise<boolean> {
     if (canonical(ingress) === canonical(service.status?.loadBalancer?.ingress ?? [])) return false
     const status = { ...service.status, loadBalancer: ingress.length > 0 ? { ingress } : {} }
     try {
@@ -116,7 +116,7 @@ export function loadBalancers({ client, informers, recorderFor }: Deps): Reconci
     ],
     async reconcile(_, signal) {
       const from = ranges()
-      const isRanged = ({ spec }: ServiceObject) =>
+      const isRanged = ({ spec }: Service) =>
         spec.loadBalancerClass === rangeClass || (from !== undefined && spec.loadBalancerClass !== nodesClass)
       const list = balanced()
       const outcomes = new Map([...onNodes(list.filter((service) => !isRanged(service))), ...ofRanges(list.filter(isRanged), from ?? [])])
@@ -136,12 +136,12 @@ export function loadBalancers({ client, informers, recorderFor }: Deps): Reconci
   }
 }
 
-const isOurs = ({ metadata, spec }: ServiceObject): boolean =>
+const isOurs = ({ metadata, spec }: Service): boolean =>
   spec.type === 'LoadBalancer' && [undefined, nodesClass, rangeClass].includes(spec.loadBalancerClass) && !metadata.deletionTimestamp
 
-const hasIngress = ({ status }: ServiceObject): boolean => (status?.loadBalancer?.ingress?.length ?? 0) > 0
+const hasIngress = ({ status }: Service): boolean => (status?.loadBalancer?.ingress?.length ?? 0) > 0
 
-const orderOf = ({ metadata }: ServiceObject): string => `${metadata.creationTimestamp} ${metadata.namespace}/${metadata.name}`
+const orderOf = ({ metadata }: Service): string => `${metadata.creationTimestamp} ${metadata.namespace}/${metadata.name}`
 
 /** Packets come as they were sent: the service proxy answers for the address itself. */
 const asIngress = (addresses: readonly string[]): LoadBalancerIngress[] => addresses.map((ip) => ({ ip, ipMode: 'VIP' }))

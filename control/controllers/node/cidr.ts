@@ -4,7 +4,6 @@ import { addressAt, type Cidr, type Family, parseCidr } from '#api/cidr.ts'
 import { isStatus } from '#api/errors.ts'
 import { Node } from '#api/kinds/index.ts'
 import { done, mapped, type Reconciler } from '#api/queue/reconciler.ts'
-import type { Node as NodeObject } from '#api/types/core-v1.gen.ts'
 import type { Deps } from '../deps.ts'
 
 /** More ranges than this nobody looks through (kube-controller-manager's limit too). */
@@ -53,7 +52,7 @@ export function nodeCidrs({ client, informers, recorderFor }: Deps, ranges: read
   }
 }
 
-const cidrsOf = ({ spec }: NodeObject): string[] => spec.podCIDRs ?? (spec.podCIDR ? [spec.podCIDR] : [])
+const cidrsOf = ({ spec }: Node): string[] => spec.podCIDRs ?? (spec.podCIDR ? [spec.podCIDR] : [])
 
 /** The lowest range for a node that overlaps none of `taken`. */
 export function firstFree({ cluster, nodePrefix }: PodRange, taken: readonly string[]): string | undefined {

@@ -7,7 +7,7 @@ import { Node, Pod } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
 import { after, done, mapped, of, type Reconciler } from '#api/queue/reconciler.ts'
 import { rounded } from '#api/schema/exact.ts'
-import type { Node as NodeObject, Taint, Toleration } from '#api/types/core-v1.gen.ts'
+import type { Taint, Toleration } from '#api/types/core-v1.gen.ts'
 import { tolerates } from '../../scheduler/taints.ts'
 import type { Deps } from '../deps.ts'
 import { refOf } from '../ownership.ts'
@@ -19,7 +19,7 @@ export function taintEviction({ client, informers, recorderFor, clock }: Deps): 
   const events = recorderFor('taint-eviction-controller')
   const tainted = new Map<string, { uid: string; at: number }>()
 
-  const onNode = (node: NodeObject, old?: NodeObject): string[] =>
+  const onNode = (node: Node, old?: Node): string[] =>
     old && JSON.stringify(executing(old)) === JSON.stringify(executing(node))
       ? []
       : pods.by(byNode, node.metadata.name).map(({ metadata }) => keyOf(metadata))
@@ -51,7 +51,7 @@ export function taintEviction({ client, informers, recorderFor, clock }: Deps): 
   }
 }
 
-const executing = ({ spec }: NodeObject): Taint[] => spec.taints?.filter(({ effect }) => effect === 'NoExecute') ?? []
+const executing = ({ spec }: Node): Taint[] => spec.taints?.filter(({ effect }) => effect === 'NoExecute') ?? []
 
 /** How long a pod may stay beside these taints: 0 where one is not tolerated at all, Infinity for ever. */
 export function toleratedMs(taints: readonly Taint[], tolerations: readonly Toleration[]): number {

@@ -7,7 +7,6 @@ import { isStatus } from '#api/errors.ts'
 import { byNode } from '#api/informer/indexes.ts'
 import { Lease, Node, Pod } from '#api/kinds/index.ts'
 import { after, done, mapped, type Reconciler } from '#api/queue/reconciler.ts'
-import type { Node as NodeObject } from '#api/types/core-v1.gen.ts'
 import type { Deps } from '../deps.ts'
 import { refOf } from '../ownership.ts'
 import { isReady as isPodReady } from '../pods.ts'
@@ -42,7 +41,7 @@ export function nodeLifecycle({ client, informers, recorderFor, clock, log }: De
     timer = clock.after(pulse, keepPulse)
   }
 
-  function silence(node: NodeObject): number {
+  function silence(node: Node): number {
     const now = clock.monotonic()
     const { name } = node.metadata
     const beats = node.status?.conditions?.map(({ lastHeartbeatTime }) => lastHeartbeatTime)
@@ -54,7 +53,7 @@ export function nodeLifecycle({ client, informers, recorderFor, clock, log }: De
     return 0
   }
 
-  async function markPodsNotReady(node: NodeObject, signal: AbortSignal): Promise<void> {
+  async function markPodsNotReady(node: Node, signal: AbortSignal): Promise<void> {
     for (const pod of pods.by(byNode, node.metadata.name)) {
       if (!isPodReady(pod)) continue
       const conditions = pod.status.conditions?.map((condition) =>

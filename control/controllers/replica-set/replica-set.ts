@@ -6,8 +6,6 @@ import { Pod, ReplicaSet } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
 import { after, done, mapped, of, ownedBy, type Reconciler } from '#api/queue/reconciler.ts'
 import { selectorMatcher } from '#api/selector/label.ts'
-import type { ReplicaSet as ReplicaSetObject } from '#api/types/apps-v1.gen.ts'
-import type { Pod as PodObject } from '#api/types/core-v1.gen.ts'
 import { Ages } from '../ages.ts'
 import type { Deps } from '../deps.ts'
 import { claim, controllerOf, orphansByNamespace, refOf, settleClaims } from '../ownership.ts'
@@ -28,7 +26,7 @@ export function replicaSets({ client, informers, recorderFor, clock }: Deps): Re
   })
 
   /** A pod that nobody controls may be one that some sets are waiting for. */
-  const waitingFor = (pod: PodObject): string[] =>
+  const waitingFor = (pod: Pod): string[] =>
     controllerOf(pod)
       ? []
       : sets
@@ -36,8 +34,8 @@ export function replicaSets({ client, informers, recorderFor, clock }: Deps): Re
           .filter((set) => selectorMatcher(set.spec.selector)(pod.metadata.labels ?? {}))
           .map((set) => keyOf(set.metadata))
 
-  async function create(set: ReplicaSetObject, count: number, signal: AbortSignal): Promise<PodObject[]> {
-    const made: PodObject[] = []
+  async function create(set: ReplicaSet, count: number, signal: AbortSignal): Promise<Pod[]> {
+    const made: Pod[] = []
     // Batches that double while all goes well: a template that the server refuses costs one call, not hundreds.
     for (let batch = 1; made.length < count; batch *= 2) {
       const size = Math.min(batch, count - made.length)
@@ -55,7 +53,7 @@ export function replicaSets({ client, informers, recorderFor, clock }: Deps): Re
     return made
   }
 
-  async function remove(set: ReplicaSetObject, doomed: PodObject[], signal: AbortSignal): Promise<void> {
+  async function remove(set: ReplicaSet, doomed: Pod[], signal: AbortSignal): Promise<void> {
     const results = await Promise.allSettled(
       doomed.map(async (pod) => {
         await client.delete(Pod, refOf(pod), { preconditions: { uid: pod.metadata.uid }, signal })
@@ -67,9 +65,9 @@ export function replicaSets({ client, informers, recorderFor, clock }: Deps): Re
     if (failed?.status === 'rejected') throw failed.reason
   }
 
-  const readyFor = (pod: PodObject) => ages.of(pod.metadata.uid, readyCondition(pod)?.lastTransitionTime)
+  const readyFor = (pod: Pod) => ages.of(pod.metadata.uid, readyCondition(pod)?.lastTransitionTime)
 
-  async function report(set: ReplicaSetObject, own: PodObject[], failure: Failure, signal: AbortSignal): Promise<number | undefined> {
+  async function report(set: ReplicaSet, own: Pod[], failure: Failure, signal: AbortSignal): Promise<number | undefined> {
     const { status, recheck } = planStatus(set, own, failure, clock.now(), readyFor)
     if (canonical(status) !== canonical(set.status)) await client.update(ReplicaSet, { ...set, status }, { subresource: 'status', signal })
     return recheck
@@ -110,12 +108,12 @@ export function replicaSets({ client, informers, recorderFor, clock }: Deps): Re
     },
   }
 
-  function current(set: ReplicaSetObject): PodObject[] {
+  function current(set: ReplicaSet): Pod[] {
     return pods.by(byOwner, set.metadata.uid).filter(({ metadata }) => !leaving.has(metadata.uid))
   }
 
   /** Pods of all sets under the same deployment. */
-  function surplusPeers(set: ReplicaSetObject): PodObject[] {
+  function surplusPeers(set: ReplicaSet): Pod[] {
     const owner = controllerOf(set)
     const peers = owner ? sets.by(byOwner, owner.uid) : [set]
     return peers.flatMap((peer) => pods.by(byOwner, peer.metadata.uid))

@@ -10,7 +10,6 @@ import { availabilityOf } from '#api/kinds/api-service.ts'
 import { APIService } from '#api/kinds/index.ts'
 import type { Backend } from '#api/streaming/backend.ts'
 import { readWithin } from '#api/streaming/bounded.ts'
-import type { APIService as APIServiceType } from '#api/types/apiregistration-v1.gen.ts'
 import type { APIResource } from '#api/types/meta-v1.gen.ts'
 import { masters, type User } from '#control/auth/user.ts'
 import type { KeyPair } from '#control/pki/authority.ts'
@@ -23,7 +22,7 @@ import { derived } from '../views/derived.ts'
 type Deps = { core: Core; cache: WatchCache; resources: Resources; proxyClient: KeyPair }
 
 /** What a server told when it was last asked. */
-type Learned = { spec: APIServiceType['spec']; resources: readonly APIResource[]; openapi: string | undefined }
+type Learned = { spec: APIService['spec']; resources: readonly APIResource[]; openapi: string | undefined }
 
 const answerWithinMs = 5_000
 /** Discovery documents; the largest of known servers have some hundred kilobytes. */
@@ -33,13 +32,13 @@ const aggregator: User = { name: 'system:kube-aggregator', groups: [masters] }
 export class Aggregator {
   readonly #deps: Deps
   /** By group and version. */
-  readonly #services: () => ReadonlyMap<string, APIServiceType>
+  readonly #services: () => ReadonlyMap<string, APIService>
   readonly #learned = new Map<string, Learned>()
   #revision = 0
 
   constructor(deps: Deps) {
     this.#deps = deps
-    this.#services = derived(deps, [APIService], (all: APIServiceType[]) => {
+    this.#services = derived(deps, [APIService], (all: APIService[]) => {
       this.#revision += 1
       return new Map(all.filter(({ spec }) => spec.service).map((each) => [`${each.spec.group ?? ''}/${each.spec.version ?? ''}`, each]))
     })
@@ -51,23 +50,23 @@ export class Aggregator {
     return this.#revision
   }
 
-  get all(): Iterable<APIServiceType> {
+  get all(): Iterable<APIService> {
     return this.#services().values()
   }
 
   /** The one whose this group version is; undefined: it is ours. */
-  at(groupVersion: string): APIServiceType | undefined {
+  at(groupVersion: string): APIService | undefined {
     const services = this.#services()
     return services.size > 0 ? services.get(groupVersion) : undefined
   }
 
-  learned({ metadata: { name }, spec }: APIServiceType): Learned | undefined {
+  learned({ metadata: { name }, spec }: APIService): Learned | undefined {
     const found = this.#learned.get(name)
     return found?.spec === spec || JSON.stringify(found?.spec) === JSON.stringify(spec) ? found : undefined
   }
 
   /** For a request of `user`. Throws ServiceUnavailable while it cannot be asked. */
-  async backend(service: APIServiceType, user: User, path: string): Promise<Backend> {
+  async backend(service: APIService, user: User, path: string): Promise<Backend> {
     if (availabilityOf(service)?.status !== 'True') throw unavailable()
     try {
       return await this.#reach(service, user, path)
@@ -76,7 +75,7 @@ export class Aggregator {
     }
   }
 
-  async #reach({ spec }: APIServiceType, user: User, path: string): Promise<Backend> {
+  async #reach({ spec }: APIService, user: User, path: string): Promise<Backend> {
     const { namespace, name = '', port = 443 } = spec.service ?? {}
     const { host, port: at } = await serviceDestination(this.#deps.core, { namespace, name }, String(port))
     const servername = `${name}.${namespace}.svc`
@@ -95,7 +94,7 @@ export class Aggregator {
   }
 
   /** Asks for the discovery document, and remembers it. Throws where there is none to be had. */
-  async probe(service: APIServiceType, signal: AbortSignal): Promise<void> {
+  async probe(service: APIService, signal: AbortSignal): Promise<void> {
     const { group = '', version = '' } = service.spec
     const path = `/apis/${group}/${version}`
     const list = (await this.#get(service, path, signal)) as { resources?: APIResource[] }
@@ -108,7 +107,7 @@ export class Aggregator {
     if (JSON.stringify(before?.resources) !== JSON.stringify(list.resources) || before?.openapi !== openapi) this.#revision += 1
   }
 
-  async #get(service: APIServiceType, path: string, signal: AbortSignal): Promise<unknown> {
+  async #get(service: APIService, path: string, signal: AbortSignal): Promise<unknown> {
     const backend = await this.#reach(service, aggregator, path)
     const url = `https://${backend.host}:${backend.port}${path}`
     const failed = (why: string, cause?: unknown) => new Error(`failing or missing response from ${url}: ${why}`, { cause })

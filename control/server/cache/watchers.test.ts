@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { ConfigMap, Pod } from '#api/kinds/index.ts'
-import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
 import { pod, trial } from '../testing/trial.fake.ts'
 import { Change } from './change.ts'
 import { Allowance, History } from './history.ts'
@@ -12,7 +11,7 @@ import { Watcher } from './watcher.ts'
 import { Watchers } from './watchers.ts'
 
 const root = '/registry/core/pods/'
-const nodeName = (object: object) => (object as PodType).spec.nodeName ?? ''
+const nodeName = (object: object) => (object as Pod).spec.nodeName ?? ''
 const itemOf = (name: string, node: string, revision: number) =>
   new Item({
     key: `${root}test/${name}`,

@@ -5,7 +5,6 @@ import type { Clock } from '#api/clock.ts'
 import { CustomResourceDefinition } from '#api/kinds/index.ts'
 import { builtinKinds } from '#api/kinds/registry.ts'
 import type { Log } from '#api/log.ts'
-import type { CustomResourceDefinition as Definition } from '#api/types/apiextensions-v1.gen.ts'
 import type { Admission } from '#control/admission/admission.ts'
 import { serverUser } from '#control/auth/user.ts'
 import type { Evaluator } from '#control/cel/evaluator.ts'
@@ -44,13 +43,17 @@ export function customDefinitions({ core, cache, resources, creators, clock, log
     clock,
     log,
     offers: customResources({ core, cache, resources, user: serverUser, callWebhook, rules }),
-    all: () => [...cache.of(own).under(own.prefix)].map((item) => item.object as Definition),
+    all: () => [...cache.of(own).under(own.prefix)].map((item) => item.object as CustomResourceDefinition),
     builtin: builtinKinds.map(({ kind }) => kind),
   })
   cache.onChange((resource, { type, item, previous }) => {
     if (resource.published && type === 'DELETED') definitions.emptied(resource.name)
     if (resource.prefix === own.prefix)
-      definitions.heard(item.object as Definition, previous?.object as Definition | undefined, type === 'DELETED')
+      definitions.heard(
+        item.object as CustomResourceDefinition,
+        previous?.object as CustomResourceDefinition | undefined,
+        type === 'DELETED',
+      )
   })
   return {
     admission: definitionRules(rules),

@@ -1,7 +1,6 @@
 // Definitions of custom resources for tests, and waiting for what becomes of them.
 
 import { CustomResourceDefinition } from '#api/kinds/index.ts'
-import type { CustomResourceDefinition as Definition } from '#api/types/apiextensions-v1.gen.ts'
 import type { Json, Trial } from '../testing/trial.fake.ts'
 
 /** A part of a schema. */
@@ -43,7 +42,11 @@ export async function establish(server: Trial, object: Json): Promise<void> {
 }
 
 /** Resolves once the definition is as `test` wants it; undefined: it is gone. */
-export async function until(server: Trial, name: string, test: (definition: Definition | undefined) => boolean): Promise<void> {
+export async function until(
+  server: Trial,
+  name: string,
+  test: (definition: CustomResourceDefinition | undefined) => boolean,
+): Promise<void> {
   if (!(await server.client.find(CustomResourceDefinition, { name })) && test(undefined)) return
   const signal = AbortSignal.timeout(5000)
   for await (const { type, object } of server.client.watch(CustomResourceDefinition, { fieldSelector: `metadata.name=${name}`, signal })) {

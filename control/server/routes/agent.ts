@@ -4,7 +4,6 @@ import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { StatusError } from '#api/errors.ts'
 import { Node, Pod } from '#api/kinds/index.ts'
-import type { Node as NodeType, Pod as PodType } from '#api/types/core-v1.gen.ts'
 import type { Core } from '../objects/core.ts'
 
 export type AgentTls = { ca: string; cert: string; key: string }
@@ -19,7 +18,7 @@ const answerWithinMs = 30_000
 
 /** Of the node with this name. Throws NotFound, ServiceUnavailable for a node that gave no address, BadRequest for one where nobody is sent. */
 export async function agentOf(core: Core, name: string): Promise<AgentAddress> {
-  const node = (await core.get({ resource: core.resources.of(Node), namespace: undefined, name })).object as NodeType
+  const node = (await core.get({ resource: core.resources.of(Node), namespace: undefined, name })).object as Node
   const host = node.status?.addresses?.find((a) => a.type === 'InternalIP')?.address
   if (!host) throw new StatusError('ServiceUnavailable', `node ${JSON.stringify(name)} has no address`)
   return { host: core.dial(host), port: node.status.daemonEndpoints?.kubeletEndpoint?.Port || standardPort, servername: name }
@@ -28,16 +27,16 @@ export async function agentOf(core: Core, name: string): Promise<AgentAddress> {
 /** As the server behind a request that is passed on. */
 export const backendOf = ({ host, port, servername }: AgentAddress, tls: AgentTls) => ({ host, port, tls: { ...tls, servername } })
 
-export type PodPlace = { pod: PodType; agent: AgentAddress }
+export type PodPlace = { pod: Pod; agent: AgentAddress }
 
 export async function placeOf(core: Core, namespace: string, name: string): Promise<PodPlace> {
-  const pod = (await core.get({ resource: core.resources.of(Pod), namespace, name })).object as PodType
+  const pod = (await core.get({ resource: core.resources.of(Pod), namespace, name })).object as Pod
   if (!pod.spec.nodeName) throw new StatusError('BadRequest', `pod ${name} does not have a host assigned`)
   return { pod, agent: await agentOf(core, pod.spec.nodeName) }
 }
 
 /** The container that is asked for, or the only one; throws BadRequest where there is a choice. */
-export function containerOf({ metadata, spec }: PodType, asked: string | null): string {
+export function containerOf({ metadata, spec }: Pod, asked: string | null): string {
   const all = [...spec.containers, ...(spec.initContainers ?? []), ...(spec.ephemeralContainers ?? [])].map((c) => c.name)
   if (asked) {
     if (all.includes(asked)) return asked

@@ -4,7 +4,6 @@
 import { StatusError } from '#api/errors.ts'
 import { Endpoints, Pod, Service } from '#api/kinds/index.ts'
 import type { Backend } from '#api/streaming/backend.ts'
-import type { Endpoints as EndpointsType, Pod as PodType, Service as ServiceType } from '#api/types/core-v1.gen.ts'
 import type { ResourceRequest } from '../http/request.ts'
 import type { Core } from '../objects/core.ts'
 import type { Resource } from '../objects/resource.ts'
@@ -30,7 +29,7 @@ export async function destinationOf(
     return { host: agent.host, port: portOf(port), ...secure }
   }
   const { object } = await core.get({ resource: core.resources.of(Pod), namespace, name })
-  return { ...podDestination(core, object as PodType, port), ...secure }
+  return { ...podDestination(core, object as Pod, port), ...secure }
 }
 
 function partsOf({ name = '', plural }: Pick<ResourceRequest, 'name' | 'plural'>) {
@@ -55,19 +54,19 @@ export async function serviceDestination(
   port: string,
 ): Promise<Destination> {
   const at = (of: typeof Service | typeof Endpoints) => core.get({ resource: core.resources.of(of), namespace, name })
-  const service = (await at(Service)).object as ServiceType
+  const service = (await at(Service)).object as Service
   const { host, port: number } = behind(service, (await at(Endpoints)).object, port)
   return { host: core.dial(host), port: number }
 }
 
-function podDestination(core: Core, { metadata, spec, status }: PodType, port: string): Destination {
+function podDestination(core: Core, { metadata, spec, status }: Pod, port: string): Destination {
   const host = status.podIP
   const first = spec.containers.flatMap((c) => c.ports ?? [])[0]?.containerPort ?? 80
   if (!host) throw new StatusError('ServiceUnavailable', `pod ${JSON.stringify(metadata.name)} has no address`)
   return { host: core.dial(host), port: port ? portOf(port) : first }
 }
 
-function behind({ metadata, spec }: ServiceType, endpoints: EndpointsType, port: string): Destination {
+function behind({ metadata, spec }: Service, endpoints: Endpoints, port: string): Destination {
   const ports = spec.ports ?? []
   const wanted = port ? ports.find((p) => p.name === port || String(p.port) === port) : ports[0]
   if (!wanted)

@@ -6,8 +6,6 @@ import { isStatus, StatusError } from '#api/errors.ts'
 import { Pod, PodDisruptionBudget } from '#api/kinds/index.ts'
 import { isObject } from '#api/schema/decode.ts'
 import { selectorMatcher } from '#api/selector/label.ts'
-import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
-import type { PodDisruptionBudget as BudgetType } from '#api/types/policy-v1.gen.ts'
 import { serverUser } from '#control/auth/user.ts'
 import type { DeleteOptions, Target, WriteOptions } from '../objects/call.ts'
 import type { Core } from '../objects/core.ts'
@@ -20,7 +18,7 @@ const processedSeconds = 10
 export const evictionCreators = ({ core, clock }: { core: Core; clock: Clock }): Creators => ({
   async 'pods/eviction'(target, body, options) {
     const given = isObject(body.deleteOptions) ? (body.deleteOptions as DeleteOptions) : {}
-    const pod = (await core.get(target)).object as PodType
+    const pod = (await core.get(target)).object as Pod
     const at = (version: string) => ({
       ...given,
       preconditions: { ...given.preconditions, uid: pod.metadata.uid, resourceVersion: version },
@@ -42,12 +40,12 @@ export const evictionCreators = ({ core, clock }: { core: Core; clock: Clock }):
 })
 
 /** Nothing is lost with a pod that does not run or is going anyway. */
-const needsNoLeave = ({ metadata, status }: PodType): boolean =>
+const needsNoLeave = ({ metadata, status }: Pod): boolean =>
   metadata.deletionTimestamp !== undefined || ['Succeeded', 'Failed', 'Pending'].includes(status.phase ?? '')
 
-async function budgetOf(core: Core, { metadata }: PodType): Promise<BudgetType | undefined> {
+async function budgetOf(core: Core, { metadata }: Pod): Promise<PodDisruptionBudget | undefined> {
   const { items } = await core.list({ resource: core.resources.of(PodDisruptionBudget), namespace: metadata.namespace })
-  const budgets = items.map((item) => item.object as BudgetType)
+  const budgets = items.map((item) => item.object as PodDisruptionBudget)
   const found = budgets.filter(({ spec }) => selectorMatcher(spec.selector)(metadata.labels ?? {}))
   if (found.length > 1) {
     throw new StatusError(
@@ -59,18 +57,18 @@ async function budgetOf(core: Core, { metadata }: PodType): Promise<BudgetType |
 }
 
 /** Whether a pod may go without leave, because it is not ready and so not counted. */
-function isSpared({ spec, status }: BudgetType, pod: PodType): boolean {
+function isSpared({ spec, status }: PodDisruptionBudget, pod: Pod): boolean {
   if (pod.status.conditions?.some((c) => c.type === 'Ready' && c.status === 'True')) return false
   if (spec.unhealthyPodEvictionPolicy === 'AlwaysAllow') return true
   const { currentHealthy, desiredHealthy } = status
   return currentHealthy >= desiredHealthy && desiredHealthy > 0
 }
 
-async function decrement(core: Core, clock: Clock, { metadata }: BudgetType, pod: PodType, options: WriteOptions): Promise<void> {
+async function decrement(core: Core, clock: Clock, { metadata }: PodDisruptionBudget, pod: Pod, options: WriteOptions): Promise<void> {
   const resource = core.resources.of(PodDisruptionBudget)
   const target = { resource, namespace: metadata.namespace, name: metadata.name }
   await core.update(target, { user: serverUser, subresource: 'status', dryRun: options.dryRun ?? false }, (current) => {
-    const budget = current as BudgetType
+    const budget = current as PodDisruptionBudget
     checkAllowed(budget)
     budget.status = {
       ...budget.status,
@@ -83,7 +81,7 @@ async function decrement(core: Core, clock: Clock, { metadata }: BudgetType, pod
   })
 }
 
-function checkAllowed({ metadata, status }: BudgetType): void {
+function checkAllowed({ metadata, status }: PodDisruptionBudget): void {
   const { name, generation = 0 } = metadata
   const details = (message: string) => ({ causes: [{ reason: 'DisruptionBudget' as const, message }] })
   if ((status.observedGeneration ?? 0) < generation) {
@@ -119,7 +117,7 @@ async function markDisrupted(core: Core, clock: Clock, target: Target, { dryRun 
   }
   try {
     await core.update({ ...target, resource: core.resources.of(Pod) }, { user: serverUser, subresource: 'status', dryRun }, (current) => {
-      const pod = current as PodType
+      const pod = current as Pod
       const others = (pod.status.conditions ?? []).filter(({ type }) => type !== condition.type)
       pod.status = { ...pod.status, conditions: [...others, condition] }
       delete (pod.metadata as { resourceVersion?: string }).resourceVersion

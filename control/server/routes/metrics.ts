@@ -4,7 +4,6 @@ import { timestamp } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
 import { Node, NodeMetrics, Pod, PodMetrics } from '#api/kinds/index.ts'
 import { apiVersionOf, type Kind, type KubeObject } from '#api/kinds/kind.ts'
-import type { Node as NodeType, Pod as PodType } from '#api/types/core-v1.gen.ts'
 import { Item } from '../cache/item.ts'
 import { selectionOf } from '../cache/selection.ts'
 import { answerItem, answerList } from '../http/answer.ts'
@@ -41,9 +40,7 @@ export const metricsRoute =
   }
 
 async function ofNodes(core: Core, usage: Usage, { info }: Exchange): Promise<KubeObject[]> {
-  const nodes = (await read<NodeType>(core, Node, undefined)).filter(
-    ({ metadata }) => info.name === undefined || metadata.name === info.name,
-  )
+  const nodes = (await read<Node>(core, Node, undefined)).filter(({ metadata }) => info.name === undefined || metadata.name === info.name)
   const measured = await Promise.all(nodes.map(({ metadata }) => usage.of(metadata.name)))
   return nodes.flatMap((node, i) => {
     const found = measured[i]
@@ -52,7 +49,7 @@ async function ofNodes(core: Core, usage: Usage, { info }: Exchange): Promise<Ku
 }
 
 async function ofPods(core: Core, usage: Usage, { info }: Exchange): Promise<KubeObject[]> {
-  const pods = (await read<PodType>(core, Pod, info.namespace)).filter(
+  const pods = (await read<Pod>(core, Pod, info.namespace)).filter(
     ({ metadata, spec }) => spec.nodeName && (info.name === undefined || metadata.name === info.name),
   )
   const of: Measured = (node) => usage.of(node)

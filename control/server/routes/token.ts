@@ -4,7 +4,6 @@ import { timestamp } from '#api/clock.ts'
 import { invalid, StatusError } from '#api/errors.ts'
 import { Pod, Secret } from '#api/kinds/index.ts'
 import { isObject } from '#api/schema/decode.ts'
-import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
 import { apiAudience } from '#control/auth/authenticator.ts'
 import type { BoundObject, Tokens } from '#control/auth/tokens.ts'
 import { nodeOf } from '#control/auth/user.ts'
@@ -60,7 +59,7 @@ export const tokenCreators = ({ core, tokens }: { core: Core; tokens: Tokens }):
       const deny = (why: string) => new StatusError('Forbidden', `serviceaccounts ${JSON.stringify(target.name)} is forbidden: ${why}`)
       if (!isObject(ref) || ref.kind !== 'Pod' || typeof ref.name !== 'string') throw deny('node requested token not bound to a pod')
       if (typeof ref.uid !== 'string' || ref.uid === '') throw deny('node requested token with a pod binding without a uid')
-      const pod = (await core.get({ resource: core.resources.of(Pod), namespace, name: ref.name })).object as PodType
+      const pod = (await core.get({ resource: core.resources.of(Pod), namespace, name: ref.name })).object as Pod
       if (pod.spec.nodeName !== node) throw deny('node requested token bound to a pod scheduled on a different node')
       const due = new Set(audiencesOf(pod))
       const undue = audiences.find((audience) => !due.has(audience))
@@ -74,7 +73,7 @@ export const tokenCreators = ({ core, tokens }: { core: Core; tokens: Tokens }):
         throw refuse('spec.boundObjectRef.kind', ref.kind, 'cannot bind token to object of this kind')
       }
       const resource = core.resources.of(ref.kind === 'Pod' ? Pod : Secret)
-      const object = (await core.get({ resource, namespace, name })).object as PodType
+      const object = (await core.get({ resource, namespace, name })).object as Pod
       if (ref.uid && ref.uid !== object.metadata.uid) {
         throw new StatusError(
           'Conflict',
@@ -94,7 +93,7 @@ export const tokenCreators = ({ core, tokens }: { core: Core; tokens: Tokens }):
   },
 })
 
-const audiencesOf = ({ spec }: PodType): string[] =>
+const audiencesOf = ({ spec }: Pod): string[] =>
   (spec.volumes ?? []).flatMap(({ projected }) =>
     (projected?.sources ?? []).flatMap(({ serviceAccountToken }) =>
       serviceAccountToken ? [serviceAccountToken.audience || apiAudience] : [],

@@ -2,8 +2,7 @@
 
 import { PersistentVolume, PersistentVolumeClaim, VolumeAttachment } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
-import type { PersistentVolumeClaim as ClaimType, Pod as PodType, PersistentVolume as VolumeType } from '#api/types/core-v1.gen.ts'
-import type { VolumeAttachment as AttachmentType } from '#api/types/storage-v1.gen.ts'
+import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
 import type { NodeFacts } from '#control/auth/node-authorizer.ts'
 import type { Change } from '../cache/change.ts'
 import type { Item } from '../cache/item.ts'
@@ -36,7 +35,7 @@ export class PodsByNode implements NodeFacts {
 
   nodeUses(node: string, resource: string, namespace: string, name: string): boolean {
     if (resource === VolumeAttachment.plural)
-      return (this.#peek(VolumeAttachment, { name }) as AttachmentType | undefined)?.spec.nodeName === node
+      return (this.#peek(VolumeAttachment, { name }) as VolumeAttachment | undefined)?.spec.nodeName === node
     if (resource === PersistentVolume.plural) return this.#usesVolume(node, name)
     for (const item of this.#byNode.get(node)?.values() ?? []) {
       const pod = item.object as PodType
@@ -47,9 +46,9 @@ export class PodsByNode implements NodeFacts {
 
   /** Both must name each other: whoever writes a claim may write any volume's name into it. */
   #usesVolume(node: string, name: string): boolean {
-    const claim = (this.#peek(PersistentVolume, { name }) as VolumeType | undefined)?.spec.claimRef
+    const claim = (this.#peek(PersistentVolume, { name }) as PersistentVolume | undefined)?.spec.claimRef
     if (!claim?.namespace || !claim.name) return false
-    const found = this.#peek(PersistentVolumeClaim, { namespace: claim.namespace, name: claim.name }) as ClaimType | undefined
+    const found = this.#peek(PersistentVolumeClaim, { namespace: claim.namespace, name: claim.name }) as PersistentVolumeClaim | undefined
     if (found?.spec.volumeName !== name || (claim.uid !== undefined && claim.uid !== found.metadata.uid)) return false
     return this.nodeUses(node, PersistentVolumeClaim.plural, claim.namespace, claim.name)
   }

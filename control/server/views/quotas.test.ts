@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { ResourceQuota } from '#api/kinds/index.ts'
-import type { ResourceQuota as Quota } from '#api/types/core-v1.gen.ts'
 import { memoryStore } from '../../store/memory.ts'
 import { definition, establish } from '../custom/resources.fake.ts'
 import { configMap, type Json, pod, type Trial, trial } from '../testing/trial.fake.ts'
@@ -29,7 +28,7 @@ const quota = async (name: string, hard: Json, spec: Json = {}) => {
   await until(name, ({ status }) => status.hard !== undefined)
 }
 /** Resolves to the status once it is as `test` wants it. */
-async function until(name: string, test: (quota: Quota) => boolean, at = server): Promise<Quota['status']> {
+async function until(name: string, test: (quota: ResourceQuota) => boolean, at = server): Promise<ResourceQuota['status']> {
   const signal = AbortSignal.timeout(5000)
   for await (const { object } of at.client.watch(ResourceQuota, { namespace: 'test', fieldSelector: `metadata.name=${name}`, signal }))
     if (test(object)) return object.status

@@ -4,7 +4,6 @@ import type { Client } from '#api/client/client.ts'
 import type { Clock } from '#api/clock.ts'
 import { ResourceQuota } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
-import type { ResourceQuota as Quota } from '#api/types/core-v1.gen.ts'
 import type { Admission } from '#control/admission/admission.ts'
 import { type Held, Quotas } from '#control/admission/quota/quota.ts'
 import { QuotaStatus } from '#control/admission/quota/status.ts'
@@ -41,8 +40,8 @@ export function resourceQuotas({ cache, resources, client, clock, log }: Deps): 
     close: () => status.close(),
   }
 
-  function* under(namespace: string): Generator<Quota> {
-    for (const item of cache.of(own).under(`${own.prefix}${namespace}/`)) yield item.object as Quota
+  function* under(namespace: string): Generator<ResourceQuota> {
+    for (const item of cache.of(own).under(`${own.prefix}${namespace}/`)) yield item.object as ResourceQuota
   }
 
   function* objects(namespace: string): Generator<Held> {
