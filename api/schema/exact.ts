@@ -18,8 +18,8 @@ const whole = /^-?\d+$/
 /** Whole numbers that are written as fractions or with an exponent (`1.0`, `1e3`), as they are written: by what holds them, and their key. */
 export type Floats = Map<object, Map<string, string>>
 
-/** What may be such a number: a member or an item. */
-const fraction = /(?:"\s*:|[[,])\s*-?\d+[.eE]/
+/** The end of what may be such a number: text ends with quotes. Looked for in every body that is created, so that it is quick. */
+const fraction = /\d[.eE][-+]?\d+(?:[eE][-+]?\d+)?\s*[,}\]]/
 
 /** As parseExact, and notes which whole numbers Go would read into no integer; undefined: there are none. */
 export function parseNotingFloats(text: string): { value: unknown; floats?: Floats } {
