@@ -1,6 +1,7 @@
 // Request bodies as JSON: bounded nesting, whole characters only, and the duplicate keys that JSON.parse
 // passes over in silence.
 
+import { atOnce, type Steps } from '../breather.ts'
 import { StatusError } from '../errors.ts'
 import { type Floats, parseExact, parseNotingFloats } from './exact.ts'
 
@@ -24,17 +25,22 @@ export type Parsed = {
 /** What else to find than the value. */
 export type ReadOptions = { duplicates?: boolean; floats?: boolean; failure?: string }
 
+/** As parsingJson, at once. */
+export const parseJson = (body: string | Uint8Array, options: ReadOptions = {}): Parsed => atOnce(parsingJson(body, options))
+
 /** Throws BadRequest, whose `failure` says of what, and RequestEntityTooLarge. */
-export function parseJson(body: string | Uint8Array, options: ReadOptions = {}): Parsed {
+export function* parsingJson(body: string | Uint8Array, options: ReadOptions = {}): Steps<Parsed> {
   const { failure = "couldn't get version/kind; json parse error" } = options
   const text = wholeCharacters(typeof body === 'string' ? body : new TextDecoder().decode(body))
   if (text.length > mostValues) boundValues(text)
+  yield
   let parsed: { value: unknown; floats?: Floats }
   try {
     parsed = options.floats ? parseNotingFloats(text) : { value: parseExact(text) }
   } catch (error) {
     throw new StatusError('BadRequest', `${failure}: ${(error as Error).message}`, undefined, { cause: error })
   }
+  yield
   const duplicates: string[] = []
   if (options.duplicates || text.length > 2 * maxDepth) scan(text, options.duplicates ? duplicates : undefined)
   return { ...parsed, duplicates }

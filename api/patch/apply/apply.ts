@@ -2,16 +2,17 @@
 // https://kubernetes.io/docs/reference/using-api/server-side-apply/
 
 import { isDeepStrictEqual } from 'node:util'
+import { atOnce, type Steps } from '../../breather.ts'
 import { type Cause, StatusError } from '../../errors.ts'
 import { decode, isObject, type JsonObject } from '../../schema/decode.ts'
 import { parseExact } from '../../schema/exact.ts'
 import type { Struct } from '../../schema/schema.ts'
-import { compare } from './compare.ts'
+import { compare, comparing } from './compare.ts'
 import { fieldsOf, merge } from './config.ts'
 import { difference, type Fields, intersection, isEmpty, none, pathsOf, union, unionOf } from './fields.ts'
 import { identityOf, type Managed, type Managers, newManaged, readManagers, writeManagers } from './managers.ts'
 import { prune } from './prune.ts'
-import { emptyOf, metaOf, release, withManaged } from './track.ts'
+import { emptyOf, metaOf, releasing, withManaged } from './track.ts'
 
 export type Apply = {
   schema: Struct
@@ -30,31 +31,43 @@ export type Apply = {
 
 const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration'
 
+/** As applyingPatch, at once. */
+export const applyPatch = (request: Apply): JsonObject => atOnce(applyingPatch(request))
+
 /**
  * The object with its managedFields, decoded but without new defaults; `live` itself where the apply changes nothing.
  * Throws Conflict with a cause for each field that another manager owns, and BadRequest.
  */
-export function applyPatch(request: Apply): JsonObject {
+export function* applyingPatch(request: Apply): Steps<JsonObject> {
   const { schema, live, manager, subresource, now } = request
   if (metaOf(request.patch).managedFields?.length) throw new StatusError('BadRequest', 'metadata.managedFields must be nil')
   const patch = owned(request)
   const before = live ?? emptyOf(schema)
   const apiVersion = String(patch.apiVersion)
   const managers = managersOf(schema, live, now)
+  yield
   const self = { manager, operation: 'Apply', apiVersion, subresource } as const
   const identity = identityOf(self)
   const last = managers.get(identity)
   const fields = fieldsOf(schema, patch)
+  yield
   const repeats = isDeepStrictEqual(last?.fields ?? none, fields)
   managers.set(identity, newManaged(self, fields, now))
   const merged = merge(schema, before, patch)
-  const all = unionOf([...managers.values()].map(({ fields }) => fields))
-  const after = decode(schema, last ? prune(schema, merged, last.fields, all) : merged).object
+  yield
+  const pruned = last ? prune(schema, merged, last.fields, unionOf([...managers.values()].map(({ fields }) => fields))) : merged
+  yield
+  const after = decode(schema, pruned).object
+  yield
   const synced = live && manager === 'kubectl' ? syncLastApplied(after, patch) : after
-  const changes = compare(schema, before, after)
+  const changes = yield* comparing(schema, before, after)
+  yield
   const taken = union(changes.added, changes.modified)
+  yield
   if (!request.force) checkConflicts(schema, managers, identity, taken, manager === 'kubectl' ? live : undefined)
-  release(managers, identity, union(taken, changes.removed))
+  yield
+  yield* releasing(managers, identity, union(taken, changes.removed))
+  yield
   const same = live && isDeepStrictEqual(withManaged(synced, metaOf(live).managedFields), live)
   if (same && repeats) return live
   return withManaged(synced, writeManagers(managers))

@@ -1,6 +1,7 @@
 // Which fields differ between two objects of one kind: what an update's author comes to own.
 
 import { isDeepStrictEqual } from 'node:util'
+import { atOnce, type Steps } from '../../breather.ts'
 import type { JsonObject } from '../../schema/decode.ts'
 import type { List, Schema, Struct } from '../../schema/schema.ts'
 import { childSchema, fieldElement, isLeaf, itemsByElement } from './element.ts'
@@ -21,8 +22,11 @@ const unowned = new Set([
   'resourceVersion',
 ])
 
+/** As comparing, at once. */
+export const compare = (schema: Struct, before: JsonObject, after: JsonObject): Comparison => atOnce(comparing(schema, before, after))
+
 /** Both decoded; without the fields that nobody owns. */
-export function compare(schema: Struct, before: JsonObject, after: JsonObject): Comparison {
+export function* comparing(schema: Struct, before: JsonObject, after: JsonObject): Steps<Comparison> {
   const walk = new Walk()
   for (const name of keysOf(before, after)) {
     const field = childSchema(schema, name)
@@ -30,16 +34,33 @@ export function compare(schema: Struct, before: JsonObject, after: JsonObject): 
     if (name !== 'metadata') walk.child(field, fieldElement(name), own(before, name), own(after, name))
     else walk.metadata(field, (before.metadata ?? {}) as JsonObject, (after.metadata ?? {}) as JsonObject)
   }
+  while (walk.goOn()) yield
   return { added: walk.added.fields, removed: walk.removed.fields, modified: walk.modified.fields }
 }
 
 export const isSame = ({ added, removed, modified }: Comparison): boolean => isEmpty(added) && isEmpty(removed) && isEmpty(modified)
 
+/** Values of one step. */
+const mostAtOnce = 4_000
+
 class Walk {
   readonly added = new FieldsBuilder()
   readonly removed = new FieldsBuilder()
   readonly modified = new FieldsBuilder()
-  readonly #path: string[] = []
+  #path: string[] = []
+  #left = mostAtOnce
+  /** What is beyond one step, each with the path that it belongs to. */
+  readonly #later: { path: string[]; step: () => void }[] = []
+
+  /** False once all was looked at. */
+  goOn(): boolean {
+    const next = this.#later.pop()
+    if (!next) return false
+    this.#left = mostAtOnce
+    this.#path = next.path
+    next.step()
+    return true
+  }
 
   metadata(schema: Schema, before: JsonObject, after: JsonObject): void {
     this.#path.push('f:metadata')
@@ -51,6 +72,7 @@ class Walk {
   }
 
   child(schema: Schema, element: string, before: unknown, after: unknown): void {
+    this.#left -= 1
     if (before === after) return
     this.#path.push(element)
     this.#value(schema, before, after)
@@ -72,16 +94,38 @@ class Walk {
   }
 
   #members(schema: Schema, before: JsonObject, after: JsonObject): void {
-    for (const key of keysOf(before, after)) {
+    this.#each(schema, before, after, keysOf(before, after), 0)
+  }
+
+  #each(schema: Schema, before: JsonObject, after: JsonObject, keys: readonly string[], from: number): void {
+    for (let at = from; at < keys.length; at += 1) {
+      if (this.#left <= 0) {
+        this.#postpone(() => this.#each(schema, before, after, keys, at))
+        return
+      }
+      const key = keys[at] as string
       const child = childSchema(schema, key)
       if (child) this.child(child, fieldElement(key), own(before, key), own(after, key))
     }
   }
 
+  #postpone(step: () => void): void {
+    this.#later.push({ path: [...this.#path], step })
+  }
+
   #items(schema: List, before: unknown[], after: unknown[]): void {
     const left = itemsByElement(schema, before)
     const right = itemsByElement(schema, after)
-    for (const element of new Set([...left.keys(), ...right.keys()])) {
+    this.#eachItem(schema, left, right, [...new Set([...left.keys(), ...right.keys()])], 0)
+  }
+
+  #eachItem(schema: List, left: Map<string, unknown[]>, right: Map<string, unknown[]>, elements: readonly string[], from: number): void {
+    for (let at = from; at < elements.length; at += 1) {
+      if (this.#left <= 0) {
+        this.#postpone(() => this.#eachItem(schema, left, right, elements, at))
+        return
+      }
+      const element = elements[at] as string
       const [old, next] = [left.get(element), right.get(element)]
       if ((old?.length ?? 0) > 1 || (next?.length ?? 0) > 1) this.#duplicates(element, old, next)
       else this.child(schema.items, element, old?.[0], next?.[0])
@@ -101,7 +145,7 @@ function isBare(value: unknown): boolean {
 
 const own = (object: JsonObject, key: string): unknown => (Object.hasOwn(object, key) ? object[key] : undefined)
 
-function keysOf(before: JsonObject, after: JsonObject): Iterable<string> {
+function keysOf(before: JsonObject, after: JsonObject): readonly string[] {
   const keys = Object.keys(before)
   if (keys.length === 0) return Object.keys(after)
   const more = Object.keys(after).filter((key) => !Object.hasOwn(before, key))

@@ -79,11 +79,28 @@ export function union(a: Fields, b: Fields): Fields {
   return isEmpty(a) ? b : unionNodes(a, b, false)
 }
 
-/** By halves, so that no set is gone through more often than the logarithm of their number says. */
+/** Goes through each set once. */
 export function unionOf(sets: readonly Fields[]): Fields {
   if (sets.length <= 2) return union(sets[0] ?? none, sets[1] ?? none)
-  const half = sets.length >> 1
-  return union(unionOf(sets.slice(0, half)), unionOf(sets.slice(half)))
+  return unionOfNodes(sets, false)
+}
+
+function unionOfNodes(nodes: readonly Fields[], isIn: boolean): Fields {
+  const children = new Map<string, Fields | Fields[]>()
+  for (const node of nodes) {
+    for (const [element, child] of Object.entries(node)) {
+      if (element === '.') continue
+      const known = children.get(element)
+      if (!known) children.set(element, child)
+      else if (Array.isArray(known)) known.push(child)
+      else if (known !== child) children.set(element, [known, child])
+    }
+  }
+  const joined = Array.from(children, ([element, child]): [string, Fields] => [
+    element,
+    Array.isArray(child) ? unionOfNodes(child, child.some(isMember)) : child,
+  ])
+  return build(isIn, joined) ?? none
 }
 
 function unionNodes(a: Fields, b: Fields, isIn: boolean): Fields {

@@ -3,10 +3,11 @@
 // are passed on as they are.
 
 import { isDeepStrictEqual } from 'node:util'
+import { atOnce, type Steps } from '../../breather.ts'
 import { decode, type JsonObject } from '../../schema/decode.ts'
 import type { Struct } from '../../schema/schema.ts'
 import type { ManagedFieldsEntry } from '../../types/meta-v1.gen.ts'
-import { compare, isSame } from './compare.ts'
+import { comparing, isSame } from './compare.ts'
 import { difference, type Fields, isEmpty, none, union } from './fields.ts'
 import { identityOf, isReset, type Managers, newManaged, readManagers, withFields, writeManagers } from './managers.ts'
 
@@ -24,32 +25,42 @@ export type Update<T extends object> = {
   now: string
 }
 
+/** As trackingUpdate, at once. */
+export const trackUpdate = <T extends object>(update: Update<T>): T => atOnce(trackingUpdate(update))
+
 /** `after` with its managedFields; nothing that came in is changed. */
-export function trackUpdate<T extends object>({ schema, before, after, manager, subresource, now }: Update<T>): T {
+export function* trackingUpdate<T extends object>({ schema, before, after, manager, subresource, now }: Update<T>): Steps<T> {
   const old = metaOf(before).managedFields
   const given = subresource ? undefined : metaOf(after).managedFields
   if (isReset(given)) return withManaged(after, undefined)
   // Clients send back what they read.
   const asked = given?.length && !isDeepStrictEqual(given, old) ? readManagers(given) : undefined
+  yield
   const managers = asked?.size ? asked : (readManagers(old) ?? new Map())
+  yield
   // An object whose managers were reset stays without them.
   if (before && !managers.size) return withManaged(after, undefined)
   const { apiVersion } = after as { apiVersion: string }
-  const changes = compare(schema, (before ?? emptyOf(schema)) as JsonObject, after as JsonObject)
+  const changes = yield* comparing(schema, (before ?? emptyOf(schema)) as JsonObject, after as JsonObject)
+  yield
   if (isSame(changes)) return withManaged(after, managers === asked ? writeManagers(managers) : old)
   const taken = union(changes.added, changes.modified)
   const self = { manager, operation: 'Update', apiVersion, subresource } as const
   const identity = identityOf(self)
-  release(managers, identity, union(taken, changes.removed))
+  yield* releasing(managers, identity, union(taken, changes.removed))
   const own = managers.get(identity)
-  const fields = union(difference(own?.fields ?? none, changes.removed), taken)
+  const left = difference(own?.fields ?? none, changes.removed)
+  yield
+  const fields = union(left, taken)
+  yield
   if (!own || own.fields !== fields) managers.set(identity, newManaged(self, fields, now))
   return withManaged(after, writeManagers(managers))
 }
 
 /** Takes fields from all managers but one. */
-export function release(managers: Managers, except: string, fields: Fields): void {
+export function* releasing(managers: Managers, except: string, fields: Fields): Steps<void> {
   for (const [identity, managed] of managers) {
+    yield
     if (identity === except) continue
     const left = difference(managed.fields, fields)
     if (isEmpty(left)) managers.delete(identity)

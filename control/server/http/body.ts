@@ -1,11 +1,11 @@
 // Reading request bodies: bounded, and in every encoding that clients send.
 
 import type { Readable } from 'node:stream'
-import { breather } from '#api/breather.ts'
+import { breather, gently } from '#api/breather.ts'
 import { StatusError } from '#api/errors.ts'
 import { isObject } from '#api/schema/decode.ts'
 import type { Floats } from '#api/schema/exact.ts'
-import { parseJson, type ReadOptions } from '#api/schema/json.ts'
+import { parsingJson, type ReadOptions } from '#api/schema/json.ts'
 import { decodeProtobuf } from '#api/schema/protobuf.ts'
 import type { Incoming } from './incoming.ts'
 import { convertYaml } from './yaml.ts'
@@ -52,15 +52,10 @@ export async function readBody(request: Incoming, options: Omit<ReadOptions, 'fa
 }
 
 /** Resolves where it took long once others had their turn. */
-export async function readJson(bytes: Uint8Array, options: ReadOptions): Promise<Body> {
+export async function readJson(bytes: string | Uint8Array, options: ReadOptions): Promise<Body> {
   const breathe = breather()
-  const body = parseJsonBody(bytes, options)
+  const { value, duplicates, floats } = await gently(parsingJson(bytes, options), breathe)
   await breathe()
-  return body
-}
-
-function parseJsonBody(bytes: Uint8Array, options: ReadOptions): Body {
-  const { value, duplicates, floats } = parseJson(bytes, options)
   return { value, ...(floats && { floats }), faults: duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`) }
 }
 
@@ -119,7 +114,7 @@ export async function parseYaml(bytes: Uint8Array): Promise<Body> {
   }
   const { json, duplicates } = await convertYaml(text)
   const faults = duplicates.length > 0 ? [`yaml: unmarshal errors:\n${duplicates.map((each) => `  ${each}`).join('\n')}`] : []
-  return { value: parseJson(json).value, faults }
+  return { value: (await readJson(json, {})).value, faults }
 }
 
 /** The object in a body that must hold one. */

@@ -1,5 +1,6 @@
 // Resource requests over HTTP: from method, path, query and body to a call of the core, and back.
 
+import { breather } from '#api/breather.ts'
 import type { Clock } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
@@ -222,12 +223,14 @@ async function readObject(resource: Resource, { request }: Exchange, options: Wr
   const body = await readBody(request, { duplicates: options.fieldValidation !== 'Ignore', floats: !plain, plain })
   const input = objectIn(body)
   checkKind(resource, input)
+  const breathe = breather()
   const { object, warnings } = decode(resource.schema, input, {
     fieldValidation: options.fieldValidation ?? 'Warn',
     faults: body.faults,
     ...(body.floats && { floats: body.floats }),
   })
   warnOfAll(options.warnings, warnings)
+  await breathe()
   return { ...object, kind: resource.kind.kind, apiVersion: resource.apiVersion } as KubeObject
 }
 

@@ -1,11 +1,11 @@
 // The API without HTTP: what every transport calls. Objects that go in are decoded and belong to the
 // core from then on; what comes out is frozen and shared.
 
-import { breather } from '#api/breather.ts'
+import { breather, gently } from '#api/breather.ts'
 import { type Clock, timestamp } from '#api/clock.ts'
 import { isStatus, StatusError } from '#api/errors.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
-import { applyPatch } from '#api/patch/apply/apply.ts'
+import { applyingPatch } from '#api/patch/apply/apply.ts'
 import { decode, isObject, type JsonObject } from '#api/schema/decode.ts'
 import { type Admission, admitRequest, type Operation } from '#control/admission/admission.ts'
 import type { User } from '#control/auth/user.ts'
@@ -135,7 +135,7 @@ export class Core {
       const live = own && current ? await fromStorage(own, current) : current
       const now = timestamp(this.#deps.clock.now())
       await breathe()
-      const made = applyPatch({
+      const steps = applyingPatch({
         schema: (own ?? resource).schema,
         live,
         patch: configuration,
@@ -145,6 +145,7 @@ export class Core {
         statusIsPlain: !resource.spec.status,
         now,
       })
+      const made = await gently(steps, breathe)
       await breathe()
       const object = own ? await toStorage(own, made as Stored) : (made as Stored)
       if (converts) checkStored(target.resource, object)

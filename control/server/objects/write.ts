@@ -2,13 +2,13 @@
 // store. Every write of the API ends here or in delete.ts.
 
 import { randomInt, randomUUID } from 'node:crypto'
-import { breather } from '#api/breather.ts'
+import { type Breathe, breather, gently } from '#api/breather.ts'
 import { type Clock, timestamp } from '#api/clock.ts'
 import { invalid, isStatus, StatusError } from '#api/errors.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import { Faults, same } from '#api/kinds/rules/faults.ts'
 import { validateMeta, validateMetaUpdate } from '#api/kinds/rules/meta.ts'
-import { trackUpdate } from '#api/patch/apply/track.ts'
+import { trackingUpdate } from '#api/patch/apply/track.ts'
 import { type Admission, mutateAll, validateAll } from '#control/admission/admission.ts'
 import { CommitFailed, type Entry, RevisionMismatch, type Store } from '../../store/store.ts'
 import { clone, encode, Item } from '../cache/item.ts'
@@ -92,7 +92,7 @@ export class Writer {
     const breathe = breather()
     applyDefaults(resource, object)
     const { namespace } = meta
-    this.#track(resource, undefined, object, options)
+    await this.#track(resource, undefined, object, options, breathe)
     await breathe()
     return await this.#admitted({ operation: 'CREATE', resource, object, previous: undefined, options }, async () => {
       // Admission may have put other metadata into its place.
@@ -186,7 +186,7 @@ export class Writer {
     const pinned = prepareMeta(target, object, previous)
     confine(resource, object, previous, subresource)
     await breathe()
-    this.#track(resource, previous, object, options)
+    await this.#track(resource, previous, object, options, breathe)
     await breathe()
     try {
       return await this.#admitted({ operation: 'UPDATE', resource, object, previous, options }, async (changed) => {
@@ -219,13 +219,13 @@ export class Writer {
    * Brings the managedFields of `after` up to date. What admission and the kind's own preparations add
    * later is nobody's: whoever applies the object again must not be held to it.
    */
-  #track(resource: Resource, before: Stored | undefined, after: Stored, options: WriteOptions): void {
+  async #track(resource: Resource, before: Stored | undefined, after: Stored, options: WriteOptions, breathe: Breathe): Promise<void> {
     if (options.managed) return
     const now = timestamp(this.#deps.clock.now())
     const subresource = options.subresource || undefined
     const { status, ...asked } = after
     const object = before || !resource.spec.status ? { ...asked, status } : asked
-    const { metadata } = trackUpdate({
+    const steps = trackingUpdate({
       schema: resource.schema,
       before,
       after: object,
@@ -233,6 +233,7 @@ export class Writer {
       subresource,
       now,
     })
+    const { metadata } = await gently(steps, breathe)
     if (metadata.managedFields) after.metadata.managedFields = metadata.managedFields
     else delete after.metadata.managedFields
   }
