@@ -1,3 +1,4 @@
+import { breather, gently } from '../breather.ts'
 import { openPatterns } from '../schema/crd/pattern.ts'
 import { CustomResourceDefinition } from './index.ts'
 import { nameColumn } from './rules/columns.ts'
@@ -48,6 +49,6 @@ export const customResourceDefinition: KindSpec<CustomResourceDefinition> = {
   validate: validateDefinition,
   validateUpdate: validateDefinitionUpdate,
   async examine(next, _previous, faults) {
-    validateSchemas(next, { patterns: await openPatterns(), faults })
+    await gently(validateSchemas(next, { patterns: await openPatterns(), faults }), breather())
   },
 }

@@ -2,6 +2,7 @@
 // operations can make a small patch double an object thousands of times.
 
 import { isDeepStrictEqual } from 'node:util'
+import { atOnce, type Steps } from '../breather.ts'
 import { StatusError } from '../errors.ts'
 import { isObject, type JsonObject, put } from '../schema/decode.ts'
 
@@ -16,13 +17,17 @@ type Operation =
   | { op: 'remove'; path: string }
   | { op: 'move' | 'copy'; path: string; from: string }
 
+/** As jsonPatching, at once. */
+export const jsonPatch = (original: JsonObject, patch: unknown): JsonObject => atOnce(jsonPatching(original, patch))
+
 /** A new object. Throws BadRequest, RequestEntityTooLarge, or Invalid where an operation (a `test`, a missing path) fails. */
-export function jsonPatch(original: JsonObject, patch: unknown): JsonObject {
+export function* jsonPatching(original: JsonObject, patch: unknown): Steps<JsonObject> {
   const operations = check(patch)
   const result = structuredClone(original)
   let copied = 0
   let moved = 0
   for (const operation of operations) {
+    yield
     if (operation.path === '' || ('from' in operation && operation.from === '')) throw failed('the whole object cannot be replaced')
     if (operation.op === 'copy') {
       copied += JSON.stringify(valueAt(result, tokensOf(operation.from)) ?? null).length

@@ -33,17 +33,25 @@ function mergeObjects(schema: Schema | undefined, original: JsonObject, patch: J
       throw bad(`Unknown patch type found: ${String(patch.$patch)}`)
   }
   const result = { ...retained(original, patch) }
-  for (const key of Object.keys(patch)) {
+  const keys = Object.keys(patch)
+  for (const key of keys) {
     if (isDirective(key)) continue
     const value = patch[key]
     if (value === null) delete result[key]
     else
-      put(result, key, merged(childOf(schema, key), Object.hasOwn(result, key) ? result[key] : undefined, value, setOrder + key in patch))
+      put(
+        result,
+        key,
+        // Of lists only: a name that was never asked for takes long to make.
+        merged(childOf(schema, key), own(result, key), value, Array.isArray(value) && setOrder + key in patch),
+      )
   }
-  for (const key of Object.keys(patch)) if (key.startsWith(deleteFrom)) deleteValues(result, key.slice(deleteFrom.length), patch[key])
-  for (const key of Object.keys(patch)) if (key.startsWith(setOrder)) orderList(schema, original, patch, result, key.slice(setOrder.length))
+  for (const key of keys) if (key.startsWith(deleteFrom)) deleteValues(result, key.slice(deleteFrom.length), patch[key])
+  for (const key of keys) if (key.startsWith(setOrder)) orderList(schema, original, patch, result, key.slice(setOrder.length))
   return result
 }
+
+const own = (object: JsonObject, key: string): unknown => (Object.hasOwn(object, key) ? object[key] : undefined)
 
 type Child = { schema?: Schema; patch?: PatchStrategy }
 

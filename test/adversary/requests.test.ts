@@ -14,7 +14,7 @@ import { type Served, served } from './served.fake.ts'
 const maps = '/api/v1/namespaces/default/configmaps'
 const rehearsal = '?dryRun=All'
 /** In milliseconds of processor time: with much room, for slow machines. What it was is told by each test. */
-const mostHeld = 1000
+const mostHeld = 250
 const list = <T>(n: number, make: (i: number) => T): T[] => Array.from({ length: n }, (_, i) => make(i))
 const keys = (n: number, make: (i: number) => [string, unknown]): Json => Object.fromEntries(list(n, make))
 const withMeta = (metadata: Json) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a', ...metadata } })

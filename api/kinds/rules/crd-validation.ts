@@ -1,5 +1,6 @@
 // Rules for CustomResourceDefinitions (apiextensions-apiserver pkg/apis/apiextensions/validation).
 
+import type { Steps } from '../../breather.ts'
 import { validateDefaults } from '../../schema/crd/defaults.ts'
 import { jsonPath } from '../../schema/crd/json-path.ts'
 import type { JsonSchema } from '../../schema/crd/json-schema.ts'
@@ -72,18 +73,21 @@ export function validateDefinitionUpdate(next: Definition, previous: Definition,
 }
 
 /** What only a compiled pattern can tell, and all that costs time. */
-export function validateSchemas({ spec }: Definition, deps: { patterns: Patterns; faults: Faults }): void {
+export function* validateSchemas({ spec }: Definition, deps: { patterns: Patterns; faults: Faults }): Steps<void> {
   const { faults } = deps
   for (const [i, version] of spec.versions.entries()) {
     const path = `spec.versions[${i}].schema.openAPIV3Schema`
     const schema = version.schema?.openAPIV3Schema as JsonSchema | undefined
     if (!schema) continue
     const before = faults.list.length
-    validateStructure(schema, path, deps)
+    yield* validateStructure(schema, path, deps)
+    yield
     validateRules(schema, path, faults)
+    yield
     // Of a schema that has no structure, nothing more can be said.
     if (faults.list.length > before) continue
     validateDefaults(schema, path, deps)
+    yield
     validateSelectableFields(version.selectableFields ?? [], schema, `spec.versions[${i}].selectableFields`, faults)
   }
 }

@@ -8,7 +8,7 @@ import { decode, isObject, type JsonObject } from '../../schema/decode.ts'
 import { parseExact } from '../../schema/exact.ts'
 import type { Struct } from '../../schema/schema.ts'
 import { compare, comparing } from './compare.ts'
-import { fieldsOf, merge } from './config.ts'
+import { fieldsOf, merge, namedFields } from './config.ts'
 import { difference, type Fields, intersection, isEmpty, none, pathsOf, union, unionOf } from './fields.ts'
 import { identityOf, type Managed, type Managers, newManaged, readManagers, writeManagers } from './managers.ts'
 import { prune } from './prune.ts'
@@ -49,7 +49,7 @@ export function* applyingPatch(request: Apply): Steps<JsonObject> {
   const self = { manager, operation: 'Apply', apiVersion, subresource } as const
   const identity = identityOf(self)
   const last = managers.get(identity)
-  const fields = fieldsOf(schema, patch)
+  const fields = yield* namedFields(schema, patch)
   yield
   const repeats = isDeepStrictEqual(last?.fields ?? none, fields)
   managers.set(identity, newManaged(self, fields, now))

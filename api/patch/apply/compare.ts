@@ -6,6 +6,7 @@ import type { JsonObject } from '../../schema/decode.ts'
 import type { List, Schema, Struct } from '../../schema/schema.ts'
 import { childSchema, fieldElement, isLeaf, itemsByElement } from './element.ts'
 import { type Fields, FieldsBuilder, isEmpty } from './fields.ts'
+import { Later } from './later.ts'
 
 export type Comparison = { readonly added: Fields; readonly removed: Fields; readonly modified: Fields }
 
@@ -40,23 +41,17 @@ export function* comparing(schema: Struct, before: JsonObject, after: JsonObject
 
 export const isSame = ({ added, removed, modified }: Comparison): boolean => isEmpty(added) && isEmpty(removed) && isEmpty(modified)
 
-/** Values of one step. */
-const mostAtOnce = 4_000
-
 class Walk {
   readonly added = new FieldsBuilder()
   readonly removed = new FieldsBuilder()
   readonly modified = new FieldsBuilder()
   #path: string[] = []
-  #left = mostAtOnce
-  /** What is beyond one step, each with the path that it belongs to. */
-  readonly #later: { path: string[]; step: () => void }[] = []
+  readonly #later = new Later()
 
   /** False once all was looked at. */
   goOn(): boolean {
-    const next = this.#later.pop()
+    const next = this.#later.next()
     if (!next) return false
-    this.#left = mostAtOnce
     this.#path = next.path
     next.step()
     return true
@@ -72,7 +67,7 @@ class Walk {
   }
 
   child(schema: Schema, element: string, before: unknown, after: unknown): void {
-    this.#left -= 1
+    this.#later.count()
     if (before === after) return
     this.#path.push(element)
     this.#value(schema, before, after)
@@ -99,7 +94,7 @@ class Walk {
 
   #each(schema: Schema, before: JsonObject, after: JsonObject, keys: readonly string[], from: number): void {
     for (let at = from; at < keys.length; at += 1) {
-      if (this.#left <= 0) {
+      if (this.#later.isDue) {
         this.#postpone(() => this.#each(schema, before, after, keys, at))
         return
       }
@@ -110,7 +105,7 @@ class Walk {
   }
 
   #postpone(step: () => void): void {
-    this.#later.push({ path: [...this.#path], step })
+    this.#later.push({ path: [...this.#path], at: '', step })
   }
 
   #items(schema: List, before: unknown[], after: unknown[]): void {
@@ -121,7 +116,7 @@ class Walk {
 
   #eachItem(schema: List, left: Map<string, unknown[]>, right: Map<string, unknown[]>, elements: readonly string[], from: number): void {
     for (let at = from; at < elements.length; at += 1) {
-      if (this.#left <= 0) {
+      if (this.#later.isDue) {
         this.#postpone(() => this.#eachItem(schema, left, right, elements, at))
         return
       }

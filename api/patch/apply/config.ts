@@ -1,11 +1,13 @@
 // What an applier says: the fields that its configuration names, and the object that it makes of the live one.
 
+import { atOnce, type Steps } from '../../breather.ts'
 import { StatusError } from '../../errors.ts'
 import { isObject, type JsonObject, put } from '../../schema/decode.ts'
 import { parseExact } from '../../schema/exact.ts'
 import type { List, Schema, Struct } from '../../schema/schema.ts'
 import { childSchema, fieldElement, isLeaf, itemElement } from './element.ts'
 import { difference, type Fields, FieldsBuilder } from './fields.ts'
+import { Later } from './later.ts'
 
 /** Identity and what the system sets: named in every configuration, owned by nobody. */
 const unowned: Fields = {
@@ -25,10 +27,14 @@ const unowned: Fields = {
   },
 }
 
+/** As namedFields, at once. */
+export const fieldsOf = (schema: Struct, config: JsonObject): Fields => atOnce(namedFields(schema, config))
+
 /** The set of fields of a configuration as it was sent. Throws BadRequest for what the schema does not know. */
-export function fieldsOf(schema: Struct, config: JsonObject): Fields {
+export function* namedFields(schema: Struct, config: JsonObject): Steps<Fields> {
   const walk = new Walk()
   walk.value(schema, config)
+  while (walk.goOn()) yield
   if (walk.faults.length) {
     const what = `${nameOf(config)}; ${text(config.apiVersion)}, Kind=${text(config.kind)}`
     const [first] = walk.faults
@@ -48,9 +54,20 @@ function nameOf({ metadata }: JsonObject): string {
 class Walk {
   readonly found = new FieldsBuilder()
   readonly faults: string[] = []
-  readonly #path: string[] = []
+  #path: string[] = []
   /** The path as Kubernetes spells it. */
   #at = ''
+  readonly #later = new Later()
+
+  /** False once all was looked at. */
+  goOn(): boolean {
+    const next = this.#later.next()
+    if (!next) return false
+    this.#path = next.path
+    this.#at = next.at
+    next.step()
+    return true
+  }
 
   value(schema: Schema, value: unknown): void {
     if (isLeaf(schema, value) || typeof value !== 'object' || value === null) {
@@ -68,16 +85,37 @@ class Walk {
   }
 
   #members(schema: Schema, object: JsonObject): void {
-    for (const key of Object.keys(object)) {
+    this.#each(schema, object, Object.keys(object), 0)
+  }
+
+  #each(schema: Schema, object: JsonObject, keys: readonly string[], from: number): void {
+    for (let i = from; i < keys.length; i += 1) {
+      if (this.#later.isDue) {
+        this.#postpone(() => this.#each(schema, object, keys, i))
+        return
+      }
+      const key = keys[i] as string
       const child = childSchema(schema, key)
       if (child) this.#child(child, fieldElement(key), `.${key}`, object[key])
       else this.faults.push(`${this.#at}.${key}: field not declared in schema`)
     }
   }
 
+  #postpone(step: () => void): void {
+    this.#later.push({ path: [...this.#path], at: this.#at, step })
+  }
+
   #items(schema: List, items: unknown[]): void {
-    const seen = new Set<string>()
-    for (const item of items) {
+    this.#eachItem(schema, items, 0, new Set())
+  }
+
+  #eachItem(schema: List, items: readonly unknown[], from: number, seen: Set<string>): void {
+    for (let i = from; i < items.length; i += 1) {
+      if (this.#later.isDue) {
+        this.#postpone(() => this.#eachItem(schema, items, i, seen))
+        return
+      }
+      const item = items[i]
       const element = itemElement(schema, item)
       if (element === undefined) {
         const missing = schema.keys.find((key) => !isObject(item) || item[key] === undefined) ?? ''
@@ -91,10 +129,12 @@ class Walk {
       seen.add(element)
       this.found.add([...this.#path, element])
       if (schema.type === 'map') this.#child(schema.items, element, spelled, item)
+      else this.#later.count()
     }
   }
 
   #child(schema: Schema, element: string, step: string, value: unknown): void {
+    this.#later.count()
     const outer = this.#at
     this.#at += step
     this.#path.push(element)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { atOnce } from '../../breather.ts'
 import { Faults } from '../../kinds/rules/faults.ts'
 import { validateDefaults } from './defaults.ts'
 import type { JsonSchema } from './json-schema.ts'
@@ -11,7 +12,7 @@ const patterns = await openPatterns()
 
 function faultsOf(schema: JsonSchema): string[] {
   const faults = new Faults()
-  validateStructure(schema, 's', { patterns, faults })
+  atOnce(validateStructure(schema, 's', { patterns, faults }))
   validateRules(schema, 's', faults)
   if (!faults.list.length) validateDefaults(schema, 's', { patterns, faults })
   return faults.list.map(({ field, message }) => `${field}: ${message}`)

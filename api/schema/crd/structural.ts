@@ -2,6 +2,7 @@
 // the like; so that objects can be pruned, defaulted and merged. The rules and their words are Kubernetes'
 // (apiextensions-apiserver pkg/apiserver/schema, pkg/apis/apiextensions/validation).
 
+import type { Steps } from '../../breather.ts'
 import { type Faults, same } from '../../kinds/rules/faults.ts'
 import { isEmbedded, isIntOrString, itemsOf, type JsonSchema, keepsUnknown, propertyOf, structureOf, valuesOf } from './json-schema.ts'
 import { validateListType, validateMapType } from './list-type.ts'
@@ -21,19 +22,22 @@ const missingType: Record<Level, string> = {
 const maxDepth = 200
 
 /** `path` is that of the schema, e.g. `spec.versions[0].schema.openAPIV3Schema`. */
-export function validateStructure(schema: JsonSchema, path: string, deps: { patterns: Patterns; faults: Faults }): void {
+export function* validateStructure(schema: JsonSchema, path: string, deps: { patterns: Patterns; faults: Faults }): Steps<void> {
   const { patterns, faults } = deps
-  visit(schema, 'root', path, 0)
+  yield* visit(schema, 'root', path, 0)
 
-  function visit(schema: JsonSchema, level: Level, at: string, depth: number): void {
-    if (depth > maxDepth) return faults.invalid(at, '', `must not be nested deeper than ${maxDepth} levels`)
+  function* visit(schema: JsonSchema, level: Level, at: string, depth: number): Steps<void> {
+    if (depth > maxDepth) {
+      faults.invalid(at, '', `must not be nested deeper than ${maxDepth} levels`)
+      return
+    }
     validateSupport(schema, at, faults)
     validateType(schema, level, at)
     validateListType(schema, at, faults)
     validateMapType(schema, at, faults)
     validateMetadata(schema, level, at)
-    validateLogic(schema, schema, at, depth)
-    for (const [step, inner] of structureOf(schema)) visit(inner, step === '.items' ? 'item' : 'field', at + step, depth + 1)
+    yield* validateLogic(schema, schema, at, depth)
+    for (const [step, inner] of structureOf(schema)) yield* visit(inner, step === '.items' ? 'item' : 'field', at + step, depth + 1)
   }
 
   function validateType(schema: JsonSchema, level: Level, at: string): void {
@@ -95,8 +99,9 @@ export function validateStructure(schema: JsonSchema, path: string, deps: { patt
   }
 
   /** Value validations of `schema`, a schema in the structure or one under its allOf and the like; `structure` gives the types. */
-  function validateLogic(schema: JsonSchema, structure: JsonSchema, at: string, depth: number): void {
+  function* validateLogic(schema: JsonSchema, structure: JsonSchema, at: string, depth: number): Steps<void> {
     if (depth > maxDepth) return
+    yield
     const { pattern, anyOf = [], allOf = [], oneOf = [] } = schema
     if (pattern) {
       const compiled = patterns.of(pattern)
@@ -105,15 +110,15 @@ export function validateStructure(schema: JsonSchema, path: string, deps: { patt
     }
     const loose = isIntOrString(structure)
     if (!(loose && same(anyOf, intOrString)))
-      for (const [i, inner] of anyOf.entries()) nested(inner, structure, `${at}.anyOf[${i}]`, depth + 1)
+      for (const [i, inner] of anyOf.entries()) yield* nested(inner, structure, `${at}.anyOf[${i}]`, depth + 1)
     for (const [i, inner] of allOf.entries()) {
-      if (!(loose && i === 0 && same(inner.anyOf, intOrString))) nested(inner, structure, `${at}.allOf[${i}]`, depth + 1)
+      if (!(loose && i === 0 && same(inner.anyOf, intOrString))) yield* nested(inner, structure, `${at}.allOf[${i}]`, depth + 1)
     }
-    for (const [i, inner] of oneOf.entries()) nested(inner, structure, `${at}.oneOf[${i}]`, depth + 1)
-    if (schema.not) nested(schema.not, structure, `${at}.not`, depth + 1)
+    for (const [i, inner] of oneOf.entries()) yield* nested(inner, structure, `${at}.oneOf[${i}]`, depth + 1)
+    if (schema.not) yield* nested(schema.not, structure, `${at}.not`, depth + 1)
   }
 
-  function nested(schema: JsonSchema, structure: JsonSchema, at: string, depth: number): void {
+  function* nested(schema: JsonSchema, structure: JsonSchema, at: string, depth: number): Steps<void> {
     validateSupport(schema, at, faults)
     for (const [field, why] of nestedFields) {
       const value = schema[field]
@@ -121,18 +126,18 @@ export function validateStructure(schema: JsonSchema, path: string, deps: { patt
         faults.forbidden(`${at}.${field}`, `must be ${why} to be structural`)
       }
     }
-    validateLogic(schema, structure, at, depth)
+    yield* validateLogic(schema, structure, at, depth)
     const items = itemsOf(schema)
     if (items) {
       const known = itemsOf(structure)
-      if (known) nested(items, known, `${at}.items`, depth + 1)
+      if (known) yield* nested(items, known, `${at}.items`, depth + 1)
       else faults.required(`${path}${inStructure(at)}.items`, `because it is defined in ${at}.items`)
     }
     for (const [name, property] of Object.entries(schema.properties ?? {})) {
       const inner = `${at}.properties[${name}]`
       if (name === 'metadata') faults.forbidden(inner, 'must not be specified in a nested context')
       const known = propertyOf(structure, name) ?? valuesOf(structure)
-      if (known) nested(property, known, inner, depth + 1)
+      if (known) yield* nested(property, known, inner, depth + 1)
       else if (!isImplicit(structure, name))
         faults.required(`${path}${inStructure(at)}.properties[${name}]`, `because it is defined in ${inner}`)
     }

@@ -110,9 +110,9 @@ export class Core {
   }
 
   patch(target: Target, patch: Patch, options: WriteOptions): Promise<Item> {
-    return this.update(target, { ...options, patch: true }, (current) => {
+    return this.update(target, { ...options, patch: true }, async (current) => {
       const pinned = current.metadata.resourceVersion
-      const result = patched(target.resource, current, patch, options)
+      const result = await patched(target.resource, current, patch, options)
       // Only a patch that names a version is meant for that one alone.
       if (result.metadata.resourceVersion === pinned) delete (result.metadata as { resourceVersion?: string }).resourceVersion
       return result

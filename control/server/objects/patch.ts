@@ -1,8 +1,9 @@
 // Applies a patch of one of the four kinds to an object.
 
+import { atOnce, breather, gently, type Steps } from '#api/breather.ts'
 import { StatusError } from '#api/errors.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
-import { jsonPatch } from '#api/patch/json.ts'
+import { jsonPatching } from '#api/patch/json.ts'
 import { mergePatch } from '#api/patch/merge.ts'
 import { strategicMergePatch } from '#api/patch/strategic.ts'
 import { decode, isObject, type JsonObject } from '#api/schema/decode.ts'
@@ -14,8 +15,12 @@ import type { Resource } from './resource.ts'
 export type Patch = { type: 'json' | 'merge' | 'strategic'; body: unknown }
 
 /** What `current` becomes; decoded and checked as a request's object is. */
-export function patched(resource: Resource, current: KubeObject, { type, body }: Patch, options: WriteOptions): KubeObject {
-  const { object, warnings } = decode(resource.schema, merge(resource.schema, current, type, body), {
+export async function patched(resource: Resource, current: KubeObject, { type, body }: Patch, options: WriteOptions): Promise<KubeObject> {
+  const breathe = breather()
+  await breathe()
+  const merged = await gently(merging(resource.schema, current, type, body), breathe)
+  await breathe()
+  const { object, warnings } = decode(resource.schema, merged, {
     fieldValidation: options.fieldValidation ?? 'Ignore',
   })
   warnOfAll(options.warnings, warnings)
@@ -27,8 +32,11 @@ export function patched(resource: Resource, current: KubeObject, { type, body }:
 }
 
 /** Not yet decoded. */
-export function merge(schema: Struct, current: JsonObject, type: Patch['type'], body: unknown): unknown {
-  if (type === 'json') return jsonPatch(current, body)
+export const merge = (schema: Struct, current: JsonObject, type: Patch['type'], body: unknown): unknown =>
+  atOnce(merging(schema, current, type, body))
+
+function* merging(schema: Struct, current: JsonObject, type: Patch['type'], body: unknown): Steps<unknown> {
+  if (type === 'json') return yield* jsonPatching(current, body)
   if (!isObject(body)) throw new StatusError('BadRequest', 'the patch must be an object')
   return type === 'merge' ? mergePatch(current, body) : strategicMergePatch(schema, current, body)
 }

@@ -100,8 +100,10 @@ export class Writer {
       prepareNamespace(resource, object, namespace)
       applyDefaults(resource, object)
       spec.prepareCreate?.(object)
+      await breathe()
       const faults = new Faults()
       validateMeta(meta, metaRule(spec), faults)
+      await breathe()
       spec.validate?.(object, faults)
       spec.validateCreate?.(object, faults)
       if (faults.list.length === 0) await spec.examine?.(object, undefined, faults)
@@ -180,7 +182,9 @@ export class Writer {
     const breathe = breather()
     const previous = there.item.object as Stored
     await breathe()
-    const object = await change(there.item.copy())
+    const copy = there.item.copy()
+    await breathe()
+    const object = await change(copy)
     await breathe()
     const subresource = options.subresource ?? ''
     const pinned = prepareMeta(target, object, previous)
