@@ -48,7 +48,6 @@ export {
   type Neighbour,
   replaceForwardingEntry,
   replaceNeighbour,
-  replacePortEntry,
 } from './rtnetlink/neighbour.ts'
 export { addIngress, deleteQdisc, redirectIngress, replaceTokenBucket, type TokenBucket } from './rtnetlink/qdisc.ts'
 export { addRoute, deleteRoute, type Route, replaceRoute } from './rtnetlink/route.ts'

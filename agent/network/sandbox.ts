@@ -15,8 +15,6 @@ import {
   namespaces,
   openRtnetlink,
   type Rtnetlink,
-  replaceNeighbour,
-  replacePortEntry,
   SysError,
   setBridgePort,
   setLink,
@@ -145,20 +143,15 @@ const connect = async (wiring: Wiring, pod: { uid: string; net: string; addresse
   const { uid, addresses } = pod
   const name = vethName(uid)
   const isolated = await portsApart(wiring.netns)
-  const mac = macOf(addresses[0] ?? '')
   const netns = await open(pod.net)
   try {
     const make = [
-      addVeth({ name, mtu, master: bridge, peer: { name: podLink, netnsFd: netns.fd, mtu, address: mac } }),
+      addVeth({ name, mtu, master: bridge, peer: { name: podLink, netnsFd: netns.fd, mtu, address: macOf(addresses[0] ?? '') } }),
       setBridgePort(name, portSettings(isolated)),
       setLink(name, { alias: `pod ${uid}`, ipv6LinkLocal: false, up: true }),
     ]
     if (await rt.link(name)) await rt.run([deleteLink(name)], { tolerate: ['ENODEV'] })
     await rt.run(make)
-    const port = (await rt.link(name))?.index
-    if (port === undefined) throw new SysError('ENODEV', 'sandbox', `${name} of pod ${uid}`)
-    // No other pod has these addresses by saying so. Those of a pod that is gone stay until the next one has them.
-    await rt.run([replacePortEntry({ link: port, mac }), ...addresses.map((address) => replaceNeighbour({ link: bridge, address, mac }))])
   } finally {
     await netns.close()
   }

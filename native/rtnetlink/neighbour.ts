@@ -12,11 +12,7 @@ const NDA_DST = 1
 const NDA_LLADDR = 2
 const NDA_IFINDEX = 8
 const NUD_PERMANENT = 0x80
-/** NUD_NOARP and NUD_REACHABLE: `static` in bridge(8). */
-const staticEntry = 0x42
 const NTF_SELF = 2
-const NTF_MASTER = 4
-const NTF_STICKY = 0x40
 const AF_BRIDGE = 7
 const infoSize = 12
 
@@ -31,11 +27,10 @@ const write = (
   flags: number,
   mac: string | undefined,
   address: string | undefined,
-  state = NUD_PERMANENT,
 ): void => {
   w.u32(family)
   w.u32(link)
-  w.u16(state)
+  w.u16(NUD_PERMANENT)
   w.u8(flags)
   w.u8(0)
   if (address !== undefined) w.attrBytes(NDA_DST, addressBytes(address))
@@ -63,14 +58,6 @@ export const replaceForwardingEntry = ({ link, mac, to }: Omit<ForwardingEntry, 
   flags: NLM_F.CREATE | NLM_F.REPLACE,
   detail: `replace forwarding entry ${mac} to ${to} on link ${link}`,
   write: (w) => write(w, AF_BRIDGE, link, NTF_SELF, mac, to),
-})
-
-/** An entry of the bridge that `link` is a port of: the MAC is behind this port and no other, whoever sends from it (Linux 4.20). */
-export const replacePortEntry = ({ link, mac }: Pick<ForwardingEntry, 'link' | 'mac'>): Command => ({
-  type: RTM_NEWNEIGH,
-  flags: NLM_F.CREATE | NLM_F.REPLACE,
-  detail: `replace forwarding entry ${mac} behind port ${link}`,
-  write: (w) => write(w, AF_BRIDGE, link, NTF_MASTER | NTF_STICKY, mac, undefined, staticEntry),
 })
 
 export const deleteForwardingEntry = ({ link, mac, to }: Omit<ForwardingEntry, 'permanent'>): Command => ({

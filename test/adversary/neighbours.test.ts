@@ -1,5 +1,5 @@
 // A container with the capabilities that every container has, on the link that it shares with its node and with
-// other pods: it plays the router, goes to its neighbours past the host, and says that it is one of them.
+// other pods: it plays the router, and goes to its neighbours past the host.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { isSysError, openRtnetlink, writeSysctl } from 'nft-js'
 import { needsRoot } from 'nft-js/testing/fresh-netns.ts'
 import { macOf, vethName } from '#agent/network/names.ts'
-import { inside, makeNode, netOf, openOn, ping, pod, scoped } from '#agent/network/nodes.fixture.ts'
+import { inside, makeNode, netOf, openOn, pod, scoped } from '#agent/network/nodes.fixture.ts'
 import { applyPorts, portsApart } from '#agent/network/ports.ts'
 
 /** A router advertisement with a prefix (RFC 4861, section 4.2), sent to everybody on eth0 with a raw socket. */
@@ -72,40 +72,6 @@ link.send(frame + head + struct.pack('!HHHH', 1, 9999, 8 + len(text), 0) + text)
 socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'routed', (target, 9999))
 print(heard.recv(100).decode())
 `
-
-/** Says to the host that an address is here, and sends a frame as if from the MAC of who has it. */
-const claim = `
-import socket, struct, sys
-mac, address, gateway = sys.argv[1:]
-link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-link.bind(('eth0', 0x806))
-own = link.getsockname()[4]
-victim, host = bytes.fromhex(mac.replace(':', '')), b'\\xff' * 6
-arp = struct.pack('!HHBBH', 1, 0x800, 6, 4, 2)
-for source in (own, victim):
-    link.send(host + source + struct.pack('!H', 0x806) + arp + own + socket.inet_aton(address) + host + socket.inet_aton(gateway))
-`
-
-test('a pod that claims the address or the MAC of another gets nothing of it', { skip: needsRoot }, async (context) => {
-  const t = scoped(context)
-  const node = await makeNode(t, 1)
-  const network = await openOn(t, node)
-  const [bad, other] = await Promise.all([network.setup(pod('bad')), network.setup(pod('other'))])
-  const [gateway = ''] = network.gateways
-  const [address = ''] = other.ips
-  const mac = macOf(address)
-  await ping(node.netns, address)
-  const known = async () => [
-    (await inside(node.netns, 'ip', 'neigh', 'show', address, 'dev', 'coracle0')).split(' ')[2],
-    /** The port that frames for it leave by. */
-    new RegExp(`^${mac} dev (\\w+) .*\\bcoracle0`, 'm').exec(await inside(node.netns, 'bridge', 'fdb', 'show'))?.[1],
-  ]
-  assert.deepEqual(await known(), [mac, vethName('other')])
-  const sent = spawnSync('nsenter', [`--net=${netOf(bad)}`, 'python3', '-c', claim, mac, address, gateway], { encoding: 'utf8' })
-  assert.deepEqual([sent.status, sent.stderr], [0, ''])
-  assert.deepEqual(await known(), [mac, vethName('other')])
-  await ping(node.netns, address)
-})
 
 const bridgeRules = ['net.bridge.bridge-nf-call-iptables', 'net.bridge.bridge-nf-call-ip6tables']
 
