@@ -66,7 +66,7 @@ export function* applyingPatch(request: Apply): Steps<JsonObject> {
   yield
   if (!request.force) checkConflicts(schema, managers, identity, taken, manager === 'kubectl' ? live : undefined)
   yield
-  yield* releasing(managers, identity, union(taken, changes.removed))
+  yield* releasing(managers, identity, [taken, changes.removed])
   yield
   const same = live && isDeepStrictEqual(withManaged(synced, metaOf(live).managedFields), live)
   if (same && repeats) return live

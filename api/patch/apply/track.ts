@@ -47,7 +47,7 @@ export function* trackingUpdate<T extends object>({ schema, before, after, manag
   const taken = union(changes.added, changes.modified)
   const self = { manager, operation: 'Update', apiVersion, subresource } as const
   const identity = identityOf(self)
-  yield* releasing(managers, identity, union(taken, changes.removed))
+  yield* releasing(managers, identity, [taken, changes.removed])
   const own = managers.get(identity)
   const left = difference(own?.fields ?? none, changes.removed)
   yield
@@ -58,11 +58,14 @@ export function* trackingUpdate<T extends object>({ schema, before, after, manag
 }
 
 /** Takes fields from all managers but one. */
-export function* releasing(managers: Managers, except: string, fields: Fields): Steps<void> {
+export function* releasing(managers: Managers, except: string, sets: readonly Fields[]): Steps<void> {
   for (const [identity, managed] of managers) {
-    yield
     if (identity === except) continue
-    const left = difference(managed.fields, fields)
+    let left = managed.fields
+    for (const fields of sets) {
+      yield
+      left = difference(left, fields)
+    }
     if (isEmpty(left)) managers.delete(identity)
     else if (left !== managed.fields) managers.set(identity, withFields(managed, left))
   }
