@@ -52,6 +52,18 @@ export function storeConformance(name: string, open: (t: TestContext) => Promise
     assert.equal((await store.put('/a', bytes('y'), { expected: 2 })).modRevision, 5)
   })
 
+  test(`${name}: a write whose value cannot be made takes no revision, and nobody waits for it`, async (t) => {
+    const { store } = await open(t)
+    await store.put('/a', bytes('1'))
+    const tooLarge = () => {
+      throw new Error('too large')
+    }
+    await assert.rejects(store.put('/a', tooLarge, { expected: 2 }), /too large/)
+    await store.committed()
+    assert.equal(show((await store.latest('/a'))?.value), '1')
+    assert.equal((await store.put('/a', bytes('2'), { expected: 2 })).modRevision, 3)
+  })
+
   test(`${name}: who waits for a write does not wait for those behind it`, async (t) => {
     const { store } = await open(t)
     await store.put('/a', bytes('1'))

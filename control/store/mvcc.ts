@@ -236,9 +236,10 @@ class MvccStore implements Store {
     if (options.expected !== undefined && (before?.modRevision ?? 0) !== options.expected) {
       throw new RevisionMismatch(key, before, this.#pending.get(key)?.revision)
     }
-    this.#assigned += 1
-    const revision = this.#assigned
+    const revision = this.#assigned + 1
     const entry = make(revision, before)
+    // Only now: who waits for all revisions that were handed out would wait for one whose value could not be made.
+    this.#assigned = revision
     this.#pending.set(key, { revision, entry })
     return await new Promise((resolve, reject) => {
       const write: Write = {
