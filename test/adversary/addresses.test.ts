@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
+import { isStatus } from '#api/errors.ts'
 import { APIService, Endpoints, Node, Pod, Service } from '#api/kinds/index.ts'
 import { here } from '#control/server/testing/dial.fake.ts'
 import { type Live, live } from '#control/server/testing/live.fake.ts'
@@ -104,7 +105,9 @@ test('a pod or node that says it is on loopback is not visited there', async () 
   const daemonEndpoints = { kubeletEndpoint: { Port: port() } }
   for (const [address] of [...special, ['localhost'], ['127.1'], ['2130706433'], ['fe80::1%lo']]) {
     const podIP = address as string
-    await client.patch(Pod, pod.metadata, 'merge', { status: { podIP, podIPs: [{ ip: podIP }] } }, { subresource: 'status' })
+    const told = client.patch(Pod, pod.metadata, 'merge', { status: { podIP, podIPs: [{ ip: podIP }] } }, { subresource: 'status' })
+    // What is no address is not stored; the pod stays at the one before.
+    await told.catch((error: unknown) => assert.ok(isStatus(error, 'Invalid'), String(error)))
     const addresses = [{ type: 'InternalIP' as const, address: podIP }]
     await client.patch(Node, { name: 'n1' }, 'merge', { status: { ...node.status, addresses, daemonEndpoints } }, { subresource: 'status' })
     for (const path of [
