@@ -7,14 +7,19 @@ namespace nft {
 
 Environment* environment_of(Napi::Env env) { return env.GetInstanceData<Environment>(); }
 
+// Where a worker may be ending, Node-API itself is called and its word passed over: node-addon-api would make an
+// Error of it, for which there is no JavaScript any more.
 Napi::Value error_of(Napi::Env env, const Failure& failure) {
-  return environment_of(env)->make_error.Call(
-      {Napi::Number::New(env, failure.error), Napi::String::New(env, failure.syscall), Napi::String::New(env, failure.detail)});
+  napi_value arguments[] = {Napi::Number::New(env, failure.error), Napi::String::New(env, failure.syscall),
+                            Napi::String::New(env, failure.detail)};
+  napi_value error = nullptr;
+  if (napi_call_function(env, env.Undefined(), environment_of(env)->make_error.Value(), 3, arguments, &error) != napi_ok) return {};
+  return {env, error};
 }
 
 Napi::Value raise(Napi::Env env, const Failure& failure) {
   Napi::Value error = error_of(env, failure);
-  if (!error.IsEmpty()) Napi::Error(env, error).ThrowAsJavaScriptException();
+  if (!error.IsEmpty()) napi_throw(env, error);
   return Napi::Value();
 }
 
@@ -28,10 +33,10 @@ void Job::OnOK() {
   if (environment_of(Env())->ending) return;
   if (failure_) {
     Napi::Value error = error_of(Env(), failure_);
-    if (!error.IsEmpty()) deferred_->Reject(error);
+    if (!error.IsEmpty()) napi_reject_deferred(Env(), deferred_, error);
   } else {
     Napi::Value value = result(Env());
-    if (!value.IsEmpty()) deferred_->Resolve(value);
+    if (!value.IsEmpty()) napi_resolve_deferred(Env(), deferred_, value);
   }
 }
 
@@ -43,11 +48,12 @@ void Job::Destroy() {
 }
 
 Napi::Value promise_of(std::unique_ptr<Job> job) {
-  environment_of(job->Env())->working++;
-  job->deferred_ = Napi::Promise::Deferred::New(job->Env());
-  Napi::Value promise = job->deferred_->Promise();
+  Napi::Env env = job->Env();
+  napi_value promise = nullptr;
+  if (napi_create_promise(env, &job->deferred_, &promise) != napi_ok) return {};
+  environment_of(env)->working++;
   job.release()->Queue();
-  return promise;
+  return {env, promise};
 }
 
 void finish_environment(Environment* environment) {

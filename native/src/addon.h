@@ -5,7 +5,6 @@
 #include <napi.h>
 
 #include <memory>
-#include <optional>
 
 #include "arguments.h"
 #include "system.h"
@@ -53,7 +52,7 @@ class Job : public Napi::AsyncWorker {
   void OnOK() override;
   void Destroy() override;
   // Made when the job is queued: one that is never settled is never freed.
-  std::optional<Napi::Promise::Deferred> deferred_;
+  napi_deferred deferred_ = nullptr;
   Failure failure_;
 };
 

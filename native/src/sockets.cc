@@ -94,7 +94,7 @@ class OpenJob : public Job {
     auto socket = std::make_unique<Socket>();
     auto external = Napi::External<Socket>::New(env, socket.get(), finalize);
     if (external.IsEmpty()) return {};
-    external.TypeTag(&tag);
+    napi_type_tag_object(env, external, &tag);
     Environment* environment = environment_of(env);
     socket->fd = std::move(fd_);
     socket->environment = environment;
@@ -327,7 +327,10 @@ void on_poll(uv_poll_t* poll, int, int) {
   Napi::HandleScope scope(env);
   Napi::FunctionReference callback = std::move(socket->callback);
   // The receiver must be an object; the global one serves.
-  callback.MakeCallback(env.Global(), {});
+  napi_value function = callback.Value();
+  callback.Reset();
+  // As in error_of: the worker may be ending.
+  napi_make_callback(env, nullptr, env.Global(), function, 0, nullptr, nullptr);
 }
 
 // Calls back once when the socket is readable (events 1) or writable (2), or has failed. Keeps the
