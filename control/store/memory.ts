@@ -17,6 +17,8 @@ export class MemoryEngine implements Engine {
   failsLate = false
   /** Set to make it impossible to open, until it is unset. */
   broken: Error | undefined
+  /** How often it could not be opened. */
+  failures = 0
   /** Awaited before each record that is loaded. */
   pause: (() => Promise<void>) | undefined
   /** Set to say what a full disk says. */
@@ -27,7 +29,9 @@ export class MemoryEngine implements Engine {
       await this.pause?.()
       yield { revision, record }
     }
-    if (this.broken) throw this.broken
+    if (!this.broken) return
+    this.failures += 1
+    throw this.broken
   }
 
   async marks(): Promise<Marks> {

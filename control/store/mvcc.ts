@@ -22,7 +22,15 @@ const replayedAtOnce = 256
 const lookEveryMs = 2_000
 const noValue = new Uint8Array(0)
 
-type Write = { revision: number; key: string; entry: Entry | undefined; ephemeral: boolean; settle: (failure?: unknown) => void }
+type Write = {
+  revision: number
+  key: string
+  entry: Entry | undefined
+  ephemeral: boolean
+  settle: (failure?: unknown) => void
+  /** Its writer was told CommitFailed already. */
+  leftOpen?: true
+}
 type WriteOptions = { expected?: number; ephemeral?: boolean; deletes?: boolean }
 
 type Options = { engine: Engine; log: Log; lookAgainMs?: number }
@@ -345,7 +353,7 @@ class MvccStore implements Store {
       } catch (cause) {
         this.#failure = new Error(`the store cannot be read back: ${messageOf(cause)}`, { cause })
         this.#log.error({ err: cause }, 'the store cannot be read back; it is tried again')
-        for (const write of unsure) this.#leaveOpen(write, this.#failure)
+        for (const write of unsure) this.#unsure.push(write.leftOpen ? write : leaveOpen(write, this.#failure))
       }
       this.#decide(this.#assigned)
     })().finally(() => {
@@ -356,13 +364,6 @@ class MvccStore implements Store {
 
   #landed({ key, revision }: Write): boolean {
     return this.#keys.revisionAt(key, revision) === revision || this.#keys.isTombstone(key, revision)
-  }
-
-  /** Its writer is told now, and of its fate when that is known. */
-  #leaveOpen(write: Write, failure: Error): void {
-    const { promise, resolve } = Promise.withResolvers<boolean>()
-    write.settle(new CommitFailed(`${nameIn(write.key)} may not have been written: ${failure.message}`, promise, { cause: failure }))
-    this.#unsure.push({ ...write, settle: (lost) => resolve(lost === undefined) })
   }
 
   #lookLater(): void {
@@ -429,6 +430,13 @@ class MvccStore implements Store {
     const value = this.#volatile.get(revision)
     return value ? { key, value, createRevision: revision, modRevision: revision } : await this.#read(revision)
   }
+}
+
+/** Its writer is told now, once, and of its fate when that is known, however often the disk fails until then. */
+function leaveOpen(write: Write, failure: Error): Write {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  write.settle(new CommitFailed(`${nameIn(write.key)} may not have been written: ${failure.message}`, promise, { cause: failure }))
+  return { ...write, leftOpen: true, settle: (lost) => resolve(lost === undefined) }
 }
 
 const nameIn = (key: string): string => JSON.stringify(key.slice(key.lastIndexOf('/') + 1))

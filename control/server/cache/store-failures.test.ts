@@ -117,6 +117,10 @@ describe('a commit that fails', () => {
     engine.failure = new Error('input/output error')
     engine.broken = new Error('gone')
     await assert.rejects(server.client.create(Service, service('lost')), /may not have been written/)
+    const told = store.trouble
+    const failed = engine.failures
+    while (engine.failures < failed + 3) await setImmediate()
+    assert.equal(store.trouble, told)
     await assert.rejects(server.client.create(Service, service('early')), /already allocated/, 'it may be there')
     engine.broken = undefined
     while (store.trouble) await setImmediate()
