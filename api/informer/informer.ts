@@ -49,6 +49,8 @@ export class Informer<T extends KubeObject> {
   readonly #markSynced: () => void
   /** Observed while there was no position: versions, by key, that a list may not show yet. */
   readonly #early = new Map<string, number>()
+  /** Who waits to hear of a deletion, by key. */
+  readonly #awaited = new Map<string, Set<() => void>>()
   /** Everything up to this version has been heard; undefined: a list is needed. */
   #position: string | undefined
   #running: Promise<void> | undefined
@@ -107,6 +109,30 @@ export class Informer<T extends KubeObject> {
     this.#put(this.#trim(object))
   }
 
+  /**
+   * Resolves once a deletion that the server has accepted shows here: the object of this uid (of any, without one)
+   * is gone or on its way out. Also when the informer closes or the signal aborts: nothing is waited for in vain.
+   */
+  async deleted(key: string, uid: string | undefined, signal?: AbortSignal): Promise<void> {
+    const there = this.#cache.get(key)
+    const shows = () => {
+      const known = this.#cache.get(key)
+      return !known || known.metadata.uid !== (uid ?? there?.metadata.uid) || Boolean(known.metadata.deletionTimestamp)
+    }
+    const ended = () => this.#closing.signal.aborted || (signal?.aborted ?? false)
+    while (!shows() && !ended()) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const wake = () => resolve()
+      const waiting = this.#awaited.get(key) ?? new Set()
+      this.#awaited.set(key, waiting.add(wake))
+      signal?.addEventListener('abort', wake, { once: true })
+      await promise
+      signal?.removeEventListener('abort', wake)
+      waiting.delete(wake)
+      if (waiting.size === 0) this.#awaited.delete(key)
+    }
+  }
+
   start(): void {
     this.#running ??= this.#run()
   }
@@ -115,6 +141,7 @@ export class Informer<T extends KubeObject> {
   async close(): Promise<void> {
     this.#closing.abort()
     this.#handlers.clear()
+    for (const key of this.#awaited.keys()) this.#wake(key)
     await this.#running
   }
 
@@ -206,6 +233,7 @@ export class Informer<T extends KubeObject> {
     for (const handler of this.#handlers) {
       this.#call(() => (known ? handler.update?.(object, known) : handler.add?.(object)))
     }
+    this.#wake(key)
   }
 
   #remove(object: T): void {
@@ -214,6 +242,11 @@ export class Informer<T extends KubeObject> {
     this.#cache.delete(keyOf(object.metadata))
     const last = freeze(object)
     for (const handler of this.#handlers) this.#call(() => handler.delete?.(last))
+    this.#wake(keyOf(object.metadata))
+  }
+
+  #wake(key: string): void {
+    for (const resolve of this.#awaited.get(key) ?? []) resolve()
   }
 
   #call(tell: () => void): void {

@@ -1,8 +1,9 @@
-// A client whose own writes are in the informers' caches as soon as they are answered. A controller that
-// runs again before its watch has caught up then does not repeat what it just did.
+// A client whose own writes are in the informers' caches once they are answered: what was written at once, of
+// what was deleted as soon as the watch tells. A controller never acts on a cache that has not seen its own last
+// write: it does not repeat what it just did, and does not count what it just deleted.
 
 import type { Client, WriteOptions } from '../client/client.ts'
-import type { Kind, KubeObject } from '../kinds/kind.ts'
+import { type Kind, type KubeObject, keyOf } from '../kinds/kind.ts'
 import type { Informers } from './informers.ts'
 
 export function observing(client: Client, informers: Informers): Client {
@@ -22,6 +23,9 @@ export function observing(client: Client, informers: Informers): Client {
     createSubresource: (kind, ref, subresource, body, options) => client.createSubresource(kind, ref, subresource, body, options),
     update: (kind, object, options) => seen(kind, client.update(kind, object, options), options),
     patch: (kind, ref, type, patch, options) => seen(kind, client.patch(kind, ref, type, patch, options), options),
-    delete: (kind, ref, options) => client.delete(kind, ref, options),
+    async delete(kind, ref, options) {
+      await client.delete(kind, ref, options)
+      await informers.running(kind)?.deleted(keyOf(ref), options?.preconditions?.uid, options?.signal)
+    },
   }
 }

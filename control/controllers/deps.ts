@@ -5,6 +5,7 @@ import type { Clock } from '#api/clock.ts'
 import type { EventRecorder } from '#api/events/recorder.ts'
 import type { Informers } from '#api/informer/informers.ts'
 import type { Log } from '#api/log.ts'
+import type { PodControl, Words } from './pod-control/pod-control.ts'
 
 export type Deps = {
   /** Its writes are in the informers' caches once they are answered. */
@@ -14,4 +15,10 @@ export type Deps = {
   recorderFor: (component: string) => EventRecorder
   clock: Clock
   log: Log
+}
+
+/** What those are given that keep pods running. */
+export type WorkloadDeps = Deps & {
+  /** `component` reports the events, e.g. `replicaset-controller`. */
+  podControlFor: (component: string, words?: Words) => PodControl
 }

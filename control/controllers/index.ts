@@ -14,7 +14,7 @@ import { type Certify, certificateExpiry, certificateSigning } from './certifica
 import { clusterRoles } from './cluster-roles.ts'
 import { collectGarbage } from './collector/collector.ts'
 import { deployments } from './deployment/deployment.ts'
-import type { Deps } from './deps.ts'
+import type { WorkloadDeps } from './deps.ts'
 import { disruptionBudgets } from './disruption/disruption.ts'
 import { endpointSlices, endpoints } from './endpoints/endpoints.ts'
 import { eventExpiry } from './events.ts'
@@ -25,9 +25,10 @@ import { rootCertificates, serviceAccounts } from './namespace-defaults.ts'
 import { nodeCidrs, type PodRange } from './node/cidr.ts'
 import { taintEviction } from './node/eviction.ts'
 import { nodeLifecycle } from './node/lifecycle.ts'
+import { podControl } from './pod-control/pod-control.ts'
 import { podGc } from './pod-gc.ts'
 import { policyStatus } from './policy-status.ts'
-import { replicaSets } from './replica-set/replica-set.ts'
+import { replicaSets, replicationControllers } from './replica-set/replica-set.ts'
 import { tokenExpiry } from './token-expiry.ts'
 
 export type ControlDeps = {
@@ -55,20 +56,25 @@ export async function startControllers({ ca, podRanges, certify, probe = nobodyT
   const { signal, clock = systemClock, log } = given
   await using base = open(given)
   const recorders = new Map<string, EventRecorder>()
-  const deps: Deps = {
-    client: observing(given.client, base.informers),
-    informers: base.informers,
+  const { informers } = base
+  const client = observing(given.client, informers)
+  const recorderFor = (component: string) => {
+    const made = recorders.get(component) ?? recorder({ client: given.client, component, clock, random: base.random, log })
+    recorders.set(component, made)
+    return made
+  }
+  const deps: WorkloadDeps = {
+    client,
+    informers,
     clock,
     log,
-    recorderFor(component) {
-      const made = recorders.get(component) ?? recorder({ client: given.client, component, clock, random: base.random, log })
-      recorders.set(component, made)
-      return made
-    },
+    recorderFor,
+    podControlFor: (component, words) => podControl({ client, informers, events: recorderFor(component), ...(words && { words }) }),
   }
   const reconcilers = [
     deployments(deps),
     replicaSets(deps),
+    replicationControllers(deps),
     endpointSlices(deps),
     endpoints(deps),
     loadBalancers(deps),
