@@ -15,9 +15,13 @@ test('a token is asked for once, renewed in time, and kept while the server is a
   const asked: unknown[] = []
   let away = false
   const client = {
-    createSubresource: async (_kind: unknown, ref: unknown, subresource: string, body: { spec: { expirationSeconds: number } }) => {
+    create: async (
+      _kind: unknown,
+      body: { metadata: object; spec: { expirationSeconds: number } },
+      { subresource }: { subresource: string },
+    ) => {
       if (away) throw new StatusError('ServiceUnavailable', 'connection refused')
-      asked.push([ref, subresource, body.spec])
+      asked.push([body.metadata, subresource, body.spec])
       return { spec: body.spec, status: { token: `t${asked.length}`, expirationTimestamp: '' } }
     },
   } as unknown as Client

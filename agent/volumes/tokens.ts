@@ -5,7 +5,6 @@ import type { Client } from '#api/client/client.ts'
 import type { Clock } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
 import { ServiceAccount } from '#api/kinds/index.ts'
-import type { TokenRequest } from '#api/types/authentication-v1.gen.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import { VolumeError } from './volume-error.ts'
 
@@ -32,21 +31,18 @@ export function tokensOf({ client, clock }: { client: Client; clock: Clock }): T
   async function request(pod: Pod, { audience, expirationSeconds = DEFAULT_SECONDS }: TokenOptions, signal?: AbortSignal): Promise<Issued> {
     const { namespace, name, uid } = pod.metadata
     const askedAt = clock.monotonic()
-    const answer = (await client.createSubresource(
+    const answer = await client.create(
       ServiceAccount,
-      { namespace, name: pod.spec.serviceAccountName || 'default' },
-      'token',
       {
-        apiVersion: 'authentication.k8s.io/v1',
-        kind: 'TokenRequest',
+        metadata: { namespace, name: pod.spec.serviceAccountName || 'default' },
         spec: {
           audiences: audience ? [audience] : [],
           expirationSeconds,
           boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name, uid },
         },
       },
-      { signal },
-    )) as TokenRequest
+      { subresource: 'token', signal },
+    )
     // The life is the server's answer in its own clock, so it is counted from when this node asked.
     const life = (answer.spec?.expirationSeconds ?? expirationSeconds) * 1000
     return {

@@ -5,6 +5,7 @@
 
 import type { Kind, KubeObject } from '../kinds/kind.ts'
 import type { ObjectMeta } from '../types/meta-v1.gen.ts'
+import type { ActionSubresource, AnswerOf, BodyOf, PartSubresource, Subresource } from './subresource.ts'
 
 export type Ref = { namespace?: string; name: string }
 
@@ -44,12 +45,30 @@ export type WatchOptions = Pick<
   sendInitialEvents?: boolean
 }
 
-export type WriteOptions = { subresource?: string; fieldManager?: string; dryRun?: boolean; signal?: AbortSignal }
+type Sub = Subresource | undefined
+export type ReadOptions<S extends Sub = Sub> = { subresource?: S; signal?: AbortSignal }
+export type WriteOptions<S extends Sub = Sub> = { subresource?: S; fieldManager?: string; dryRun?: boolean; signal?: AbortSignal }
 export type PatchType = 'json' | 'merge' | 'strategic' | 'apply'
 export type DeleteOptions = {
   gracePeriodSeconds?: number
   propagationPolicy?: 'Foreground' | 'Background' | 'Orphan'
   preconditions?: { uid?: string; resourceVersion?: string }
+  signal?: AbortSignal
+}
+
+/** What of a container's log, as PodLogOptions of Kubernetes. */
+export type LogOptions = {
+  /** May be left out of a pod with one. */
+  container?: string
+  /** Goes on with what is written from now, until the container ends or the signal aborts. */
+  follow?: boolean
+  previous?: boolean
+  sinceSeconds?: number
+  sinceTime?: string
+  timestamps?: boolean
+  tailLines?: number
+  limitBytes?: number
+  stream?: 'All' | 'Stdout' | 'Stderr'
   signal?: AbortSignal
 }
 
@@ -65,24 +84,37 @@ export type KindsOptions = {
 export interface Client {
   /** Every kind that can be addressed by itself (no subresources), each in its group's preferred version; custom ones too. */
   kinds(options?: KindsOptions): Promise<ServedKind[]>
-  get<T extends KubeObject>(kind: Kind<T>, ref: Ref, options?: { signal?: AbortSignal }): Promise<T>
+  get<T extends KubeObject, S extends PartSubresource | undefined = undefined>(
+    kind: Kind<T>,
+    ref: Ref,
+    options?: ReadOptions<S>,
+  ): Promise<AnswerOf<T, S>>
   /** As `get`, but undefined where there is no such object. */
   find<T extends KubeObject>(kind: Kind<T>, ref: Ref, options?: { signal?: AbortSignal }): Promise<T | undefined>
   list<T extends KubeObject>(kind: Kind<T>, options?: ListOptions): Promise<List<T>>
   /** Ends quietly when the server closes the watch or the signal aborts; resume from the last resource version seen. */
   watch<T extends KubeObject>(kind: Kind<T>, options?: WatchOptions): AsyncIterable<WatchEvent<T>>
-  create<T extends KubeObject>(kind: Kind<T>, object: New<T>, options?: WriteOptions): Promise<T>
-  /** A subresource that takes another kind (binding, eviction, token), by POST. Returns the server's answer. */
-  createSubresource(kind: Kind, ref: Ref, subresource: string, body: Record<string, unknown>, options?: WriteOptions): Promise<unknown>
+  /** With a subresource, it is that of the object which `object.metadata` names: a binding, an eviction, a request for a token. */
+  create<T extends KubeObject, S extends ActionSubresource | undefined = undefined>(
+    kind: Kind<T>,
+    object: New<BodyOf<T, S>>,
+    options?: WriteOptions<S>,
+  ): Promise<AnswerOf<T, S>>
   /** Replaces; with `metadata.resourceVersion` set, only if it still is the current one (else `Conflict`). */
-  update<T extends KubeObject>(kind: Kind<T>, object: T, options?: WriteOptions): Promise<T>
-  patch<T extends KubeObject>(
+  update<T extends KubeObject, S extends PartSubresource | undefined = undefined>(
+    kind: Kind<T>,
+    object: BodyOf<T, S>,
+    options?: WriteOptions<S>,
+  ): Promise<AnswerOf<T, S>>
+  patch<T extends KubeObject, S extends PartSubresource | undefined = undefined>(
     kind: Kind<T>,
     ref: Ref,
     type: PatchType,
     patch: unknown,
-    options?: WriteOptions & { force?: boolean },
-  ): Promise<T>
+    options?: WriteOptions<S> & { force?: boolean },
+  ): Promise<AnswerOf<T, S>>
   /** Resolves when the deletion is accepted; the object may live on with a deletionTimestamp. */
   delete(kind: Kind, ref: Ref, options?: DeleteOptions): Promise<void>
+  /** A container's log in pieces as they come. Ends quietly with the log, or when the signal aborts. */
+  log(pod: Ref, options?: LogOptions): AsyncIterable<Uint8Array>
 }

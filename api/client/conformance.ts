@@ -5,28 +5,33 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { isStatus, type Reason } from '../errors.ts'
-import { ConfigMap, Deployment, Namespace, Node, Pod } from '../kinds/index.ts'
+import { CertificateSigningRequest, ConfigMap, Deployment, Namespace, Node, Pod, ServiceAccount } from '../kinds/index.ts'
 import type { KubeObject } from '../kinds/kind.ts'
-import type { Client, WatchEvent } from './client.ts'
+import { makeKey } from '../x509/key.ts'
+import { makeRequest } from '../x509/request.ts'
+import type { Client, Ref, WatchEvent } from './client.ts'
 
 export type Subject = {
   client: Client
   /** What a new namespace needs before it takes pods. */
   prepare?: (namespace: string) => Promise<void>
+  /** Puts a pod on a node where its container has said this. */
+  says: (pod: Ref, text: string) => Promise<void> | void
   close?: () => Promise<void> | void
 }
 
 export function clientConformance(name: string, open: () => Promise<Subject> | Subject): void {
   const namespace = `conformance-${randomUUID().slice(0, 8)}`
-  const on = (text: string, run: (client: Client) => Promise<void>) =>
+  const on = (text: string, run: (client: Client, subject: Subject) => Promise<void>) =>
     it(text, async () => {
-      const { client, prepare, close } = await open()
+      const subject = await open()
+      const { client, prepare, close } = subject
       try {
         if (!(await client.find(Namespace, { name: namespace }))) {
           await client.create(Namespace, { metadata: { name: namespace } })
           await prepare?.(namespace)
         }
-        await run(client)
+        await run(client, subject)
       } finally {
         await close?.()
       }
@@ -198,14 +203,92 @@ export function clientConformance(name: string, open: () => Promise<Subject> | S
       const nodeName = `node-${namespace}`
       if (!(await client.find(Node, { name: nodeName }))) await client.create(Node, { metadata: { name: nodeName } })
       const pod = await client.create(Pod, { metadata: { name: 'bound', namespace }, spec: { containers: [{ name: 'c', image: 'i' }] } })
-      const body = { apiVersion: 'v1', kind: 'Binding', metadata: { name: 'bound', namespace }, target: { kind: 'Node', name: nodeName } }
-      await client.createSubresource(Pod, pod.metadata, 'binding', body)
+      const binding = { metadata: { name: 'bound', namespace }, target: { kind: 'Node', name: nodeName } }
+      await client.create(Pod, binding, { subresource: 'binding' })
       const bound = await client.get(Pod, pod.metadata)
       assert.equal(bound.spec.nodeName, nodeName)
       assert.equal(bound.status.conditions?.find((c) => c.type === 'PodScheduled')?.status, 'True')
-      await fails(client.createSubresource(Pod, pod.metadata, 'binding', body), 'Conflict')
+      await fails(client.create(Pod, binding, { subresource: 'binding' }), 'Conflict')
       await client.delete(Pod, pod.metadata, { gracePeriodSeconds: 0 })
       await client.delete(Node, { name: nodeName })
+    })
+
+    on('reads and writes the scale of an object as a Scale', async (client) => {
+      const template = { metadata: { labels: { app: 'y' } }, spec: { containers: [{ name: 'c', image: 'i' }] } }
+      const spec = { replicas: 2, selector: { matchLabels: { app: 'y' } }, template, strategy: {} }
+      const made = await client.create(Deployment, { metadata: { name: 'scaled', namespace }, spec })
+      const scale = await client.get(Deployment, made.metadata, { subresource: 'scale' })
+      assert.deepEqual([scale.kind, scale.apiVersion, scale.metadata.uid], ['Scale', 'autoscaling/v1', made.metadata.uid])
+      assert.deepEqual([scale.spec.replicas, scale.status.selector], [2, 'app=y'])
+      const grown = await client.update(Deployment, { ...scale, spec: { replicas: 4 } }, { subresource: 'scale' })
+      assert.deepEqual([grown.kind, grown.spec.replicas], ['Scale', 4])
+      await fails(client.update(Deployment, { ...scale, spec: { replicas: 5 } }, { subresource: 'scale' }), 'Conflict')
+      const shrunk = await client.patch(Deployment, made.metadata, 'merge', { spec: { replicas: 1 } }, { subresource: 'scale' })
+      assert.equal(shrunk.spec.replicas, 1)
+      const after = await client.get(Deployment, made.metadata)
+      assert.deepEqual([after.spec.replicas, after.metadata.resourceVersion], [1, shrunk.metadata.resourceVersion])
+      await fails(client.get(Deployment, { namespace, name: 'absent' }, { subresource: 'scale' }), 'NotFound')
+    })
+
+    on('patches a status, and reads it back', async (client) => {
+      const pod = await client.create(Pod, { metadata: { name: 'told', namespace }, spec: { containers: [{ name: 'c', image: 'i' }] } })
+      const patch = { metadata: { labels: { no: 'way' } }, spec: { nodeName: 'no' }, status: { phase: 'Pending', message: 'told' } }
+      const told = await client.patch(Pod, pod.metadata, 'merge', patch, { subresource: 'status' })
+      assert.deepEqual([told.status.message, told.spec.nodeName], ['told', undefined])
+      assert.deepEqual(await client.get(Pod, pod.metadata, { subresource: 'status' }), told)
+    })
+
+    on('decides on a request for a certificate by its approval', async (client) => {
+      const request = Buffer.from(makeRequest('somebody', await makeKey())).toString('base64')
+      const spec = { request, signerName: 'example.com/any', usages: ['client auth' as const] }
+      const made = await client.create(CertificateSigningRequest, { metadata: { name: `approved-${namespace}` }, spec })
+      const conditions = [{ type: 'Approved' as const, status: 'True' as const, reason: 'Known', message: 'asked for' }]
+      const approved = await client.update(CertificateSigningRequest, { ...made, status: { conditions } }, { subresource: 'approval' })
+      assert.deepEqual(
+        approved.status.conditions?.map(({ type }) => type),
+        ['Approved'],
+      )
+      await client.delete(CertificateSigningRequest, made.metadata)
+    })
+
+    on('evicts a pod', async (client) => {
+      const pod = await client.create(Pod, { metadata: { name: 'evicted', namespace }, spec: { containers: [{ name: 'c', image: 'i' }] } })
+      const answer = await client.create(Pod, { metadata: { name: 'evicted', namespace } }, { subresource: 'eviction' })
+      assert.deepEqual([answer.kind, answer.status], ['Status', 'Success'])
+      assert.equal(await client.find(Pod, pod.metadata), undefined)
+      await fails(client.create(Pod, { metadata: { name: 'evicted', namespace } }, { subresource: 'eviction' }), 'NotFound')
+    })
+
+    on('asks for a token of an account', async (client) => {
+      if (!(await client.find(ServiceAccount, { namespace, name: 'asker' })))
+        await client.create(ServiceAccount, { metadata: { name: 'asker', namespace } })
+      const body = { metadata: { name: 'asker', namespace }, spec: { audiences: ['vault'], expirationSeconds: 1200 } }
+      const answer = await client.create(ServiceAccount, body, { subresource: 'token' })
+      assert.equal(answer.kind, 'TokenRequest')
+      assert.deepEqual([answer.spec.audiences, answer.spec.expirationSeconds], [['vault'], 1200])
+      assert.ok(answer.status.token)
+    })
+
+    on('knows no subresource that the kind has not', async (client) => {
+      const made = await client.create(ConfigMap, map('plain'))
+      for (const subresource of ['status', 'scale', 'approval', 'resize'] as const) {
+        await fails(client.get(ConfigMap, made.metadata, { subresource }), 'NotFound')
+        await fails(client.update(ConfigMap, made, { subresource }), 'NotFound')
+        await fails(client.patch(ConfigMap, made.metadata, 'merge', {}, { subresource }), 'NotFound')
+      }
+      for (const subresource of ['eviction', 'binding', 'token'] as const)
+        await fails(client.create(ConfigMap, { metadata: { name: 'plain', namespace } }, { subresource }), 'NotFound')
+      assert.deepEqual(await client.get(ConfigMap, made.metadata), made)
+    })
+
+    on('reads the log of a container', async (client, { says }) => {
+      const pod = await client.create(Pod, { metadata: { name: 'talks', namespace }, spec: { containers: [{ name: 'c', image: 'i' }] } })
+      await fails(read(client.log(pod.metadata)), 'BadRequest')
+      await says(pod.metadata, 'one\ntwo\n')
+      assert.equal(await read(client.log(pod.metadata, { container: 'c', tailLines: 2 })), 'one\ntwo\n')
+      assert.equal(await read(client.log(pod.metadata, { signal: AbortSignal.abort() })), '')
+      await fails(read(client.log({ namespace, name: 'absent' })), 'NotFound')
+      await client.delete(Pod, pod.metadata, { gracePeriodSeconds: 0 })
     })
 
     on('knows what is served', async (client) => {
@@ -226,4 +309,10 @@ async function take<T>(events: AsyncIterable<WatchEvent<T>>, count: number): Pro
     if (taken.length === count) break
   }
   return taken
+}
+
+async function read(log: AsyncIterable<Uint8Array>): Promise<string> {
+  const pieces: Uint8Array[] = []
+  for await (const piece of log) pieces.push(piece)
+  return Buffer.concat(pieces).toString()
 }

@@ -3,7 +3,11 @@
 import { type Clock, timestamp } from '../clock.ts'
 import { freeze } from '../informer/cache.ts'
 import { apiVersionOf, type Kind, type KubeObject } from '../kinds/kind.ts'
+import { builtinKinds } from '../kinds/registry.ts'
+import type { KindSpec } from '../kinds/spec.ts'
+import type { Scale } from '../types/autoscaling-v1.gen.ts'
 import type { New, WatchEvent } from './client.ts'
+import type { PartSubresource } from './subresource.ts'
 
 export type Change = { revision: number; table: string; object: KubeObject | undefined; previous: KubeObject | undefined }
 
@@ -26,7 +30,7 @@ export function merge<T extends KubeObject>(current: T, next: T, subresource: st
   const fixed = { uid, creationTimestamp, generation, ...(deletionTimestamp && { deletionTimestamp, deletionGracePeriodSeconds }) }
   const from = current as T & { spec?: unknown; status?: unknown }
   const to = next as T & { spec?: unknown; status?: unknown }
-  if (subresource === 'status') return { ...current, status: to.status }
+  if (subresource === 'status' || subresource === 'approval') return { ...current, status: to.status }
   if (subresource === 'finalize') return { ...current, spec: to.spec }
   const changed = !same(from.spec, to.spec)
   const metadata = { ...next.metadata, ...fixed, ...(changed && generation && { generation: generation + 1 }) }
@@ -55,4 +59,27 @@ export function eventOf({ object, previous }: Change, matches: (object: KubeObje
   if (!before) return undefined
   const { resourceVersion } = (object ?? previous).metadata
   return { type: 'DELETED', object: freeze({ ...previous, metadata: { ...previous.metadata, resourceVersion } }) }
+}
+
+export const specOf = ({ group, kind }: Kind): KindSpec =>
+  (builtinKinds.find((spec) => spec.kind.group === group && spec.kind.kind === kind) ?? {}) as KindSpec
+
+/** What is answered of an object at one of its subresources. */
+export function shownAs(kind: Kind, object: KubeObject, subresource: PartSubresource | undefined): object {
+  const { scale } = specOf(kind)
+  if (subresource !== 'scale' || !scale) return object
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata
+  return {
+    apiVersion: 'autoscaling/v1',
+    kind: 'Scale',
+    metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
+    spec: { replicas: scale.replicas(object) ?? 0 },
+    status: { replicas: scale.statusReplicas(object), selector: scale.selector(object) },
+  }
+}
+
+export function scaled(kind: Kind, object: KubeObject, { metadata, spec }: Scale): KubeObject {
+  const copy = structuredClone(object)
+  specOf(kind).scale?.setReplicas(copy, spec.replicas ?? 0)
+  return { ...copy, metadata: { ...copy.metadata, resourceVersion: metadata.resourceVersion ?? '' } }
 }

@@ -7,6 +7,7 @@ import { type Reason, StatusError } from '../errors.ts'
 import { freeze } from '../informer/cache.ts'
 import * as known from '../kinds/index.ts'
 import { type Kind, type KubeObject, keyOf } from '../kinds/kind.ts'
+import { hasSubresource } from '../kinds/spec.ts'
 import { jsonPatch } from '../patch/json.ts'
 import { mergePatch } from '../patch/merge.ts'
 import { strategicMergePatch } from '../patch/strategic.ts'
@@ -14,23 +15,27 @@ import { schemaOf } from '../schema/compile.ts'
 import type { JsonObject } from '../schema/decode.ts'
 import { fieldMatcher } from '../selector/field.ts'
 import { labelMatcher } from '../selector/label.ts'
+import type { Scale } from '../types/autoscaling-v1.gen.ts'
 import type {
   Client,
   DeleteOptions,
   List,
   ListOptions,
+  LogOptions,
   New,
   PatchType,
+  ReadOptions,
   Ref,
   ServedKind,
   WatchEvent,
   WatchOptions,
   WriteOptions,
 } from './client.ts'
-import { type Change, eventOf, fill, hasFinalizers, merge, running, same } from './fake-object.ts'
+import { type Change, eventOf, fill, hasFinalizers, merge, running, same, scaled, shownAs, specOf } from './fake-object.ts'
+import type { ActionSubresource, AnswerOf, BodyOf, PartSubresource, Subresource } from './subresource.ts'
 
 type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete'
-type Call = { verb: Verb; kind: Kind; ref?: Ref; subresource?: string; body?: unknown }
+type Call = { verb: Verb; kind: Kind; ref?: Ref; subresource?: Subresource; body?: unknown }
 
 export type FakeClient = Client & {
   /** Every write so far, as `create Pod default/web-1` or `update Pod/status default/web-1`. */
@@ -45,6 +50,8 @@ export type FakeClient = Client & {
   put<T extends KubeObject>(kind: Kind<T>, object: New<T>): T
   /** Removes an object, whatever its finalizers. */
   drop(kind: Kind, ref: Ref): void
+  /** What the pod's container has said so far, whichever is asked for. */
+  say(pod: Ref, text: string): void
   /** The watches open now: a test that leaves some has a leak. */
   readonly watching: number
 }
@@ -61,6 +68,7 @@ export function fakeClient({
   const tables = new Map<string, Map<string, KubeObject>>()
   const listeners = new Set<{ wake(): void; cut(): void }>()
   const writes: string[] = []
+  const said = new Map<string, string>()
   let history: Change[] = []
   let revision = 1
   let compacted = 0
@@ -86,8 +94,8 @@ export function fakeClient({
     // Never in the caller's own turn, as with any server.
     await Promise.resolve()
     await look?.(call)
-    if (!kinds.some((kind) => tableId(kind) === tableId(call.kind)))
-      throw new StatusError('NotFound', 'the server could not find the requested resource')
+    if (!kinds.some((kind) => tableId(kind) === tableId(call.kind))) throw unknown()
+    if (call.subresource && !hasSubresource(specOf(call.kind), call.subresource)) throw unknown()
     if (call.verb === 'get' || call.verb === 'list' || call.verb === 'watch') return
     const what = `${call.kind.kind}${call.subresource ? `/${call.subresource}` : ''}`
     writes.push(`${call.verb} ${what} ${call.ref ? keyOf(call.ref) : ''}`.trim())
@@ -177,13 +185,18 @@ export function fakeClient({
       return commit(kind, keyOf(object.metadata as Ref), fill(kind, object, clock, current?.metadata.uid ?? randomUUID())) as T
     },
     drop: (kind, ref) => void commit(kind, keyOf(ref), undefined),
+    say: (pod, text) => void said.set(keyOf(pod), text),
 
     async kinds(): Promise<ServedKind[]> {
       return kinds.map((kind) => ({ ...kind, verbs }))
     },
-    async get(kind, ref, options) {
-      await enter({ verb: 'get', kind, ref }, options?.signal)
-      return read(kind, ref)
+    async get<T extends KubeObject, S extends PartSubresource | undefined = undefined>(
+      kind: Kind<T>,
+      ref: Ref,
+      { subresource, signal }: ReadOptions<S> = {},
+    ): Promise<AnswerOf<T, S>> {
+      await enter({ verb: 'get', kind, ref, subresource }, signal)
+      return shownAs(kind, read(kind, ref), subresource) as AnswerOf<T, S>
     },
     async find(kind, ref, options) {
       await enter({ verb: 'get', kind, ref }, options?.signal)
@@ -230,42 +243,73 @@ export function fakeClient({
         options.signal?.removeEventListener('abort', stop)
       }
     },
-    async create<T extends KubeObject>(kind: Kind<T>, object: New<T>, options: WriteOptions = {}): Promise<T> {
+    async create<T extends KubeObject, S extends ActionSubresource | undefined = undefined>(
+      kind: Kind<T>,
+      object: New<BodyOf<T, S>>,
+      options: WriteOptions<S> = {},
+    ): Promise<AnswerOf<T, S>> {
       const { generateName, namespace } = object.metadata
       const name = object.metadata.name || `${generateName}${(names += 1).toString(36).padStart(5, 'x')}`
-      await enter({ verb: 'create', kind, ref: { name, ...(namespace && { namespace }) }, body: object, ...options }, options.signal)
+      const ref = { name, ...(namespace && { namespace }) }
+      await enter({ verb: 'create', kind, ref, body: object, ...options }, options.signal)
       if (kind.namespaced && !namespace) throw new StatusError('BadRequest', 'a namespace is required')
-      const filled = fill(kind, object, clock, randomUUID(), name)
+      if (options.subresource) return act(kind, ref, options.subresource, object) as AnswerOf<T, S>
+      const filled = fill(kind, object as unknown as New<KubeObject>, clock, randomUUID(), name)
       const key = keyOf(filled.metadata)
       if (tableOf(kind).has(key)) throw fail('AlreadyExists', kind, name, 'already exists')
       if (kind.kind === 'Namespace') Object.assign(filled, { spec: { finalizers: ['kubernetes'] }, status: { phase: 'Active' } })
-      if (options.dryRun) return filled
-      return commit(kind, key, filled) as T
+      return (options.dryRun ? filled : commit(kind, key, filled)) as AnswerOf<T, S>
     },
-    async createSubresource(kind, ref, subresource, body, options) {
-      await enter({ verb: 'create', kind, ref, subresource, body }, options?.signal)
-      const current = read(kind, ref)
-      if (subresource === 'eviction') remove(kind, ref, {})
-      else if (subresource === 'binding') bind(current as never, body as { target: { name: string } })
-      else throw new StatusError('NotFound', `no subresource ${subresource}`)
-      return { kind: 'Status', apiVersion: 'v1', status: 'Success' }
+    async update<T extends KubeObject, S extends PartSubresource | undefined = undefined>(
+      kind: Kind<T>,
+      object: BodyOf<T, S>,
+      options: WriteOptions<S> = {},
+    ): Promise<AnswerOf<T, S>> {
+      const { subresource, signal } = options
+      const { metadata } = object
+      await enter({ verb: 'update', kind, ref: metadata, body: object, ...options }, signal)
+      const current = read(kind, metadata)
+      const next = subresource === 'scale' ? scaled(kind, current, object as Scale) : object
+      return shownAs(kind, replace(kind, current, next, subresource), subresource) as AnswerOf<T, S>
     },
-    async update<T extends KubeObject>(kind: Kind<T>, object: T, options: WriteOptions = {}): Promise<T> {
-      await enter({ verb: 'update', kind, ref: object.metadata, body: object, ...options }, options.signal)
-      return replace(kind, read(kind, object.metadata), object, options.subresource)
-    },
-    async patch<T extends KubeObject>(kind: Kind<T>, ref: Ref, type: PatchType, patch: unknown, options: WriteOptions = {}): Promise<T> {
-      await enter({ verb: 'patch', kind, ref, body: patch, ...options }, options.signal)
+    async patch<T extends KubeObject, S extends PartSubresource | undefined = undefined>(
+      kind: Kind<T>,
+      ref: Ref,
+      type: PatchType,
+      patch: unknown,
+      options: WriteOptions<S> = {},
+    ): Promise<AnswerOf<T, S>> {
+      const { subresource, signal } = options
+      await enter({ verb: 'patch', kind, ref, body: patch, ...options }, signal)
       if (type === 'apply') throw new StatusError('UnsupportedMediaType', 'the fake knows no apply patch')
       const current = read(kind, ref)
-      const next = patched(kind, current, type, patch) as T
+      const next = patched(kind, shownAs(kind, current, subresource), type, patch)
+      const wanted = subresource === 'scale' ? scaled(kind, current, next as Scale) : (next as KubeObject)
       const asked = (patch as { metadata?: { resourceVersion?: string } }).metadata?.resourceVersion
-      return replace(kind, current, { ...next, metadata: { ...next.metadata, resourceVersion: asked ?? '' } }, options.subresource)
+      const written = replace(kind, current, { ...wanted, metadata: { ...wanted.metadata, resourceVersion: asked ?? '' } }, subresource)
+      return shownAs(kind, written, subresource) as AnswerOf<T, S>
     },
     async delete(kind, ref, options = {}) {
       await enter({ verb: 'delete', kind, ref, body: options }, options.signal)
       remove(kind, ref, options)
     },
+    async *log(ref: Ref, { signal }: LogOptions = {}): AsyncGenerator<Uint8Array> {
+      if (signal?.aborted) return
+      await enter({ verb: 'get', kind: known.Pod, ref }, signal)
+      if (!read(known.Pod, ref).spec.nodeName) throw new StatusError('BadRequest', `pod ${ref.name} does not have a host assigned`)
+      yield Buffer.from(said.get(keyOf(ref)) ?? '')
+    },
+  }
+
+  function act(kind: Kind, ref: Ref, subresource: ActionSubresource, body: object): object {
+    const current = read(kind, ref)
+    if (subresource === 'token') {
+      const status = { token: `token-${randomUUID()}`, expirationTimestamp: timestamp(clock.now() + 3_600_000) }
+      return { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', ...body, status }
+    }
+    if (subresource === 'eviction') remove(kind, ref, {})
+    else bind(current as never, body as { target: { name: string } })
+    return { kind: 'Status', apiVersion: 'v1', status: 'Success' }
   }
 
   function bind(
@@ -284,10 +328,13 @@ export function fakeClient({
   return client
 }
 
+const unknown = () => new StatusError('NotFound', 'the server could not find the requested resource')
+
 const shown = (object: KubeObject, { metadataOnly }: Pick<ListOptions, 'metadataOnly'>): KubeObject =>
   metadataOnly ? freeze({ kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata }) : object
 
-function patched(kind: Kind, current: KubeObject, type: PatchType, patch: unknown): unknown {
+function patched(kind: Kind, object: object, type: PatchType, patch: unknown): unknown {
+  const current = object as JsonObject
   if (type === 'json') return jsonPatch(current, patch)
   const schema = type === 'strategic' ? schemaOf(kind) : undefined
   return schema ? strategicMergePatch(schema, structuredClone(current), patch as JsonObject) : mergePatch(current, patch as JsonObject)

@@ -3,16 +3,19 @@
 
 import { type Clock, systemClock } from '../clock.ts'
 import { isStatus, type Status, StatusError } from '../errors.ts'
+import { Pod } from '../kinds/index.ts'
 import type { Kind, KubeObject } from '../kinds/kind.ts'
 import { apiVersionOf } from '../kinds/kind.ts'
+import type { GroupVersionKind } from '../kinds/spec.ts'
 import type { Log } from '../log.ts'
 import { parseExact } from '../schema/exact.ts'
-import type { Client, List, PatchType, Ref, ServedKind, WatchEvent, WatchOptions } from './client.ts'
+import type { Client, List, LogOptions, PatchType, Ref, ServedKind, WatchEvent, WatchOptions } from './client.ts'
 import { Connection, type Credentials, type Request, type Response } from './connection.ts'
 import { discover } from './discovery.ts'
 import { failureFrom, failureOf, lostConnection } from './failure.ts'
 import { lines } from './lines.ts'
-import { listQuery, pathOf, watchQuery, writeQuery } from './path.ts'
+import { listQuery, logQuery, pathOf, watchQuery, writeQuery } from './path.ts'
+import { formOf } from './subresource.ts'
 
 export type HttpsClientOptions = {
   /** `https://host:port` */
@@ -113,7 +116,27 @@ export function httpsClient(options: HttpsClientOptions): HttpsClient {
     }
   }
 
-  const typed = <T extends KubeObject>(kind: Kind<T>, object: object): object => ({
+  async function* log(pod: Ref, options: LogOptions = {}): AsyncGenerator<Uint8Array> {
+    const { signal } = options
+    if (signal?.aborted) return
+    const path = pathOf(Pod, pod, 'log') + logQuery(options)
+    const what = `GET ${path}`
+    let response: Response | undefined
+    try {
+      response = await send({ method: 'GET', path, signal })
+      if (response.code >= 400) throw failureFrom(response.code, await readAll(response, what, signal), what)
+      yield* response.stream as AsyncIterable<Buffer>
+      const cause = response.broken()
+      if (cause) throw cause
+    } catch (error) {
+      if (signal?.aborted) return
+      throw isStatus(error) ? error : lostConnection(what, error)
+    } finally {
+      response?.stream.destroy()
+    }
+  }
+
+  const typed = (kind: GroupVersionKind, object: object): object => ({
     apiVersion: apiVersionOf(kind),
     kind: kind.kind,
     ...object,
@@ -125,7 +148,7 @@ export function httpsClient(options: HttpsClientOptions): HttpsClient {
     close: () => connection.close(),
 
     kinds: (options): Promise<ServedKind[]> => discover((path) => call('GET', path, undefined, options)),
-    get: (kind, ref, options) => call('GET', pathOf(kind, ref), undefined, options),
+    get: (kind, ref, options) => call('GET', pathOf(kind, ref, options?.subresource), undefined, options),
     async find(kind, ref, options) {
       try {
         return await client.get(kind, ref, options)
@@ -141,23 +164,23 @@ export function httpsClient(options: HttpsClientOptions): HttpsClient {
       return { metadata: list.metadata, items: (list.items ?? []).map((item) => typed(kind, item) as T) }
     },
     watch,
-    create: (kind, object, options = {}) =>
-      call(
-        'POST',
-        pathOf(kind, { namespace: object.metadata.namespace }, options.subresource) + writeQuery(options),
-        typed(kind, object),
-        options,
-      ),
-    createSubresource: (kind, ref, subresource, body, options = {}) =>
-      call('POST', pathOf(kind, ref, subresource) + writeQuery(options), body, options),
-    update: (kind, object, options = {}) =>
-      call('PUT', pathOf(kind, object.metadata, options.subresource) + writeQuery(options), typed(kind, object), options),
+    create: (kind, object, options = {}) => {
+      const { name, namespace } = object.metadata
+      const { subresource } = options
+      const path = pathOf(kind, subresource ? { namespace, name } : { namespace }, subresource)
+      return call('POST', path + writeQuery(options), typed(formOf(kind, subresource), object), options)
+    },
+    update: (kind, object, options = {}) => {
+      const path = pathOf(kind, object.metadata, options.subresource)
+      return call('PUT', path + writeQuery(options), typed(formOf(kind, options.subresource), object), options)
+    },
     patch: (kind, ref, type, patch, options = {}) =>
       call('PATCH', pathOf(kind, ref, options.subresource) + writeQuery(options), patch, { ...options, type: patchTypes[type] }),
     async delete(kind: Kind, ref: Ref, { signal, ...options } = {}) {
       const body = { kind: 'DeleteOptions', apiVersion: 'v1', ...options }
       await call('DELETE', pathOf(kind, ref), body, signal ? { signal } : {})
     },
+    log,
   }
   return client
 }

@@ -1,7 +1,7 @@
 // Where things are on the API server: paths and queries of the REST interface.
 
 import type { Kind } from '../kinds/kind.ts'
-import type { ListOptions, WatchOptions, WriteOptions } from './client.ts'
+import type { ListOptions, LogOptions, WatchOptions, WriteOptions } from './client.ts'
 
 /** `/api/v1/namespaces/default/pods/web-1/status`; without a name, the collection. */
 export function pathOf(kind: Kind, at: { namespace?: string | undefined; name?: string }, subresource?: string): string {
@@ -45,3 +45,16 @@ export const watchQuery = (options: WatchOptions): string =>
 
 export const writeQuery = (options: WriteOptions & { force?: boolean }): string =>
   query({ fieldManager: options.fieldManager, dryRun: options.dryRun ? 'All' : undefined, force: options.force })
+
+export const logQuery = (options: LogOptions): string =>
+  query({
+    container: options.container,
+    follow: options.follow,
+    previous: options.previous,
+    sinceSeconds: options.sinceSeconds,
+    sinceTime: options.sinceTime,
+    timestamps: options.timestamps,
+    tailLines: options.tailLines,
+    limitBytes: options.limitBytes,
+    stream: options.stream,
+  })

@@ -7,11 +7,11 @@ import { type Kind, type KubeObject, keyOf } from '../kinds/kind.ts'
 import type { Informers } from './informers.ts'
 
 export function observing(client: Client, informers: Informers): Client {
-  const seen = async <T extends KubeObject>(kind: Kind<T>, write: Promise<T>, options?: WriteOptions): Promise<T> => {
-    const object = await write
+  const seen = async <A extends { kind: string }>(kind: Kind, write: Promise<A>, options?: WriteOptions): Promise<A> => {
+    const answer = await write
     // Some subresources answer with another kind.
-    if (!options?.dryRun && object.kind === kind.kind) informers.running(kind)?.observe(object)
-    return object
+    if (!options?.dryRun && answer.kind === kind.kind) informers.running(kind)?.observe(answer as A & KubeObject)
+    return answer
   }
   return {
     kinds: (options) => client.kinds(options),
@@ -20,12 +20,12 @@ export function observing(client: Client, informers: Informers): Client {
     list: (kind, options) => client.list(kind, options),
     watch: (kind, options) => client.watch(kind, options),
     create: (kind, object, options) => seen(kind, client.create(kind, object, options), options),
-    createSubresource: (kind, ref, subresource, body, options) => client.createSubresource(kind, ref, subresource, body, options),
     update: (kind, object, options) => seen(kind, client.update(kind, object, options), options),
     patch: (kind, ref, type, patch, options) => seen(kind, client.patch(kind, ref, type, patch, options), options),
     async delete(kind, ref, options) {
       await client.delete(kind, ref, options)
       await informers.running(kind)?.deleted(keyOf(ref), options?.preconditions?.uid, options?.signal)
     },
+    log: (pod, options) => client.log(pod, options),
   }
 }

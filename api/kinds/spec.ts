@@ -111,3 +111,11 @@ export type KindSpec<T extends KubeObject = KubeObject> = {
 
 /** `deployments.apps`, `pods`: as Kubernetes names a resource in messages. */
 export const resourceName = (kind: Kind): string => (kind.group ? `${kind.plural}.${kind.group}` : kind.plural)
+
+/** Whether a kind has it, by its name in the path. */
+export const hasSubresource = (spec: KindSpec, name: string): boolean =>
+  name === 'status'
+    ? spec.status === true
+    : name === 'scale'
+      ? spec.scale !== undefined
+      : (spec.subresources ?? []).some((s) => s.name === name)

@@ -149,13 +149,7 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
     const ref = { name, ...(namespace && { namespace }) }
     try {
       const target = { apiVersion: 'v1', kind: 'Node', name: nodeName }
-      await client.createSubresource(
-        Pod,
-        ref,
-        'binding',
-        { apiVersion: 'v1', kind: 'Binding', metadata: { ...ref, uid }, target },
-        { signal },
-      )
+      await client.create(Pod, { metadata: { ...ref, uid }, target }, { subresource: 'binding', signal })
       pending.delete(uid)
       events.event(pod, 'Normal', 'Scheduled', `Successfully assigned ${namespace}/${name} to ${nodeName}`)
     } catch (error) {

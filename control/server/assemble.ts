@@ -157,9 +157,9 @@ export async function assemble({
   loop.start()
   const rules = new Evaluator({ clock, log })
   const webhooks = openWebhooks({ resolve: (service) => serviceDestination(core, service, String(service.port)) })
-  const custom = customDefinitions({ core, cache, resources, creators, clock, log, rules, callWebhook: webhooks.call })
+  const client = inProcessClient({ core, user: serverUser, creators, agentTls })
+  const custom = customDefinitions({ core, cache, resources, client, clock, log, rules, callWebhook: webhooks.call })
   let isReady = false
-  const client = inProcessClient({ core, user: serverUser, creators })
   // A webhook that nobody runs yet must not keep the server from starting.
   const starting = ({ user }: Review) => !isReady && user === serverUser
   admission.push(

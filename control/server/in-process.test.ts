@@ -1,26 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, it } from 'node:test'
-import { clientConformance } from '#api/client/conformance.ts'
+import { it } from 'node:test'
 import { informers } from '#api/informer/informers.ts'
-import { ConfigMap, Event, Namespace, Pod, ServiceAccount } from '#api/kinds/index.ts'
+import { ConfigMap, Event, Pod } from '#api/kinds/index.ts'
 import { silent } from '#api/log.ts'
 import { trial } from './testing/trial.fake.ts'
-
-const server = await trial()
-const stop = new AbortController()
-after(async () => {
-  stop.abort()
-  await server.close()
-})
-// As the controllers do: a namespace has its account.
-void (async () => {
-  for await (const { object } of server.client.watch(Namespace, { signal: stop.signal })) {
-    const { name } = object.metadata
-    if (name.startsWith('conformance')) await server.client.create(ServiceAccount, { metadata: { namespace: name, name: 'default' } })
-  }
-})()
-
-clientConformance('in-process', () => ({ client: server.client }))
 
 it('in-process objects are the stored ones: frozen, and shared with every reader', async () => {
   const { client, close } = await trial()

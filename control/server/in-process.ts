@@ -6,16 +6,21 @@ import type {
   DeleteOptions,
   List,
   ListOptions,
+  LogOptions,
   New,
   PatchType,
+  ReadOptions,
   Ref,
   ServedKind,
   WatchEvent,
   WatchOptions,
   WriteOptions,
 } from '#api/client/client.ts'
+import { logQuery } from '#api/client/path.ts'
+import type { ActionSubresource, AnswerOf, BodyOf, PartSubresource, Subresource } from '#api/client/subresource.ts'
 import { isStatus, StatusError } from '#api/errors.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
+import { hasSubresource } from '#api/kinds/spec.ts'
 import { decode } from '#api/schema/decode.ts'
 import type { User } from '#control/auth/user.ts'
 import { clone } from './cache/item.ts'
@@ -23,14 +28,18 @@ import { bookmarkOf, partial } from './http/table.ts'
 import type { WriteOptions as CoreWriteOptions, Target } from './objects/call.ts'
 import type { Core } from './objects/core.ts'
 import type { Resource } from './objects/resource.ts'
+import { readScale, writeScale } from './objects/scale.ts'
+import type { AgentTls } from './routes/agent.ts'
 import type { Creators } from './routes/creators.ts'
+import { openLog } from './routes/log.ts'
 
-export type InProcessDeps = { core: Core; user: User; creators: Creators }
+export type InProcessDeps = { core: Core; user: User; creators: Creators; agentTls: AgentTls }
 
-export function inProcessClient({ core, user, creators }: InProcessDeps): Client {
+export function inProcessClient({ core, user, creators, agentTls }: InProcessDeps): Client {
   const resourceOf = (kind: Kind) => core.resources.of(kind)
-  const targetOf = (kind: Kind, { namespace, name }: Ref): Target => {
+  const targetOf = (kind: Kind, { namespace, name }: Ref, subresource?: Subresource): Target => {
     const resource = resourceOf(kind)
+    if (subresource && !hasSubresource(resource.spec, subresource)) throw unknown()
     if (resource.kind.namespaced && !namespace)
       throw new StatusError('BadRequest', `${resource.name} ${JSON.stringify(name)}: a namespace is required`)
     return { resource, namespace: resource.kind.namespaced ? namespace : undefined, name }
@@ -46,9 +55,14 @@ export function inProcessClient({ core, user, creators }: InProcessDeps): Client
     async kinds() {
       return core.resources.kept().map(({ kind, verbs }): ServedKind => ({ ...kind, verbs }))
     },
-    async get<T extends KubeObject>(kind: Kind<T>, ref: Ref, { signal }: { signal?: AbortSignal } = {}): Promise<T> {
+    async get<T extends KubeObject, S extends PartSubresource | undefined = undefined>(
+      kind: Kind<T>,
+      ref: Ref,
+      { subresource, signal }: ReadOptions<S> = {},
+    ): Promise<AnswerOf<T, S>> {
       signal?.throwIfAborted()
-      return (await core.get(targetOf(kind, ref))).object as T
+      const target = targetOf(kind, ref, subresource)
+      return (subresource === 'scale' ? await readScale(core, target) : (await core.get(target)).object) as AnswerOf<T, S>
     },
     async find<T extends KubeObject>(kind: Kind<T>, ref: Ref, { signal }: { signal?: AbortSignal } = {}): Promise<T | undefined> {
       signal?.throwIfAborted()
@@ -73,43 +87,75 @@ export function inProcessClient({ core, user, creators }: InProcessDeps): Client
       }
     },
     watch: (kind, options = {}) => watch(core, kind, options),
-    async create<T extends KubeObject>(kind: Kind<T>, object: New<T>, options: WriteOptions = {}): Promise<T> {
-      options.signal?.throwIfAborted()
+    async create<T extends KubeObject, S extends ActionSubresource | undefined = undefined>(
+      kind: Kind<T>,
+      object: New<BodyOf<T, S>>,
+      options: WriteOptions<S> = {},
+    ): Promise<AnswerOf<T, S>> {
+      const { subresource, signal } = options
+      signal?.throwIfAborted()
+      if (subresource) {
+        const target = targetOf(kind, object.metadata as Ref, subresource)
+        const create = target.resource.kind.group === '' ? creators[`${target.resource.kind.plural}/${subresource}`] : undefined
+        if (!create) throw unknown()
+        return (await create(target, object as unknown as Record<string, unknown>, optionsOf(options))) as AnswerOf<T, S>
+      }
       const resource = resourceOf(kind)
       const item = await core.create(resource, object.metadata.namespace, decoded(resource, object), optionsOf(options))
-      return item.object as T
+      return item.object as AnswerOf<T, S>
     },
-    async createSubresource(kind, ref, subresource, body, options = {}) {
+    async update<T extends KubeObject, S extends PartSubresource | undefined = undefined>(
+      kind: Kind<T>,
+      object: BodyOf<T, S>,
+      options: WriteOptions<S> = {},
+    ): Promise<AnswerOf<T, S>> {
       options.signal?.throwIfAborted()
-      const create = kind.group === '' ? creators[`${kind.plural}/${subresource}`] : undefined
-      if (!create) throw new StatusError('NotFound', 'the server could not find the requested resource')
-      return await create(targetOf(kind, ref), body, optionsOf({ ...options, subresource }))
-    },
-    async update<T extends KubeObject>(kind: Kind<T>, object: T, options: WriteOptions = {}): Promise<T> {
-      options.signal?.throwIfAborted()
-      const target = targetOf(kind, object.metadata)
+      const { metadata } = object
+      const target = targetOf(kind, metadata, options.subresource)
+      if (options.subresource === 'scale') return (await writeScale(core, target, optionsOf(options), { object })) as AnswerOf<T, S>
       // Decoding copies: what comes in may be frozen, and is still the caller's.
       const item = await core.update(target, optionsOf(options), () => decoded(target.resource, object))
-      return item.object as T
+      return item.object as AnswerOf<T, S>
     },
-    async patch<T extends KubeObject>(
+    async patch<T extends KubeObject, S extends PartSubresource | undefined = undefined>(
       kind: Kind<T>,
       ref: Ref,
       type: PatchType,
       body: unknown,
-      options: WriteOptions & { force?: boolean } = {},
-    ): Promise<T> {
+      options: WriteOptions<S> & { force?: boolean } = {},
+    ): Promise<AnswerOf<T, S>> {
       options.signal?.throwIfAborted()
-      const target = targetOf(kind, ref)
+      const target = targetOf(kind, ref, options.subresource)
       const coreOptions = { ...optionsOf(options), force: options.force ?? false }
+      if (options.subresource === 'scale') return (await writeScale(core, target, coreOptions, { type, body })) as AnswerOf<T, S>
       const item =
         type === 'apply' ? (await core.apply(target, body, coreOptions)).item : await core.patch(target, { type, body }, coreOptions)
-      return item.object as T
+      return item.object as AnswerOf<T, S>
     },
     async delete(kind: Kind, ref: Ref, { signal, ...options }: DeleteOptions = {}) {
       signal?.throwIfAborted()
       await core.delete(targetOf(kind, ref), user, options)
     },
+    log: (pod, options = {}) => log({ core, tls: agentTls }, pod, options),
+  }
+}
+
+const unknown = () => new StatusError('NotFound', 'the server could not find the requested resource')
+
+async function* log(deps: { core: Core; tls: AgentTls }, { namespace = '', name }: Ref, options: LogOptions): AsyncGenerator<Uint8Array> {
+  const { signal } = options
+  if (signal?.aborted) return
+  const stop = new AbortController()
+  const params = new URLSearchParams(logQuery(options))
+  const ended = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal
+  try {
+    yield* (await openLog(deps, { namespace, name, params }, ended)) as AsyncIterable<Buffer>
+  } catch (cause) {
+    if (signal?.aborted) return
+    if (isStatus(cause)) throw cause
+    throw new StatusError('ServiceUnavailable', `the log of pod ${name}: ${(cause as Error).message}`, undefined, { cause })
+  } finally {
+    stop.abort()
   }
 }
 

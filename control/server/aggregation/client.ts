@@ -4,9 +4,10 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import type { Client, List } from '#api/client/client.ts'
+import type { Client, List, ReadOptions, Ref } from '#api/client/client.ts'
 import { failureFrom } from '#api/client/failure.ts'
 import { listQuery, pathOf } from '#api/client/path.ts'
+import type { AnswerOf, PartSubresource } from '#api/client/subresource.ts'
 import { isStatus, StatusError } from '#api/errors.ts'
 import { availabilityOf } from '#api/kinds/api-service.ts'
 import { apiVersionOf, type Kind, type KubeObject } from '#api/kinds/kind.ts'
@@ -66,9 +67,14 @@ export function aggregating(own: Client, aggregator: Aggregator, user: User): Cl
       }
       return kinds
     },
-    async get<T extends KubeObject>(kind: Kind<T>, ref: Parameters<Client['get']>[1], options: { signal?: AbortSignal } = {}) {
+    async get<T extends KubeObject, S extends PartSubresource | undefined = undefined>(
+      kind: Kind<T>,
+      ref: Ref,
+      { subresource, signal }: ReadOptions<S> = {},
+    ): Promise<AnswerOf<T, S>> {
       const service = behind(kind)
-      return service ? ((await call(service, 'GET', pathOf(kind, ref), options)) as T) : await own.get(kind, ref, options)
+      if (!service) return await own.get(kind, ref, { subresource, signal })
+      return (await call(service, 'GET', pathOf(kind, ref, subresource), { signal })) as AnswerOf<T, S>
     },
     async find(kind, ref, options) {
       if (!behind(kind)) return await own.find(kind, ref, options)

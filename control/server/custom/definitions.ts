@@ -1,6 +1,7 @@
 // Follows the CustomResourceDefinitions as the server itself: brings together what knows them
 // (control/extensions) and what serves them.
 
+import type { Client } from '#api/client/client.ts'
 import type { Clock } from '#api/clock.ts'
 import { CustomResourceDefinition } from '#api/kinds/index.ts'
 import { builtinKinds } from '#api/kinds/registry.ts'
@@ -12,17 +13,15 @@ import { Definitions } from '#control/extensions/definitions.ts'
 import { definitionRules } from '#control/extensions/rule-faults.ts'
 import type { CallWebhook } from '#control/extensions/webhook.ts'
 import type { WatchCache } from '../cache/watch-cache.ts'
-import { inProcessClient } from '../in-process.ts'
 import type { Core } from '../objects/core.ts'
 import type { Resources } from '../objects/resource.ts'
-import type { Creators } from '../routes/creators.ts'
 import { customResources } from './resources.ts'
 
 type Deps = {
   core: Core
   cache: WatchCache
   resources: Resources
-  creators: Creators
+  client: Client
   clock: Clock
   log: Log
   rules: Evaluator
@@ -36,10 +35,10 @@ export type CustomDefinitions = {
   close(): Promise<void>
 }
 
-export function customDefinitions({ core, cache, resources, creators, clock, log, rules, callWebhook }: Deps): CustomDefinitions {
+export function customDefinitions({ core, cache, resources, client, clock, log, rules, callWebhook }: Deps): CustomDefinitions {
   const own = resources.of(CustomResourceDefinition)
   const definitions = new Definitions({
-    client: inProcessClient({ core, user: serverUser, creators }),
+    client,
     clock,
     log,
     offers: customResources({ core, cache, resources, user: serverUser, callWebhook, rules }),

@@ -1,5 +1,6 @@
 // Between node's HTTP server and the app: requests in, replies out, as fast as the client reads them.
 
+import { constants } from 'node:http2'
 import type { Bindings } from './app.ts'
 import { type Incoming, NodeIncoming, type NodeRequest, type NodeResponse } from './incoming.ts'
 import type { Chunks, Reply } from './reply.ts'
@@ -54,8 +55,9 @@ async function sendChunks(chunks: Chunks, response: NodeResponse): Promise<void>
     }
     response.end()
   } catch {
-    // Half an answer must not look like a whole one.
-    response.destroy()
+    // Half an answer must not look like a whole one, as a stream does that is reset without an error.
+    if (response.stream) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    else response.destroy()
   }
 }
 

@@ -79,7 +79,7 @@ describe('an agent', () => {
     for (const name of ['bound', 'free']) {
       await client.create(Pod, { metadata: { namespace: 'default', name }, spec: { containers: [{ name: 'c', image: 'i' }] } })
     }
-    await client.createSubresource(Pod, { namespace: 'default', name: 'bound' }, 'binding', { target: { name: 'n1' } })
+    await client.create(Pod, { metadata: { namespace: 'default', name: 'bound' }, target: { name: 'n1' } }, { subresource: 'binding' })
     await client.patch(Pod, { namespace: 'default', name: 'bound' }, 'merge', { status: { podIP: here } }, { subresource: 'status' })
   })
   after(async () => {

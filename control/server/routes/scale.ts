@@ -1,14 +1,10 @@
-// The scale subresource: replicas of anything, in one form (autoscaling/v1 Scale).
+// The scale subresource over HTTP: read, replaced, patched.
 
 import type { Clock } from '#api/clock.ts'
-import { invalid, StatusError } from '#api/errors.ts'
-import type { KubeObject } from '#api/kinds/kind.ts'
+import { StatusError } from '#api/errors.ts'
 import { ageColumn, nameColumn } from '#api/kinds/rules/columns.ts'
-import type { Column, Scale as ScaleSpec } from '#api/kinds/spec.ts'
-import { schemaOf } from '#api/schema/compile.ts'
-import { decode } from '#api/schema/decode.ts'
+import type { Column } from '#api/kinds/spec.ts'
 import type { Scale } from '#api/types/autoscaling-v1.gen.ts'
-import type { Form } from '#control/admission/admission.ts'
 import { viewOf } from '../http/accept.ts'
 import { answerJson } from '../http/answer.ts'
 import type { Route } from '../http/app.ts'
@@ -18,9 +14,7 @@ import type { Incoming } from '../http/incoming.ts'
 import { writeOptionsOf } from '../http/options.ts'
 import { partial, tableOf } from '../http/table.ts'
 import type { Core } from '../objects/core.ts'
-import { merge } from '../objects/patch.ts'
-
-const schema = schemaOf({ group: 'autoscaling', version: 'v1', kind: 'Scale' })
+import { readScale, type ScaleChange, writeScale } from '../objects/scale.ts'
 
 const columns: Column<Scale>[] = [
   nameColumn,
@@ -32,9 +26,8 @@ const columns: Column<Scale>[] = [
 export const scaleRoute =
   (core: Core, clock: Clock): Route =>
   async (exchange, resource) => {
-    const scale = resource?.spec.scale
     const { info, request, url } = exchange
-    if (info.subresource !== 'scale' || !resource || !scale || !schema) return undefined
+    if (info.subresource !== 'scale' || !resource?.spec.scale) return undefined
     const target = targetOf(resource, info)
     const look = {
       view: viewOf(request.headers.get('accept') ?? undefined),
@@ -42,38 +35,9 @@ export const scaleRoute =
       acceptEncoding: undefined,
       warnings: exchange.remarks.warnings,
     }
-    if (info.verb === 'get') {
-      const item = await core.get(target, url.searchParams.get('resourceVersion') ?? undefined)
-      if (scale.replicas(item.object) === undefined) {
-        throw new StatusError('NotFound', `${resource.name} ${JSON.stringify(target.name)} does not say how many replicas it wants`)
-      }
-      return await answer(scaleOf(item.object, scale))
-    }
+    if (info.verb === 'get') return await answer(await readScale(core, target, url.searchParams.get('resourceVersion') ?? undefined))
     const options = writeOptionsOf(exchange)
-    const change = await wanted(request, info.verb)
-    const item = await core.update(target, { ...options, form: formOf(scale) }, (current) => {
-      const before = scaleOf(current, scale)
-      const { object } = decode(schema, change(before), { fieldValidation: options.fieldValidation ?? 'Warn' })
-      const next = object as Scale
-      const replicas = next.spec.replicas ?? 0
-      if (replicas < 0) {
-        throw invalid('autoscaling', 'Scale', target.name, [
-          {
-            field: 'spec.replicas',
-            reason: 'FieldValueInvalid',
-            message: `Invalid value: ${replicas}: must be greater than or equal to 0`,
-          },
-        ])
-      }
-      const { resourceVersion } = next.metadata
-      scale.setReplicas(current, replicas)
-      const meta = current.metadata as { resourceVersion?: string }
-      // Only a Scale that names a version is meant for that one alone.
-      if (info.verb === 'patch' && resourceVersion === before.metadata.resourceVersion) delete meta.resourceVersion
-      else meta.resourceVersion = resourceVersion
-      return current
-    })
-    return await answer(scaleOf(item.object, scale))
+    return await answer(await writeScale(core, target, options, await changeIn(request, info.verb)))
 
     async function answer(shown: Scale) {
       const { view, include } = look
@@ -82,37 +46,10 @@ export const scaleRoute =
       const metadata = { resourceVersion: shown.metadata.resourceVersion }
       return await answerJson(tableOf({ columns }, [shown], { view, include, now: clock.now(), metadata }), look)
     }
-
-    async function wanted(body: Incoming, verb: string): Promise<(before: Scale) => unknown> {
-      if (verb === 'update') {
-        const object = objectIn(await readBody(body))
-        return () => object
-      }
-      if (verb !== 'patch') throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
-      const patch = await readPatch(body)
-      const { type } = patch
-      // An applied Scale is a merge: it has no lists and one field to own.
-      return (before) => merge(schema!, before, type === 'apply' ? 'merge' : type, patch.body)
-    }
   }
 
-function scaleOf(object: KubeObject, scale: ScaleSpec): Scale {
-  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata
-  const selector = scale.selector(object)
-  return {
-    kind: 'Scale',
-    apiVersion: 'autoscaling/v1',
-    metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
-    spec: { replicas: scale.replicas(object) ?? 0 },
-    status: { replicas: scale.statusReplicas(object), ...(selector !== '<none>' && { selector }) },
-  }
+async function changeIn(body: Incoming, verb: string): Promise<ScaleChange> {
+  if (verb === 'update') return { object: objectIn(await readBody(body)) }
+  if (verb === 'patch') return await readPatch(body)
+  throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
 }
-
-/** What webhooks and policies are shown; only the replicas can be changed in it. */
-const formOf = (scale: ScaleSpec): Form => ({
-  kind: { group: 'autoscaling', version: 'v1', kind: 'Scale' },
-  show: (object) => scaleOf(object, scale),
-  take(shown, object) {
-    if (schema) scale.setReplicas(object, (decode(schema, shown).object as Scale).spec.replicas ?? 0)
-  },
-})

@@ -71,7 +71,7 @@ export async function trial(options: { store?: Store; log?: Log; seats?: number;
     dial: dialHere,
     ...(options.seats && { seats: options.seats }),
   })
-  const client = inProcessClient({ core: assembly.core, user: serverUser, creators: assembly.creators })
+  const client = inProcessClient({ ...assembly, user: serverUser })
   await bootstrap({
     client,
     advertise: { address: '192.0.2.1', port: 6443 },
