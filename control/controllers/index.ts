@@ -13,6 +13,7 @@ import { availability, localApiServices, type Probe } from './api-services.ts'
 import { type Certify, certificateExpiry, certificateSigning } from './certificates/certificates.ts'
 import { clusterRoles } from './cluster-roles.ts'
 import { collectGarbage } from './collector/collector.ts'
+import { cronJobs } from './cron-job/cron-job.ts'
 import { deployments } from './deployment/deployment.ts'
 import type { WorkloadDeps } from './deps.ts'
 import { disruptionBudgets } from './disruption/disruption.ts'
@@ -75,6 +76,7 @@ export async function startControllers({ ca, podRanges, certify, probe = nobodyT
     deployments(deps),
     replicaSets(deps),
     replicationControllers(deps),
+    cronJobs(deps),
     endpointSlices(deps),
     endpoints(deps),
     loadBalancers(deps),
