@@ -7,7 +7,7 @@ import { Pod } from '#api/kinds/index.ts'
 import type { Node } from '#api/types/core-v1.gen.ts'
 import { Graph, type Thing } from './collector/graph.ts'
 import { judge, type OwnerState } from './collector/plan.ts'
-import { firstFree, podRanges } from './node/cidr.ts'
+import { firstFree, podRanges, slotsOf } from './node/cidr.ts'
 import { toleratedMs } from './node/eviction.ts'
 import { taintsFor, unknownConditions } from './node/health.ts'
 import { toGiveUp } from './replica-set/rank.ts'
@@ -99,7 +99,11 @@ test('what becomes of an object, by its owners and dependents', () => {
 const rangesOf = (clusters: string, prefixes = { IPv4: 24, IPv6: 64 }) => podRanges(parseCidrs(clusters)!, prefixes)
 
 test('the lowest free range, whatever is taken', () => {
-  const free = (taken: string[], cluster = '10.42.0.0/16') => firstFree(rangesOf(cluster)[0]!, taken)
+  const free = (taken: string[], cluster = '10.42.0.0/16') => {
+    const range = rangesOf(cluster)[0]!
+    const slots = new Set(taken.flatMap((text) => slotsOf(range, text)))
+    return firstFree(range, (slot) => slots.has(slot))
+  }
   assert.equal(free([]), '10.42.0.0/24')
   assert.equal(free(['10.42.0.0/24', '10.42.2.0/24', 'nonsense', 'fd42::/64']), '10.42.1.0/24')
   assert.equal(free(['10.42.0.0/23']), '10.42.2.0/24')

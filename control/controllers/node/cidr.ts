@@ -2,6 +2,7 @@
 
 import { addressAt, type Cidr, type Family, parseCidr } from '#api/cidr.ts'
 import { isStatus } from '#api/errors.ts'
+import type { Index } from '#api/informer/indexes.ts'
 import { Node } from '#api/kinds/index.ts'
 import { done, mapped, type Reconciler } from '#api/queue/reconciler.ts'
 import type { Deps } from '../deps.ts'
@@ -25,27 +26,35 @@ export function podRanges(clusters: readonly Cidr[], prefixes: Record<Family, nu
 export function nodeCidrs({ client, informers, recorderFor }: Deps, ranges: readonly PodRange[]): Reconciler {
   const nodes = informers.of(Node)
   const events = recorderFor('cidrAllocator')
+  const bySlot = ranges.map(
+    (range): Index<Node> =>
+      (node) =>
+        cidrsOf(node).flatMap((cidr) => slotsOf(range, cidr).map(String)),
+  )
+  /** Names of nodes for which there was no range: they have their turn when a node goes. */
+  const waiting = new Set<string>()
   return {
     name: 'node-cidr',
-    // One key for all nodes, and so one worker: no two nodes can be given the same range.
-    watches: [mapped(Node, (node, old) => (old && old.spec.podCIDR === node.spec.podCIDR ? [] : ['all']))],
-    async reconcile(_, signal) {
-      for (const node of nodes.list().toArray()) {
-        if (node.spec.podCIDR || node.metadata.deletionTimestamp) continue
-        const taken = nodes.list().flatMap(cidrsOf).toArray()
-        const podCIDRs = ranges.map((range) => {
-          const free = firstFree(range, taken)
-          if (free !== undefined) return free
-          events.event(node, 'Normal', 'CIDRNotAvailable', `Node ${node.metadata.name} status is now: CIDRNotAvailable`)
-          throw new Error(`no pod range is left in ${range.cluster.text} for node ${node.metadata.name}`)
-        })
-        const { resourceVersion, uid, name } = node.metadata
-        const patch = { metadata: { resourceVersion, uid }, spec: { podCIDR: podCIDRs[0], podCIDRs } }
-        try {
-          await client.patch(Node, { name }, 'merge', patch, { signal })
-        } catch (error) {
-          if (!isStatus(error, 'NotFound')) throw error
-        }
+    // One at a time: no two nodes can be given the same range.
+    workers: 1,
+    watches: [mapped(Node, (node, old) => (old && old.spec.podCIDR === node.spec.podCIDR ? [] : [node.metadata.name, ...waiting]))],
+    async reconcile(key, signal) {
+      const node = nodes.get(key)
+      waiting.delete(key)
+      if (!node || node.spec.podCIDR || node.metadata.deletionTimestamp) return done
+      const podCIDRs = ranges.map((range, i) => {
+        const free = firstFree(range, (slot) => nodes.by(bySlot[i] as Index<Node>, String(slot)).length > 0)
+        if (free !== undefined) return free
+        waiting.add(key)
+        events.event(node, 'Normal', 'CIDRNotAvailable', `Node ${key} status is now: CIDRNotAvailable`)
+        throw new Error(`no pod range is left in ${range.cluster.text} for node ${key}`)
+      })
+      const { resourceVersion, uid, name } = node.metadata
+      const patch = { metadata: { resourceVersion, uid }, spec: { podCIDR: podCIDRs[0], podCIDRs } }
+      try {
+        await client.patch(Node, { name }, 'merge', patch, { signal })
+      } catch (error) {
+        if (!isStatus(error, 'NotFound')) throw error
       }
       return done
     },
@@ -54,17 +63,24 @@ export function nodeCidrs({ client, informers, recorderFor }: Deps, ranges: read
 
 const cidrsOf = ({ spec }: Node): string[] => spec.podCIDRs ?? (spec.podCIDR ? [spec.podCIDR] : [])
 
-/** The lowest range for a node that overlaps none of `taken`. */
-export function firstFree({ cluster, nodePrefix }: PodRange, taken: readonly string[]): string | undefined {
-  const hostBits = BigInt((cluster.family === 'IPv4' ? 32 : 128) - nodePrefix)
-  const used = new Set<bigint>()
-  const most = 1n << BigInt(nodePrefix - cluster.prefix)
-  for (const text of taken) {
-    const cidr = parseCidr(text)
-    if (cidr?.family !== cluster.family || cidr.last < cluster.first || cidr.first > cluster.last) continue
-    const start = cidr.first < cluster.first ? 0n : (cidr.first - cluster.first) >> hostBits
-    for (let slot = start; slot < most && cluster.first + (slot << hostBits) <= cidr.last; slot++) used.add(slot)
-  }
-  for (let slot = 0n; slot < most; slot++) if (!used.has(slot)) return `${addressAt(cluster, slot << hostBits)}/${nodePrefix}`
+const hostBits = ({ cluster, nodePrefix }: PodRange): bigint => BigInt((cluster.family === 'IPv4' ? 32 : 128) - nodePrefix)
+const slotCount = ({ cluster, nodePrefix }: PodRange): number => 2 ** (nodePrefix - cluster.prefix)
+
+/** Which nodes' parts of `range`, by their number, `text` overlaps. */
+export function slotsOf(range: PodRange, text: string): number[] {
+  const { cluster } = range
+  const cidr = parseCidr(text)
+  if (cidr?.family !== cluster.family || cidr.last < cluster.first || cidr.first > cluster.last) return []
+  const at = (address: bigint) => Number((address - cluster.first) >> hostBits(range))
+  const first = cidr.first < cluster.first ? 0 : at(cidr.first)
+  const last = cidr.last > cluster.last ? slotCount(range) - 1 : at(cidr.last)
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i)
+}
+
+/** The lowest range for a node that nobody has. */
+export function firstFree(range: PodRange, isTaken: (slot: number) => boolean): string | undefined {
+  const most = slotCount(range)
+  for (let slot = 0; slot < most; slot += 1)
+    if (!isTaken(slot)) return `${addressAt(range.cluster, BigInt(slot) << hostBits(range))}/${range.nodePrefix}`
   return undefined
 }

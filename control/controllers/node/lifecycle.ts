@@ -26,6 +26,11 @@ export function nodeLifecycle({ client, informers, recorderFor, clock, log }: De
   const pods = informers.of(Pod)
   const events = recorderFor('node-controller')
   const heard = new Map<string, { sign: string; at: number }>()
+  /** Names of nodes whose condition says so. */
+  const ready = new Set<string>()
+  /** A node that was lately heard of: looked at first when one is sought; none since anybody was heard last. */
+  let witness: string | undefined
+  let isSought = true
   let beat = clock.monotonic()
 
   /** While this process was stopped it could not hear anybody: that time is not theirs. */
@@ -36,6 +41,7 @@ export function nodeLifecycle({ client, informers, recorderFor, clock, log }: De
     if (late > stall) {
       log.warn({ ms: Math.round(late) }, 'this process was stopped; nodes get the time back')
       for (const each of heard.values()) each.at = now
+      isSought = true
     }
     beat = now
     timer = clock.after(pulse, keepPulse)
@@ -50,7 +56,23 @@ export function nodeLifecycle({ client, informers, recorderFor, clock, log }: De
     const known = heard.get(name)
     if (known?.sign === sign) return now - known.at
     heard.set(name, { sign, at: now })
+    isSought = true
     return 0
+  }
+
+  /** Healthy nodes are heard every few seconds. Where none was for half the grace, the fault is ours. */
+  function isAnyHeard(): boolean {
+    const isHeard = (node: Node | undefined) => node !== undefined && readiness(node) === 'True' && silence(node) < grace / 2
+    if (witness !== undefined && isHeard(nodes.get(witness))) return true
+    witness = undefined
+    if (!isSought) return false
+    for (const name of ready) {
+      if (!isHeard(nodes.get(name))) continue
+      witness = name
+      return true
+    }
+    isSought = false
+    return false
   }
 
   async function markPodsNotReady(node: Node, signal: AbortSignal): Promise<void> {
@@ -74,13 +96,16 @@ export function nodeLifecycle({ client, informers, recorderFor, clock, log }: De
     name: 'node-lifecycle',
     watches: [
       mapped(Node, (node, old) => {
+        const { name } = node.metadata
+        if (old && readiness(node) === readiness(old)) return [name]
+        const wasAny = ready.size > 0
+        const current = nodes.get(name)
+        if (current && readiness(current) === 'True') ready.add(name)
+        else ready.delete(name)
+        isSought = true
         // Whether anyone is heard of at all bears on every node.
-        if (!old || readiness(node) !== readiness(old))
-          return nodes
-            .list()
-            .map(({ metadata }) => metadata.name)
-            .toArray()
-        return [node.metadata.name]
+        if (ready.size > 0 !== wasAny) return nodes.list().map(({ metadata }) => metadata.name)
+        return [name]
       }),
       mapped(Lease, ({ metadata }) => [metadata.name], leases),
       mapped(Pod, (pod, old) => (pod.spec.nodeName && isPodReady(pod) && !(old && isPodReady(old)) ? [pod.spec.nodeName] : [])),
@@ -100,8 +125,7 @@ export function nodeLifecycle({ client, informers, recorderFor, clock, log }: De
           events.event(node, 'Normal', 'NodeNotReady', `Node ${name} status is now: NodeNotReady`)
         }
       }
-      // Healthy nodes are heard every few seconds. Where none was for half the grace, the fault is ours.
-      const evicting = nodes.list().some((each) => readiness(each) === 'True' && silence(each) < grace / 2)
+      const evicting = isAnyHeard()
       const taints = taintsFor(node, evicting, clock.now())
       if (taints)
         node = await client.patch(

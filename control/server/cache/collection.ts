@@ -6,8 +6,8 @@ import type { Log } from '#api/log.ts'
 import { Change } from './change.ts'
 import { type Allowance, History } from './history.ts'
 import type { Item } from './item.ts'
-import { Rounds } from './rounds.ts'
-import { type Wanted, Watcher } from './watcher.ts'
+import { gathering, type Pace, prompt, Rounds } from './rounds.ts'
+import { type Gathered, type Wanted, Watcher } from './watcher.ts'
 import { Watchers } from './watchers.ts'
 
 type Options = {
@@ -29,9 +29,8 @@ export class Collection {
   #keys: string[] = []
   readonly #history: History
   readonly #watchers: Watchers
-  /** Who has something to be told of. */
-  readonly #told = new Set<Watcher>()
-  readonly #rounds: Rounds
+  readonly #prompt: Turns
+  readonly #gathering: Turns
   readonly #now: () => number
   readonly #log: Log
 
@@ -41,13 +40,8 @@ export class Collection {
     this.#history = new History(revision, allowance)
     this.#watchers = new Watchers(prefix)
     this.#now = now
-    this.#rounds = new Rounds({
-      clock,
-      tell: () => {
-        for (const watcher of this.#told) watcher.tell()
-        this.#told.clear()
-      },
-    })
+    this.#prompt = turns(clock, prompt)
+    this.#gathering = turns(clock, gathering)
     this.#log = log
   }
 
@@ -86,10 +80,10 @@ export class Collection {
     }
     this.#history.push(change)
     for (const watcher of this.#watchers.concerned(change)) {
-      if (watcher.publish(change)) this.#told.add(watcher)
-      else this.#log.warn({ prefix: watcher.prefix }, 'a watch was cut off: its reader is too slow')
+      if (!watcher.publish(change)) this.#log.warn({ prefix: watcher.prefix }, 'a watch was cut off: its reader is too slow')
+      else if (!watcher.isTold) this.#turnsOf(watcher).waiting.add(watcher)
     }
-    if (this.#told.size > 0) this.#rounds.due(this.#told.size)
+    for (const { waiting, rounds } of [this.#prompt, this.#gathering]) if (waiting.size > 0) rounds.due(waiting.size)
   }
 
   /** Whether every change above `revision` is at hand. */
@@ -101,12 +95,16 @@ export class Collection {
    * Changes under `prefix` above `revision`, then live ones; the caller closes it. Of `wanted` it is sure to
    * tell all, and may tell more. `prefix`: the collection's, a namespace's, or a whole key.
    */
-  watch(prefix: string, revision: number, wanted?: Wanted): Watcher {
+  watch(
+    prefix: string,
+    revision: number,
+    { wanted, gathered }: { wanted?: Wanted | undefined; gathered?: Gathered | undefined } = {},
+  ): Watcher {
     const onClose = (closed: Watcher) => {
       this.#watchers.delete(closed)
-      this.#told.delete(closed)
+      this.#turnsOf(closed).waiting.delete(closed)
     }
-    const watcher = new Watcher(prefix, { wanted, revision: this.#now, onClose })
+    const watcher = new Watcher(prefix, { wanted, gathered, revision: this.#now, onClose })
     for (const change of this.#history.after(revision)) watcher.publish(change)
     this.#watchers.add(watcher)
     return watcher
@@ -126,9 +124,14 @@ export class Collection {
   }
 
   close(): void {
-    this.#rounds.close()
+    this.#prompt.rounds.close()
+    this.#gathering.rounds.close()
     this.#history.close()
     for (const watcher of this.#watchers) watcher.close()
+  }
+
+  #turnsOf({ gathered }: Watcher): Turns {
+    return gathered ? this.#gathering : this.#prompt
   }
 
   #firstAtLeast(key: string): number {
@@ -141,4 +144,16 @@ export class Collection {
     }
     return low
   }
+}
+
+/** Who has something to be told of, and when. */
+type Turns = { waiting: Set<Watcher>; rounds: Rounds }
+
+function turns(clock: Clock, pace: Pace): Turns {
+  const waiting = new Set<Watcher>()
+  const tell = () => {
+    for (const watcher of waiting) watcher.tell()
+    waiting.clear()
+  }
+  return { waiting, rounds: new Rounds({ clock, pace, tell }) }
 }

@@ -11,13 +11,15 @@ import { Change, type ChangeType, type Telling } from './change.ts'
 import type { Item } from './item.ts'
 import { type Selection, selectionOf } from './selection.ts'
 import type { WatchCache } from './watch-cache.ts'
-import type { Taken, Watcher } from './watcher.ts'
+import type { Gathered, Taken, Watcher } from './watcher.ts'
 
 export type WatchQuery = Omit<ListQuery, 'limit' | 'continue'> & {
   timeoutSeconds?: number | undefined
   allowWatchBookmarks?: boolean | undefined
   sendInitialEvents?: boolean | undefined
   signal: AbortSignal
+  /** What is told to the reader in one go, where it selects nothing out. */
+  gathered?: Gathered | undefined
 }
 
 /** What a watch is sent. A bookmark has no item; `initial` marks the one that ends the initial list. */
@@ -92,7 +94,7 @@ function watchFrom({ cache, store }: Deps, query: WatchQuery, selection: Selecti
   const watch = (from: number) =>
     isOne
       ? collection.watch(keyFor(resource, namespace, selection.name ?? ''), from)
-      : collection.watch(prefixOf(query), from, selection.wanted)
+      : collection.watch(prefixOf(query), from, { wanted: selection.wanted, gathered: gatheredOf(query, selection) })
   if (collection.reaches(revision)) return watch(revision)
   // After a restart, what is only kept in memory has no past.
   const { ephemeralIn } = resource.spec
@@ -151,7 +153,7 @@ async function* run(
     while (!state.ended) {
       const taken = await changes.take()
       if (!taken) return
-      const sent = selected(taken.changes, selection)
+      const sent = gatheredOf(query, selection) ? latest(taken.changes) : selected(taken.changes, selection)
       if (sent.length > 0) yield sent
       if (bookmarks?.struck()) yield [{ type: 'BOOKMARK', revision: taken.revision, initial: false }]
     }
@@ -176,6 +178,20 @@ function selected(changes: readonly Change[], selection: Selection): Sent[] {
     else if (before) sent.push(sentAs(change, 'DELETED'))
   }
   return sent
+}
+
+const gatheredOf = ({ gathered }: WatchQuery, { all }: Selection): Gathered | undefined => (all ? gathered : undefined)
+
+/** Of what happened to an object in the meantime only where it led. */
+function latest(changes: readonly Change[]): Sent[] {
+  const last = new Map<string, Sent>()
+  for (const change of changes) {
+    const { key } = change.item
+    const isNew = last.get(key)?.type === 'ADDED' && change.type === 'MODIFIED'
+    last.delete(key)
+    last.set(key, sentAs(change, isNew ? 'ADDED' : change.type))
+  }
+  return [...last.values()]
 }
 
 const sentAs = (change: Change, type: ChangeType): Sent => ({

@@ -6,18 +6,23 @@ import type { Clock, Timer } from '#api/clock.ts'
 
 /** Below this many watchers a round is cheaper than to wait for one. */
 const many = 20
-const msForEach = 0.1
-/** Nobody is told later than this because of others. */
-const mostMs = 10
+
+/** Milliseconds for each watcher, and after how many nobody waits any longer because of others. */
+export type Pace = { forEach: number; most: number }
+export const prompt: Pace = { forEach: 0.1, most: 10 }
+/** Of those who can wait for more at a time: as many rounds in a second as there are watchers would take all of it. */
+export const gathering: Pace = { forEach: 2, most: 1000 }
 
 export class Rounds {
   readonly #clock: Clock
+  readonly #pace: Pace
   readonly #tell: () => void
   #last = Number.NEGATIVE_INFINITY
   #next: Timer | undefined
 
-  constructor({ clock, tell }: { clock: Clock; tell: () => void }) {
+  constructor({ clock, pace, tell }: { clock: Clock; pace: Pace; tell: () => void }) {
     this.#clock = clock
+    this.#pace = pace
     this.#tell = tell
   }
 
@@ -25,7 +30,7 @@ export class Rounds {
   due(watchers: number): void {
     if (watchers < many) this.#run()
     else if (!this.#next) {
-      const wait = this.#last + Math.min(watchers * msForEach, mostMs) - this.#clock.monotonic()
+      const wait = this.#last + Math.min(watchers * this.#pace.forEach, this.#pace.most) - this.#clock.monotonic()
       this.#next = wait > 0 ? this.#clock.after(wait, () => this.#run()) : soon(() => this.#run())
     }
   }

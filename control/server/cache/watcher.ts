@@ -4,6 +4,7 @@
 
 import type { KubeObject } from '#api/kinds/kind.ts'
 import type { Change } from './change.ts'
+import type { Item } from './item.ts'
 
 export type FieldReader = (object: KubeObject) => string
 /** The one value of a field that a watcher waits for. */
@@ -17,12 +18,21 @@ const takenBytes = 1024 * 1024
 /** Every change up to `revision` is among these, or was taken before. */
 export type Taken = { changes: readonly Change[]; revision: number }
 
-type Options = { wanted?: Wanted | undefined; revision: () => number; onClose: (watcher: Watcher) => void }
+/** A reader who can wait for more to be told at a time, and sees nothing new in a change between versions that are the same to it. */
+export type Gathered = { readonly same: (before: Item, now: Item) => boolean }
+
+type Options = {
+  wanted?: Wanted | undefined
+  gathered?: Gathered | undefined
+  revision: () => number
+  onClose: (watcher: Watcher) => void
+}
 
 export class Watcher {
   readonly prefix: string
   /** The one value of a field that all it is told of has, or had. */
   readonly wanted: Wanted | undefined
+  readonly gathered: Gathered | undefined
   readonly #revision: () => number
   readonly #onClose: (watcher: Watcher) => void
   #waiting: Change[] = []
@@ -31,9 +41,10 @@ export class Watcher {
   #closed = false
 
   /** `revision`: up to which changes have been published. */
-  constructor(prefix: string, { wanted, revision, onClose }: Options) {
+  constructor(prefix: string, { wanted, gathered, revision, onClose }: Options) {
     this.prefix = prefix
     this.wanted = wanted
+    this.gathered = gathered
     this.#revision = revision
     this.#onClose = onClose
   }
@@ -41,6 +52,7 @@ export class Watcher {
   /** For the next `tell`. False once the reader has been cut off for being slow. */
   publish(change: Change): boolean {
     if (this.#closed || !change.item.key.startsWith(this.prefix)) return true
+    if (change.type === 'MODIFIED' && change.previous && this.gathered?.same(change.previous, change.item)) return true
     const slow = this.#waiting.length >= mostChanges || this.#bytes >= mostBytes
     if (slow) this.close()
     else {
@@ -48,6 +60,10 @@ export class Watcher {
       this.#bytes += change.item.bytes.length
     }
     return !slow
+  }
+
+  get isTold(): boolean {
+    return this.#waiting.length === 0
   }
 
   /** Lets its reader have what has been published. */

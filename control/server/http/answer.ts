@@ -60,19 +60,19 @@ export async function answerList(resource: Resource, listed: Listed, look: Respo
     const pieces = await protobufList(frame, resource.schema, objectsOf(listed.items))
     return sentAs(streamed(pieces), look, 200, protobufType)
   }
-  return sentAs(listBytes(Buffer.from(`${JSON.stringify(frame).slice(0, -1)},"items":[`), listed.items, look.narrow), look)
+  return sentAs(listBytes(Buffer.from(`${JSON.stringify(frame).slice(0, -1)},"items":[`), listed.items, look.narrow?.bytes), look)
 }
 
 /** The stored bytes as they are; of a long list a piece at a time, as the client takes them. */
-function listBytes(head: Uint8Array, items: readonly Item[], bytesOf: Narrow = whole): Uint8Array | Chunks {
+function listBytes(head: Uint8Array, items: readonly Item[], bytesOf = whole): Uint8Array | Chunks {
   const size = items.reduce((sum, { bytes }) => sum + bytes.length, 0)
   const chunks = listChunks(head, items, bytesOf)
   return size < chunkBytes ? Buffer.concat([...chunks]) : streamed(chunks)
 }
 
-const whole: Narrow = ({ bytes }) => bytes
+const whole = ({ bytes }: Item): Uint8Array => bytes
 
-function* listChunks(head: Uint8Array, items: readonly Item[], bytesOf: Narrow): Generator<Uint8Array> {
+function* listChunks(head: Uint8Array, items: readonly Item[], bytesOf: (item: Item) => Uint8Array): Generator<Uint8Array> {
   let parts = [head]
   let size = 0
   for (const [i, item] of items.entries()) {
@@ -178,7 +178,7 @@ function toldApart(type: string, object: object, { format }: View): Uint8Array {
 
 function tellerOf(resource: Resource, { view, include, now, narrow }: ResponseFormat): (sent: Sent) => Uint8Array {
   const { spec } = resource
-  const whole = view.format === 'protobuf' ? frameOf(resource) : jsonLine
+  const told = narrow?.line ?? (view.format === 'protobuf' ? frameOf(resource) : jsonLine)
   let headers = true
   return (sent) => {
     if (view.as === 'Table') {
@@ -192,7 +192,6 @@ function tellerOf(resource: Resource, { view, include, now, narrow }: ResponseFo
       const object = bookmarkOf(spec, sent.revision, sent.initial)
       return toldApart('BOOKMARK', view.as === 'PartialObjectMetadata' ? partial(object, view.version) : object, view)
     }
-    if (narrow) return watchLine(sent.type, narrow(sent.item))
-    return view.as === 'PartialObjectMetadata' ? toldApart(sent.type, partial(sent.item.object, view.version), view) : sent.told(whole)
+    return view.as === 'PartialObjectMetadata' ? toldApart(sent.type, partial(sent.item.object, view.version), view) : sent.told(told)
   }
 }

@@ -92,6 +92,7 @@ export class ResourceHandler {
       allowWatchBookmarks: isTrue(searchParams.get('allowWatchBookmarks')),
       sendInitialEvents: searchParams.has('sendInitialEvents') ? isTrue(searchParams.get('sendInitialEvents')) : undefined,
       signal: exchange.request.signal,
+      gathered: look.narrow?.gathered,
     })
     return answerWatch(resource, feed, look, (error) => statusOf(error).status)
   }
