@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, watch, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, watch, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { fakeClock } from '#api/clock.fake.ts'
 import { readLogs } from './logs/read.ts'
@@ -87,6 +89,33 @@ test('exec: streams, exit code, input, failure to start, abort', options, async 
   const { out } = await run(runtime, id, ['sh', '-c', 'for p in /proc/[0-9]*/cmdline; do cat $p; echo; done'])
   assert.ok(!out.includes('999'), out)
   await assert.rejects(run(runtime, 'nosuch', ['true']), { name: 'RuntimeError' })
+})
+
+/** Writes the file of `--pid-file` a while after the process runs, as runc does on a busy machine. */
+const runcWithLatePid = `#!/bin/bash
+args=("$@")
+for i in \${!args[@]}; do
+  [[ \${args[i]} == --pid-file && " $* " == *" exec "* ]] || continue
+  pid=\${args[i+1]}
+  args[i+1]=$pid.late
+  (until [ -e $pid.late ]; do sleep .02; done; sleep .3; mv $pid.late $pid) <&- >&- 2>&- &
+done
+exec /usr/sbin/runc "\${args[@]}"
+`
+
+test('exec that is aborted before the runtime has written down its process leaves no process behind', options, async (t) => {
+  const slow = mkdtempSync(join(tmpdir(), 'coracle-slow-runc-'))
+  t.after(() => rmSync(slow, { recursive: true }))
+  const wrapper = join(slow, 'runc')
+  writeFileSync(wrapper, runcWithLatePid, { mode: 0o755 })
+  const { runtime, spec } = await testRuntime(t, { programs: { runtime: wrapper } })
+  const { id } = await runtime.start(spec())
+  const leaves = new AbortController()
+  const stdout = new PassThrough().once('data', () => leaves.abort())
+  const aborted = runtime.exec(id, { args: ['sh', '-c', 'echo up; exec sleep 999'], tty: false, stdout, signal: leaves.signal })
+  await assert.rejects(aborted, { name: 'AbortError' })
+  const { out } = await run(runtime, id, ['sh', '-c', 'for p in /proc/[0-9]*/cmdline; do cat $p; echo; done'])
+  assert.doesNotMatch(out, /sleep.999/)
 })
 
 test('the environment, user, folder and limits of the process are what was asked', options, async (t) => {

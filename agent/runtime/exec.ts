@@ -15,6 +15,10 @@ import type { Container } from './container.ts'
 import { type ExecOptions } from './runtime.ts'
 import { RuntimeError } from './runtime-error.ts'
 
+/** A runtime that has not started its process by then never will. */
+const startMs = 10_000
+const pollMs = 5
+
 /** Resolves with the exit code; 128 + n after signal n. Rejects with RuntimeError if it could not start, or the signal's reason. */
 export async function exec({ runtime, runtimeRoot }: Programs, container: Container, options: ExecOptions): Promise<number> {
   const { args, tty, signal } = options
@@ -30,10 +34,12 @@ export async function exec({ runtime, runtimeRoot }: Programs, container: Contai
 
   const kill = async (child: ChildProcess) => {
     // The process itself: the runtime alone would leave it behind. The runtime then reaps it and ends.
-    const pid = Number(await readFile(files.pid, 'utf8').catch(() => '0'))
-    if (child.exitCode !== null || child.signalCode !== null) return
-    if (pid > 1) signalQuietly(pid)
-    else child.kill('SIGKILL')
+    // It may have written to its client before the runtime has written down who it is.
+    for (const until = performance.now() + startMs; child.exitCode === null && child.signalCode === null; await sleep(pollMs)) {
+      const pid = Number(await readFile(files.pid, 'utf8').catch(() => '0'))
+      if (pid > 1) return signalQuietly(pid)
+      if (performance.now() > until) return void child.kill('SIGKILL')
+    }
   }
   try {
     const child = tty ? spawnOnTerminal(runtime, command, options, sizes) : spawnOnPipes(runtime, command, options)
