@@ -5,9 +5,21 @@
 import type { ClientHttp2Stream } from 'node:http2'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { lines } from '#api/client/lines.ts'
-import { microTimestamp, timestamp } from '#api/clock.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import { type Credentials, openSession, Refused, type Session } from '../bench/session.ts'
+import {
+  body,
+  lastDelete,
+  leasesPath,
+  merge,
+  nodesPath,
+  podPath,
+  readyStatus,
+  registration,
+  renewal,
+  runningStatus,
+  strategic,
+} from './objects.ts'
 
 /** Milliseconds between renewals of the lease, as an agent has it. */
 const renewEvery = 10_000
@@ -20,8 +32,6 @@ const followed = [
   '/apis/discovery.k8s.io/v1/endpointslices?watch=true',
   '/apis/networking.k8s.io/v1/networkpolicies?watch=true',
 ]
-const leases = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases'
-const merge = { 'content-type': 'application/merge-patch+json' }
 
 export type HollowOptions = {
   server: string
@@ -78,14 +88,9 @@ class Hollow implements HollowNode {
 
   async join(): Promise<void> {
     const name = this.#name
-    await this.#send('POST', '/api/v1/nodes', {
-      metadata: { name, labels: { 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux' } },
-    })
-    const capacity = { cpu: '8', memory: '16Gi', pods: '110', 'ephemeral-storage': '100Gi' }
-    const now = timestamp(Date.now())
-    const ready = { type: 'Ready', status: 'True', reason: 'KubeletReady', lastHeartbeatTime: now, lastTransitionTime: now }
-    await this.#send('PATCH', `/api/v1/nodes/${name}/status`, { status: { capacity, allocatable: capacity, conditions: [ready] } }, merge)
-    await this.#send('POST', leases, { metadata: { name }, spec: this.#renewal() })
+    await this.#send('POST', nodesPath, registration(name))
+    await this.#send('PATCH', `${nodesPath}/${name}/status`, readyStatus(name, this.#index), merge)
+    await this.#send('POST', leasesPath, { metadata: { name }, spec: renewal(name) })
     void this.#track(this.#beat())
     void this.#track(this.#stay(await this.#listen()))
   }
@@ -124,8 +129,6 @@ class Hollow implements HollowNode {
     await Promise.all(this.#work)
   }
 
-  #renewal = () => ({ holderIdentity: this.#name, leaseDurationSeconds: 40, renewTime: microTimestamp(Date.now()) })
-
   async #beat(): Promise<void> {
     const { signal } = this.#stop
     // Not all at once.
@@ -135,7 +138,7 @@ class Hollow implements HollowNode {
       wait = renewEvery
       if (signal.aborted) return
       // A server that has too much to do lets some wait for the next time.
-      await this.#send('PATCH', `${leases}/${this.#name}`, { spec: this.#renewal() }, merge).catch(() => {})
+      await this.#send('PATCH', `${leasesPath}/${this.#name}`, { spec: renewal(this.#name) }, merge).catch(() => {})
     }
   }
 
@@ -151,36 +154,21 @@ class Hollow implements HollowNode {
     }
   }
 
-  async #start({ metadata, spec }: Pod): Promise<void> {
-    if (this.#running.has(metadata.uid)) return
-    this.#running.add(metadata.uid)
+  async #start(pod: Pod): Promise<void> {
+    const { uid } = pod.metadata
+    if (this.#running.has(uid)) return
+    this.#running.add(uid)
     this.#addresses += 1
-    const podIP = `10.${100 + (this.#index >> 8)}.${this.#index & 255}.${this.#addresses % 250}`
-    const now = timestamp(Date.now())
-    const conditions = ['Initialized', 'ContainersReady', 'Ready'].map((type) => ({ type, status: 'True', lastTransitionTime: now }))
-    const containerStatuses = spec.containers.map(({ name, image }) => ({
-      name,
-      image,
-      imageID: 'sha256:0',
-      containerID: `hollow://${metadata.uid}`,
-      ready: true,
-      started: true,
-      restartCount: 0,
-      state: { running: { startedAt: now } },
-    }))
-    const status = { phase: 'Running', podIP, podIPs: [{ ip: podIP }], startTime: now, conditions, containerStatuses }
-    // The list of conditions is merged by type: that the pod was scheduled stays.
-    const strategic = { 'content-type': 'application/strategic-merge-patch+json' }
-    await this.#send('PATCH', `/api/v1/namespaces/${metadata.namespace}/pods/${metadata.name}/status`, { status }, strategic)
+    await this.#send('PATCH', `${podPath(pod)}/status`, runningStatus(pod, this.#index, this.#addresses), strategic)
   }
 
-  async #end({ metadata: { namespace, name, uid } }: Pod): Promise<void> {
-    this.#running.delete(uid)
-    await this.#send('DELETE', `/api/v1/namespaces/${namespace}/pods/${name}`, { gracePeriodSeconds: 0, preconditions: { uid } })
+  async #end(pod: Pod): Promise<void> {
+    this.#running.delete(pod.metadata.uid)
+    await this.#send('DELETE', podPath(pod), lastDelete(pod))
   }
 
-  async #send(method: string, path: string, body: object, headers?: Record<string, string>): Promise<void> {
-    await this.#patiently(() => this.#session.request(method, path, Buffer.from(JSON.stringify(body)), headers))
+  async #send(method: string, path: string, object: object, headers?: Record<string, string>): Promise<void> {
+    await this.#patiently(() => this.#session.request(method, path, body(object), headers))
   }
 
   /** A server with too much to do says so (429), and is asked again, as an agent does. */
