@@ -64,6 +64,7 @@ export function loadBalancers({ client, informers, recorderFor }: Deps): Reconci
 
   /** One service of a port on the nodes' addresses. */
   function onNodes(list: readonly Service[]): Map<Service, Outcome> {
+    if (list.length === 0) return new Map()
     const taken = new Map<string, string>()
     const usable = nodes.list().filter(isUsable).toArray()
     return new Map(
@@ -79,6 +80,7 @@ export function loadBalancers({ client, informers, recorderFor }: Deps): Reconci
   }
 
   function ofRanges(list: readonly Service[], from: readonly Range[]): Map<Service, Outcome> {
+    if (list.length === 0) return new Map()
     const barred = new Set(
       nodes.list().flatMap(({ status }) => (status?.addresses ?? []).flatMap(({ address }) => canonicalAddress(address) ?? [])),
     )
