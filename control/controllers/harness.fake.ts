@@ -23,6 +23,8 @@ export type Harness = {
   beat(...names: string[]): Promise<void>
   /** While false, pods that are bound stay pending. */
   starting: boolean
+  /** Pods that run and never become ready. */
+  sick: (pod: Pod) => boolean
   /** What went wrong enough to be told. */
   complaints: string[]
   [Symbol.asyncDispose](): Promise<void>
@@ -48,7 +50,9 @@ export async function harness({ certify }: { certify?: Certify } = {}): Promise<
     if (!pod.spec.nodeName) return
     if (pod.metadata.deletionTimestamp) void client.delete(Pod, pod.metadata, { gracePeriodSeconds: 0 }).catch(unlessLate)
     else if (starting && pod.status.phase === 'Pending')
-      void client.update(Pod, { ...pod, status: started(pod, address(), clock.now()) }, { subresource: 'status' }).catch(unlessLate)
+      void client
+        .update(Pod, { ...pod, status: started(pod, address(), clock.now(), !made.sick(pod)) }, { subresource: 'status' })
+        .catch(unlessLate)
   }
   agent.on({ add: tend, update: tend })
 
@@ -67,6 +71,7 @@ export async function harness({ certify }: { certify?: Certify } = {}): Promise<
     client,
     clock,
     complaints,
+    sick: () => false,
     settle: settled,
     get starting() {
       return starting
@@ -106,10 +111,10 @@ export async function harness({ certify }: { certify?: Certify } = {}): Promise<
   return made
 }
 
-function started(pod: Pod, podIP: string, now: number): Pod['status'] {
+function started(pod: Pod, podIP: string, now: number, ready: boolean): Pod['status'] {
   const conditions = (['Initialized', 'ContainersReady', 'Ready'] as const).map((type) => ({
     type,
-    status: 'True' as const,
+    status: ready || type === 'Initialized' ? ('True' as const) : ('False' as const),
     lastTransitionTime: timestamp(now),
   }))
   return { ...pod.status, phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions: [...(pod.status.conditions ?? []), ...conditions] }

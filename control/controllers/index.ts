@@ -30,6 +30,7 @@ import { podControl } from './pod-control/pod-control.ts'
 import { podGc } from './pod-gc.ts'
 import { policyStatus } from './policy-status.ts'
 import { replicaSets, replicationControllers } from './replica-set/replica-set.ts'
+import { statefulSets } from './stateful-set/stateful-set.ts'
 import { tokenExpiry } from './token-expiry.ts'
 
 export type ControlDeps = {
@@ -76,6 +77,7 @@ export async function startControllers({ ca, podRanges, certify, probe = nobodyT
     deployments(deps),
     replicaSets(deps),
     replicationControllers(deps),
+    statefulSets(deps),
     cronJobs(deps),
     endpointSlices(deps),
     endpoints(deps),

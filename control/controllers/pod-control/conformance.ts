@@ -118,6 +118,19 @@ export function podControlConformance(name: string, open: () => Promise<PodContr
       assert.ok(back.every(({ metadata }) => metadata.ownerReferences?.length === 1 && metadata.ownerReferences[0]!.controller))
     })
 
+    on('what the controller has no name for is passed over: neither taken over nor let go', async (subject, owner) => {
+      const { pods } = await subject.control.create(owner, wanted(subject, 2), signal)
+      await subject.orphan('found', { app: 'web' })
+      await subject.relabel(pods[0]!, { app: 'other' })
+      const only = ({ metadata }: Pod) => metadata.name === 'web-1'
+      assert.deepEqual(names(await subject.control.claim(owner, matches, signal, { only })), ['web-1'])
+      await subject.relabel(pods[0]!, { app: 'web' })
+      assert.deepEqual(
+        names(await subject.control.claim(owner, () => true, signal, { only: ({ metadata }) => metadata.name !== 'found' })),
+        ['web-0', 'web-1'],
+      )
+    })
+
     on('an owner that is about to go takes nothing over', async (subject, owner) => {
       await subject.orphan('found', { app: 'web' })
       await subject.doom()

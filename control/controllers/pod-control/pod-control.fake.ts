@@ -54,8 +54,8 @@ export function fakePodControl(words: Words = plainWords): FakePodControl {
     get asked() {
       return asked
     },
-    async claim({ kind, object }, matches) {
-      const claims = claim(object, pods.values(), matches)
+    async claim({ kind, object }, matches, _signal, { only = () => true } = {}) {
+      const claims = claim(object, [...pods.values()].filter(only), matches)
       for (const pod of claims.release) owned(pod, pod.metadata.ownerReferences?.filter(({ uid }) => uid !== object.metadata.uid) ?? [])
       if (doomed.has(object.metadata.uid)) return claims.kept
       return [

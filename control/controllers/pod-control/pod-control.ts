@@ -30,8 +30,9 @@ export interface PodControl {
   /**
    * The pods of `owner`, in any state: those that it controls and that match, and those that match and nobody
    * controls, which it takes over while it lives. Those that no longer match are let go. All in the owner's namespace.
+   * Others than those that `only` tells are passed over.
    */
-  claim(owner: Owner, matches: Matches, signal: AbortSignal): Promise<Pod[]>
+  claim(owner: Owner, matches: Matches, signal: AbortSignal, options?: { only?: (pod: Pod) => boolean }): Promise<Pod[]>
   /**
    * Makes `pods`, in bursts that double while all goes well: what the server refuses costs one call, not hundreds.
    * In a namespace that is going away nothing is made, and nothing is wrong with that.
@@ -91,10 +92,10 @@ export function podControl({ client, informers, events, words = plainWords }: Po
     (await client.find(Pod, refOf(pod), { signal }))?.metadata.uid !== pod.metadata.uid
 
   return {
-    async claim(owner, matches, signal) {
+    async claim(owner, matches, signal, { only = () => true } = {}) {
       const { object, kind } = owner
       const orphans = known.by(orphansByNamespace, object.metadata.namespace ?? '')
-      const claims = claim(object, [...known.by(byOwner, object.metadata.uid), ...orphans], matches)
+      const claims = claim(object, [...known.by(byOwner, object.metadata.uid), ...orphans].filter(only), matches)
       return await settleClaims({ client, signal }, { owner: object, ownerKind: kind, kind: Pod }, claims)
     },
     async create(owner, pods, signal) {
