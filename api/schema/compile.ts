@@ -135,6 +135,7 @@ const bare = (type: string) => type.replace(/^\*/, '')
 
 function fieldOf(fact: FieldFacts): Field {
   let schema: Schema | undefined
+  let known: Presence | undefined
   const pointer = fact.type.startsWith('*')
   const patch = patchOf(fact)
   return {
@@ -144,7 +145,8 @@ function fieldOf(fact: FieldFacts): Field {
       return schema
     },
     get presence() {
-      return pointer || fact.omitZero ? 'given' : presence(this.schema, fact.omitEmpty ?? false)
+      known ??= pointer || fact.omitZero ? 'given' : presence(this.schema, fact.omitEmpty ?? false)
+      return known
     },
     pointer,
     required: fact.required ?? (!fact.omitEmpty && !fact.optional),

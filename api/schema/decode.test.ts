@@ -165,9 +165,15 @@ test('bodies that are no JSON, or too deep, are bad requests', () => {
 
 test('JSON of more values than any object has is refused before there is one of them', () => {
   const members = (n: number) => `{${Array.from({ length: n }, (_, i) => `"k${i}":"[,{"`).join()}}`
-  assert.equal(Object.keys(parseJson(members(60_000)).value as object).length, 60_000)
+  assert.equal(Object.keys(parseJson(members(16_384)).value as object).length, 16_384)
+  assert.equal((parseJson(`[${'0,'.repeat(60_000)}0]`).value as unknown[]).length, 60_001)
   for (const text of [members(70_000), `[${'0,'.repeat(70_000)}0]`, `[${'{},'.repeat(70_000)}0]`])
     assert.throws(() => parseJson(text), { reason: 'RequestEntityTooLarge' })
+  // Whose map it is, is told.
+  assert.throws(() => parseJson(`{"a":[{},{"b":${members(16_385)}}]}`), {
+    reason: 'RequestEntityTooLarge',
+    message: 'Request entity too large: a[1].b has 16385 members, limit is 16384',
+  })
   for (const text of ['['.repeat(70_000), '{"a":'.repeat(70_000)])
     assert.throws(() => parseJson(text), { reason: 'BadRequest', message: 'json: exceeded max depth' })
   // What ends nowhere.

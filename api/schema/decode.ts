@@ -119,8 +119,9 @@ function decodeStruct(schema: Struct, value: unknown, place: Place): JsonObject 
   const outer = place.struct
   place.struct = localName(schema)
   const result: JsonObject = {}
+  const keys = Object.keys(value)
   let known = 0
-  for (const field of schema.fields.values()) {
+  for (const field of keys.length * 4 < schema.fields.size ? worthALook(schema, keys) : schema.fields.values()) {
     const given = schema.loose && !Object.hasOwn(value, field.name) ? undefined : value[field.name]
     if (given !== undefined) known++
     else if (field.presence !== 'always') continue
@@ -129,7 +130,6 @@ function decodeStruct(schema: Struct, value: unknown, place: Place): JsonObject 
     place.leaveField()
     if (decoded !== undefined) put(result, field.name, decoded)
   }
-  const keys = Object.keys(value)
   if (keys.length > known) {
     for (const key of keys) {
       if (schema.fields.has(key)) continue
@@ -139,6 +139,27 @@ function decodeStruct(schema: Struct, value: unknown, place: Place): JsonObject 
   }
   place.struct = outer
   return result
+}
+
+/** Of each struct: its fields, which place each has, and those that are there whatever is given. */
+const outlines = new WeakMap<Struct, { fields: readonly Field[]; places: ReadonlyMap<string, number>; always: readonly number[] }>()
+
+/** In the struct's order, the fields that are given and those that are always there. JSON schemas have 44, of which two or three are given. */
+function worthALook(schema: Struct, keys: readonly string[]): Field[] {
+  let outline = outlines.get(schema)
+  if (!outline) {
+    const fields = [...schema.fields.values()]
+    const always = fields.flatMap(({ presence }, at) => (presence === 'always' ? [at] : []))
+    outline = { fields, places: new Map(fields.map(({ name }, at) => [name, at])), always }
+    outlines.set(schema, outline)
+  }
+  const { fields, places, always } = outline
+  const found = new Set(always)
+  for (const key of keys) {
+    const at = places.get(key)
+    if (at !== undefined) found.add(at)
+  }
+  return [...found].sort((a, b) => a - b).map((at) => fields[at] as Field)
 }
 
 function decodeField(field: Field, given: unknown, place: Place): unknown {

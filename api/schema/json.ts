@@ -3,13 +3,11 @@
 
 import { atOnce, type Steps } from '../breather.ts'
 import { StatusError } from '../errors.ts'
+import { boundValues, mostMembers, mostValues, tooLarge } from './bounds.ts'
 import { type Floats, parseExact, parseNotingFloats } from './exact.ts'
 
 /** More would help nobody, and each is as long as its place is deep. */
 const mostDuplicates = 100
-
-/** Members and items of one body together: several times as many as the largest objects have that people keep. */
-const mostValues = 64 * 1024
 
 /** Deeper than any real object; well within what recursive code and JSON.stringify can take. */
 const maxDepth = 1000
@@ -32,7 +30,7 @@ export const parseJson = (body: string | Uint8Array, options: ReadOptions = {}):
 export function* parsingJson(body: string | Uint8Array, options: ReadOptions = {}): Steps<Parsed> {
   const { failure = "couldn't get version/kind; json parse error" } = options
   const text = wholeCharacters(typeof body === 'string' ? body : new TextDecoder().decode(body))
-  if (text.length > mostValues) boundValues(text)
+  const isWide = text.length > mostValues && looksWide(text)
   yield
   let parsed: { value: unknown; floats?: Floats }
   try {
@@ -41,26 +39,32 @@ export function* parsingJson(body: string | Uint8Array, options: ReadOptions = {
     throw new StatusError('BadRequest', `${failure}: ${(error as Error).message}`, undefined, { cause: error })
   }
   yield
+  if (isWide && typeof parsed.value === 'object' && parsed.value) boundValues(parsed.value)
   const duplicates: string[] = []
   if (options.duplicates || text.length > 2 * maxDepth) scan(text, options.duplicates ? duplicates : undefined)
   return { ...parsed, duplicates }
 }
 
-/** Before there is an object for each. Of text that need not be JSON. */
-function boundValues(text: string): void {
+/** Counts before there is an object for each, in text that need not be JSON. Returns whether one map may have too many members. */
+function looksWide(text: string): boolean {
+  const members = new Uint32Array(maxDepth + 1)
+  let isWide = false
   let values = 0
   let depth = 0
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
     if (code === 0x22) i = endOfString(text, i) - 1
-    else if (code === 0x2c) values++
-    else if (code === 0x5b || code === 0x7b) {
+    else if (code === 0x2c) {
+      values++
+      if (++members[depth]! > mostMembers) isWide = true
+    } else if (code === 0x5b || code === 0x7b) {
       values++
       if (++depth > maxDepth) throw tooDeep()
+      members[depth] = 1
     } else if (code === 0x5d || code === 0x7d) depth--
   }
-  if (values > mostValues)
-    throw new StatusError('RequestEntityTooLarge', `Request entity too large: ${values} values, limit is ${mostValues}`)
+  if (values > mostValues) throw tooLarge(`${values} values, limit is ${mostValues}`)
+  return isWide
 }
 
 /** Half a surrogate pair becomes U+FFFD, as Go decodes it: no UTF-8, and so no path and no client, could carry it on. */

@@ -2,6 +2,7 @@
 // https://protobuf.dev/programming-guides/encoding/
 
 import { StatusError } from '../errors.ts'
+import { mostValues, tooLarge } from './bounds.ts'
 
 /** VARINT, I64, LEN, I32; groups are not in use. */
 export type WireType = 0 | 1 | 2 | 5
@@ -12,10 +13,13 @@ const text = new TextDecoder()
 
 export class WireReader {
   readonly #bytes: Uint8Array
+  /** Shared with the readers of what is within. */
+  readonly #read: { messages: number }
   #at = 0
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, read = { messages: 0 }) {
     this.#bytes = bytes
+    this.#read = read
   }
 
   get done(): boolean {
@@ -61,7 +65,9 @@ export class WireReader {
   }
 
   message(): WireReader {
-    return new WireReader(this.bytes())
+    this.#read.messages += 1
+    if (this.#read.messages > mostValues) throw tooLarge(`more than ${mostValues} values`)
+    return new WireReader(this.bytes(), this.#read)
   }
 
   skip(type: WireType): void {

@@ -12,8 +12,8 @@ import { live } from '#control/server/testing/live.fake.ts'
 import type { Json } from '#control/server/testing/trial.fake.ts'
 
 type Hello = { port: number; ca: string; cert: string; key: string }
-/** `held`: the longest turn since it was last asked, in milliseconds. `heap`: bytes after a collection. `stray`: what every object has, and should not. */
-type Told = { held: number; heap: number; stray: string[] }
+/** `held`: the longest turn since it was last asked, in milliseconds; `reference`: what always takes the same, now. `heap`: bytes after a collection. `stray`: what every object has, and should not. */
+type Told = { held: number; reference: number; heap: number; stray: string[] }
 type Ask = { type?: string; headers?: Record<string, string | string[]>; on?: ClientHttp2Session }
 
 export type Served = AsyncDisposable & {
@@ -60,6 +60,18 @@ export async function served(): Promise<Served> {
   }
 }
 
+/** Of some tries the one in the middle, in milliseconds of processor time. A busy machine makes it longer, as it does everything. */
+function reference(): number {
+  const object = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`k${i}`, '']))
+  const tries = Array.from({ length: 5 }, () => {
+    const before = process.threadCpuUsage()
+    for (let time = 0; time < 3; time += 1) JSON.parse(JSON.stringify(object))
+    const { user, system } = process.threadCpuUsage(before)
+    return (user + system) / 1000
+  })
+  return tries.sort((a, b) => a - b)[2] ?? 0
+}
+
 async function serve(): Promise<void> {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
@@ -79,7 +91,7 @@ async function serve(): Promise<void> {
       collect()
       const stray: string[] = []
       for (const name in {}) stray.push(name)
-      process.send?.({ held: longest, heap: process.memoryUsage().heapUsed, stray })
+      process.send?.({ held: longest, reference: reference(), heap: process.memoryUsage().heapUsed, stray })
       used = process.threadCpuUsage()
       held = 0
       return

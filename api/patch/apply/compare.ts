@@ -2,10 +2,11 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import { atOnce, type Steps } from '../../breather.ts'
+import { mostFields, mostMembers, tooLarge, tooWide } from '../../schema/bounds.ts'
 import type { JsonObject } from '../../schema/decode.ts'
 import type { List, Schema, Struct } from '../../schema/schema.ts'
 import { childSchema, fieldElement, isLeaf, itemsByElement } from './element.ts'
-import { type Fields, FieldsBuilder, isEmpty } from './fields.ts'
+import { type Fields, FieldsBuilder, isEmpty, pathsOf } from './fields.ts'
 import { Later } from './later.ts'
 
 export type Comparison = { readonly added: Fields; readonly removed: Fields; readonly modified: Fields }
@@ -26,7 +27,7 @@ const unowned = new Set([
 /** As comparing, at once. */
 export const compare = (schema: Struct, before: JsonObject, after: JsonObject): Comparison => atOnce(comparing(schema, before, after))
 
-/** Both decoded; without the fields that nobody owns. */
+/** Both decoded; without the fields that nobody owns. Throws RequestEntityTooLarge where there are more of them than may be, and than were. */
 export function* comparing(schema: Struct, before: JsonObject, after: JsonObject): Steps<Comparison> {
   const walk = new Walk()
   for (const name of keysOf(before, after)) {
@@ -36,6 +37,7 @@ export function* comparing(schema: Struct, before: JsonObject, after: JsonObject
     else walk.metadata(field, (before.metadata ?? {}) as JsonObject, (after.metadata ?? {}) as JsonObject)
   }
   while (walk.goOn()) yield
+  if (walk.after > mostFields && walk.after > walk.before) throw tooLarge(`${walk.after} fields, limit is ${mostFields}`)
   return { added: walk.added.fields, removed: walk.removed.fields, modified: walk.modified.fields }
 }
 
@@ -45,6 +47,9 @@ class Walk {
   readonly added = new FieldsBuilder()
   readonly removed = new FieldsBuilder()
   readonly modified = new FieldsBuilder()
+  /** Fields that were there, and that there are now. */
+  before = 0
+  after = 0
   #path: string[] = []
   readonly #later = new Later()
 
@@ -68,6 +73,8 @@ class Walk {
 
   child(schema: Schema, element: string, before: unknown, after: unknown): void {
     this.#later.count()
+    if (before !== undefined) this.before += 1
+    if (after !== undefined) this.after += 1
     if (before === after) return
     this.#path.push(element)
     this.#value(schema, before, after)
@@ -109,6 +116,11 @@ class Walk {
   }
 
   #items(schema: List, before: unknown[], after: unknown[]): void {
+    if (after.length > mostMembers && after.length > before.length) {
+      const at = new FieldsBuilder()
+      at.add(this.#path)
+      throw tooWide(pathsOf(at.fields)[0] ?? '', after.length)
+    }
     const left = itemsByElement(schema, before)
     const right = itemsByElement(schema, after)
     this.#eachItem(schema, left, right, [...new Set([...left.keys(), ...right.keys()])], 0)

@@ -2,26 +2,36 @@
 // that kubectl before 1.27 asks for. Written as far as our documents go.
 // https://github.com/google/gnostic/blob/main/openapiv2/OpenAPIv2.proto
 
+import { atOnce, type Steps } from '../../breather.ts'
 import type { Json } from './json.ts'
 
 /** Accept header of the clients that want it. */
 export const gnosticType = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'
 
 /** `document`: of openapiV2. */
-export function toGnostic(document: Json): Uint8Array<ArrayBuffer> {
+export const toGnostic = (document: Json): Uint8Array<ArrayBuffer> => atOnce(writingGnostic(document))
+
+/** As toGnostic, path by path and definition by definition. */
+export function* writingGnostic(document: Json): Steps<Uint8Array<ArrayBuffer>> {
   const { title, version } = document.info as { title: string; version: string }
   return new Message()
     .text(1, document.swagger)
     .message(2, new Message().text(1, title).text(2, version))
-    .message(8, named(document.paths as Record<string, Json>, pathItem, 2))
-    .message(9, named(document.definitions as Record<string, Json>, schema, 1))
+    .message(8, yield* naming(document.paths as Record<string, Json>, pathItem, 2))
+    .message(9, yield* naming(document.definitions as Record<string, Json>, schema, 1))
     .bytes()
 }
 
 /** A list, as field `number`, of { 1: name, 2: value }. */
-function named<T>(entries: Readonly<Record<string, T>>, write: (value: T) => Message, number: number): Message {
+const named = (entries: Readonly<Record<string, Json>>, write: (value: Json) => Message, number: number): Message =>
+  atOnce(naming(entries, write, number))
+
+function* naming(entries: Readonly<Record<string, Json>>, write: (value: Json) => Message, number: number): Steps<Message> {
   const list = new Message()
-  for (const [name, value] of Object.entries(entries)) list.message(number, new Message().text(1, name).message(2, write(value)))
+  for (const [name, value] of Object.entries(entries)) {
+    list.message(number, new Message().text(1, name).message(2, write(value)))
+    yield
+  }
   return list
 }
 

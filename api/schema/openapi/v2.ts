@@ -1,5 +1,6 @@
 // OpenAPI 2 of everything, as /openapi/v2 serves it: clients before kubectl 1.27 validate and explain with it.
 
+import { atOnce, type Steps } from '../../breather.ts'
 import { Definitions } from './definitions.ts'
 import { readDocs } from './docs.ts'
 import { type Json } from './json.ts'
@@ -7,7 +8,10 @@ import { type Endpoint, endpointsOf, type Parameter, type ServedKind } from './p
 import { listOf, objectOf } from './refer.ts'
 import { operationId } from './v3.ts'
 
-export function openapiV2(kinds: readonly ServedKind[], release: string): Json {
+export const openapiV2 = (kinds: readonly ServedKind[], release: string): Json => atOnce(describingV2(kinds, release))
+
+/** As openapiV2, kind by kind. */
+export function* describingV2(kinds: readonly ServedKind[], release: string): Steps<Json> {
   const definitions = new Definitions(2, readDocs())
   const paths: Record<string, Json> = {}
   for (const served of kinds) {
@@ -15,6 +19,7 @@ export function openapiV2(kinds: readonly ServedKind[], release: string): Json {
       const path = (paths[endpoint.path] ??= { parameters: endpoint.pathParameters.map(parameter) })
       path[endpoint.method] = operation(endpoint, definitions)
     }
+    yield
   }
   return { swagger: '2.0', info: { title: 'Kubernetes', version: release }, paths, definitions: definitions.all() }
 }

@@ -1,6 +1,7 @@
 // OpenAPI 3 of one group and version, as /openapi/v3/apis/<group>/<version> serves it: what kubectl needs
 // for explain, apply, diff and validation.
 
+import { atOnce, type Steps } from '../../breather.ts'
 import type { Gvk } from '../schema.ts'
 import { Definitions } from './definitions.ts'
 import { readDocs } from './docs.ts'
@@ -22,7 +23,10 @@ const anyPatch: Json = {
 const patchName = 'io.k8s.apimachinery.pkg.apis.meta.v1.Patch'
 
 /** `kinds`: all of the group and version. `release` is what /version reports. */
-export function openapiV3(kinds: readonly ServedKind[], release: string): Json {
+export const openapiV3 = (kinds: readonly ServedKind[], release: string): Json => atOnce(describingV3(kinds, release))
+
+/** As openapiV3, kind by kind. */
+export function* describingV3(kinds: readonly ServedKind[], release: string): Steps<Json> {
   const definitions = new Definitions(3, readDocs())
   const paths: Record<string, Json> = {}
   for (const served of kinds) {
@@ -30,6 +34,7 @@ export function openapiV3(kinds: readonly ServedKind[], release: string): Json {
       const path = (paths[endpoint.path] ??= pathItem(endpoint))
       path[endpoint.method] = operation(endpoint, definitions)
     }
+    yield
   }
   return {
     openapi: '3.0.0',

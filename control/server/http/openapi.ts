@@ -4,11 +4,13 @@
 import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { gunzip, gzip } from 'node:zlib'
+import { breather, gently, type Steps } from '#api/breather.ts'
 import type { Kind } from '#api/kinds/kind.ts'
-import { gnosticType, toGnostic } from '#api/schema/openapi/gnostic.ts'
+import { gnosticType, writingGnostic } from '#api/schema/openapi/gnostic.ts'
+import type { Json } from '#api/schema/openapi/json.ts'
 import type { ServedKind } from '#api/schema/openapi/paths.ts'
-import { openapiV2 } from '#api/schema/openapi/v2.ts'
-import { openapiV3 } from '#api/schema/openapi/v3.ts'
+import { describingV2 } from '#api/schema/openapi/v2.ts'
+import { describingV3 } from '#api/schema/openapi/v3.ts'
 import type { Incoming } from './incoming.ts'
 import { Reply } from './reply.ts'
 import { noSuchPath } from './request.ts'
@@ -34,14 +36,18 @@ type Options = {
 export function openapiPages({ offers, revision, aggregated }: Options): Record<string, Page> {
   const documents = new Map<string, { document: Promise<Document>; revision: number; kinds: readonly Kind[] }>()
   /** Of `served`; the one that is there as long as they are the same. */
-  const once = (name: string, served: readonly ServedKind[], make: (served: readonly ServedKind[]) => Uint8Array): Promise<Document> => {
+  const once = (
+    name: string,
+    served: readonly ServedKind[],
+    make: (served: readonly ServedKind[]) => Steps<Uint8Array>,
+  ): Promise<Document> => {
     const found = documents.get(name)
     const now = revision()
     if (found?.revision === now) return found.document
     // A kind that changes comes as another descriptor.
     const kinds = served.map(({ kind }) => kind)
     const same = found?.kinds.length === kinds.length && found.kinds.every((kind, i) => kind === kinds[i])
-    const document = same ? found.document : packed(make(served))
+    const document = same ? found.document : gently(make(served), breather()).then(packed)
     documents.set(name, { document, revision: now, kinds })
     return document
   }
@@ -50,7 +56,9 @@ export function openapiPages({ offers, revision, aggregated }: Options): Record<
     once(
       `v3 ${path}`,
       offers().filter((o) => pathOf(o) === path),
-      (served) => Buffer.from(JSON.stringify(openapiV3(served, version.gitVersion))),
+      function* (served) {
+        return yield* writing(yield* describingV3(served, version.gitVersion))
+      },
     )
 
   return {
@@ -76,14 +84,34 @@ export function openapiPages({ offers, revision, aggregated }: Options): Record<
     },
     '/openapi/v2': async (request) => {
       if (request.headers.get('accept')?.includes(gnosticType.split('@')[0] ?? '')) {
-        const document = await once('v2 protobuf', offers(), (served) => toGnostic(openapiV2(served, version.gitVersion)))
+        const document = await once('v2 protobuf', offers(), function* (served) {
+          return yield* writingGnostic(yield* describingV2(served, version.gitVersion))
+        })
         // `@` stands in the Accept header only: Go cannot parse it in a Content-Type.
         return await answer(request, document, gnosticType.replace('@', '.'), 'no-cache, private')
       }
-      const document = await once('v2', offers(), (served) => Buffer.from(JSON.stringify(openapiV2(served, version.gitVersion))))
+      const document = await once('v2', offers(), function* (served) {
+        return yield* writing(yield* describingV2(served, version.gitVersion))
+      })
       return await answer(request, document, 'application/json', 'no-cache, private')
     },
   }
+}
+
+/** A document as JSON, definition by definition: those of custom resources may be long. */
+function* writing(document: Json): Steps<Uint8Array> {
+  return Buffer.from(yield* textOf(document, 2))
+}
+
+function* textOf(json: Json, depth: number): Steps<string> {
+  const members: string[] = []
+  for (const [name, value] of Object.entries(json)) {
+    const isMap = depth > 0 && typeof value === 'object' && value !== null && !Array.isArray(value)
+    const text: string | undefined = isMap ? yield* textOf(value as Json, depth - 1) : JSON.stringify(value)
+    if (text !== undefined) members.push(`${JSON.stringify(name)}:${text}`)
+    yield
+  }
+  return `{${members.join()}}`
 }
 
 async function packed(bytes: Uint8Array): Promise<Document> {

@@ -1,12 +1,13 @@
 // Deleting: at once, or by marking the object and leaving the rest to whom it belongs (the node that
 // runs a pod, the holders of finalizers, the garbage collector).
 
+import { breather } from '#api/breather.ts'
 import { type Clock, timestamp } from '#api/clock.ts'
 import { rounded } from '#api/schema/exact.ts'
 import { type Admission, mutateAll, validateAll } from '#control/admission/admission.ts'
 import type { User } from '#control/auth/user.ts'
 import { RevisionMismatch, type Store } from '../../store/store.ts'
-import { encode, Item } from '../cache/item.ts'
+import { clone, encode, Item } from '../cache/item.ts'
 import type { DeleteOptions, Target } from './call.ts'
 import { isHeld } from './deletion.ts'
 import { deleteOptionsAs, reviewOf } from './request-review.ts'
@@ -48,7 +49,11 @@ export class Deleter {
 
   async #deleteOnce(target: Target, user: User, item: Item, options: DeleteOptions): Promise<Deleted> {
     const { resource } = target
-    const object = item.copy() as Stored
+    const breathe = breather()
+    const there = item.object
+    await breathe()
+    const object = clone(there) as Stored
+    await breathe()
     this.#checkPreconditions(target, object, options)
     await this.#admit(target, user, object, options)
     const meta = object.metadata
@@ -70,6 +75,7 @@ export class Deleter {
     }
     if (meta.finalizers.length === 0) delete meta.finalizers
     if (object.kind === 'Namespace') object.status = { ...(object.status as object), phase: 'Terminating' }
+    await breathe()
     if (options.dryRun) return { gone: false, item: withRevision(item, object) }
     const entry = await this.#deps.store.put(item.key, (revision) => encode(object, revision), {
       expected: item.revision,
@@ -110,7 +116,11 @@ function finalizersFor(current: string[], policy: DeleteOptions['propagationPoli
   return policy === 'Orphan' ? [...others, orphan] : others
 }
 
-const sameNames = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((name) => b.includes(name))
+const sameNames = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every(within(b))
+const within = (names: readonly string[]) => {
+  const known = new Set(names)
+  return (name: string) => known.has(name)
+}
 
 const withRevision = (item: Item, object: Stored): Item =>
   new Item({ key: item.key, value: encode(object, item.revision), createRevision: item.createRevision, modRevision: item.revision })

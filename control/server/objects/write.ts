@@ -9,6 +9,7 @@ import type { KubeObject } from '#api/kinds/kind.ts'
 import { Faults, same } from '#api/kinds/rules/faults.ts'
 import { validateMeta, validateMetaUpdate } from '#api/kinds/rules/meta.ts'
 import { trackingUpdate } from '#api/patch/apply/track.ts'
+import { boundUpdate } from '#api/schema/bounds.ts'
 import { type Admission, mutateAll, validateAll } from '#control/admission/admission.ts'
 import { CommitFailed, type Entry, RevisionMismatch, type Store } from '../../store/store.ts'
 import { clone, encode, Item } from '../cache/item.ts'
@@ -94,7 +95,8 @@ export class Writer {
     const { namespace } = meta
     await this.#track(resource, undefined, object, options, breathe)
     await breathe()
-    return await this.#admitted({ operation: 'CREATE', resource, object, previous: undefined, options }, async () => {
+    return await this.#admitted({ operation: 'CREATE', resource, object, previous: undefined, options }, async (changed) => {
+      if (changed) boundUpdate(object, undefined)
       // Admission may have put other metadata into its place.
       const { metadata: meta } = object
       prepareNamespace(resource, object, namespace)
@@ -186,6 +188,8 @@ export class Writer {
     await breathe()
     const object = await change(copy)
     await breathe()
+    if (options.patch) boundUpdate(object, previous)
+    await breathe()
     const subresource = options.subresource ?? ''
     const pinned = prepareMeta(target, object, previous)
     confine(resource, object, previous, subresource)
@@ -195,8 +199,10 @@ export class Writer {
     try {
       return await this.#admitted({ operation: 'UPDATE', resource, object, previous, options }, async (changed) => {
         // A webhook may do no more than the request that it was asked about.
-        if (changed) confine(resource, object, previous, subresource)
-        else applyDefaults(resource, object)
+        if (changed) {
+          confine(resource, object, previous, subresource)
+          boundUpdate(object, previous)
+        } else applyDefaults(resource, object)
         if (spec.generation && !same(desired(spec, object), desired(spec, previous)))
           object.metadata.generation = (previous.metadata.generation ?? 0) + 1
         await breathe()
