@@ -6,6 +6,8 @@ export const places = (dataDir: string) => ({
   images: join(dataDir, 'images'),
   containers: join(dataDir, 'containers'),
   pods: join(dataDir, 'pods'),
+  /** Volumes that pods share. */
+  volumes: join(dataDir, 'volumes'),
   logs: join(dataDir, 'logs'),
   /** Profiles that pods name; an administrator's to fill. */
   seccomp: join(dataDir, 'seccomp'),
@@ -19,6 +21,7 @@ const foreign = [
   /^containers\/by-id\/[^/]+\/(rootfs|upper|work)$/,
   /^containers\/runtime\/./,
   /^pods\/[^/]+\/./,
+  /^volumes\/[^/]+\/[^/]+\/volume\/./,
   // Pinned namespaces, which have no modes to change.
   /^(netns|cni)\/.*\/(net|ipc|uts|mnt)$/,
 ]

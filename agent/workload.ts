@@ -37,7 +37,10 @@ import { serveServices } from './proxy/services.ts'
 import { openRules, type ProxyMode } from './ruleset/rules.ts'
 import type { Cgroups } from './runtime/cgroups.ts'
 import type { Runtime } from './runtime/runtime.ts'
+import { emptyDirs } from './volumes/empty-dir.ts'
+import { hostPaths } from './volumes/host-path.ts'
 import { openObjects } from './volumes/objects.ts'
+import { payloads } from './volumes/payload-driver.ts'
 import { tokensOf } from './volumes/tokens.ts'
 import { openVolumes } from './volumes/volumes.ts'
 
@@ -124,7 +127,9 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
 
     const objects = openObjects({ client, clock, random, log })
     stack.defer(() => objects.close())
-    const volumes = openVolumes({ mounts, objects, tokens: tokensOf({ client, clock }), podsDir: places(options.dataDir).pods })
+    const { pods: podsDir, volumes: stagingDir } = places(options.dataDir)
+    const drivers = [emptyDirs({ mounts }), hostPaths, payloads({ mounts, objects, tokens: tokensOf({ client, clock }) })]
+    const volumes = openVolumes({ mounts, drivers, podsDir, stagingDir })
     const synced = [services, slices, nodes, assigned, policies].map((each) => each.synced)
     await Promise.race([Promise.all(synced), aborted(options.signal)])
     options.signal.throwIfAborted()
@@ -194,7 +199,7 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
       dns: { clusterDNS: options.clusterDNS, clusterDomain: options.clusterDomain, host: await hostResolvConf() },
       services: () => [...services.list()],
       isolation: { ...options.isolation, apparmor: await hasAppArmor(), seccompDir: places(options.dataDir).seccomp },
-      podsDir: places(options.dataDir).pods,
+      podsDir,
       logsDir: places(options.dataDir).logs,
     })
     stack.defer(() => pods.close())

@@ -169,7 +169,10 @@ export function world(folder: string): World {
       grounds.volumes.add(pod.metadata.uid)
       return { paths: new Map((pod.spec.volumes ?? []).map(({ name }) => [name, `/volumes/${name}`])) }
     },
+    recover: async () => undefined,
     subPath: async (_pod, volume, _container, _index, subPath) => `${volume.path}/${subPath}`,
+    expand: async () => undefined,
+    stats: async () => new Map(),
     unmount: async (uid) => void grounds.volumes.delete(uid),
     list: async () => [...grounds.volumes],
   }

@@ -37,6 +37,7 @@ export async function openPods(deps: PodDeps): Promise<Pods> {
     if (worker) worker.exited(state)
     else note(state)
   })
+  await deps.volumes.recover()
   const [states, sandboxes, folders] = await Promise.all([
     deps.runtime.list(),
     deps.network.list(),

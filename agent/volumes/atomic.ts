@@ -10,12 +10,14 @@ import type { File, Payload } from './payload.ts'
 const DATA = '..data'
 const NEW = '..data_tmp'
 
-/** Makes `folder` hold exactly `payload`, of the group `gid` if there is one. Returns whether anything changed. */
-export async function writeAtomically(folder: string, payload: Payload, gid?: number): Promise<boolean> {
+/** Makes `folder` hold exactly `payload`, of the group `gid` if there is one. */
+export async function writeAtomically(folder: string, payload: Payload, gid?: number): Promise<void> {
   const before = await readlink(join(folder, DATA)).catch(() => undefined)
   if (before && (await same(join(folder, before), payload, gid))) {
+    // Whoever put this in place may not have come to the end.
     await link(folder, payload)
-    return false
+    await sweep(folder, before, payload)
+    return
   }
 
   const next = `..${new Date().toISOString().replace(/\D/g, '_')}${randomBytes(4).toString('hex')}`
@@ -33,7 +35,6 @@ export async function writeAtomically(folder: string, payload: Payload, gid?: nu
   await rename(join(folder, NEW), join(folder, DATA))
   await link(folder, payload)
   await sweep(folder, next, payload)
-  return true
 }
 
 /** The group must be able to read what is given to it (kubelet's SetVolumeOwnership for read-only volumes). */

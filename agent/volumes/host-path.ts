@@ -2,9 +2,21 @@
 
 import { mkdir, stat, writeFile } from 'node:fs/promises'
 import type { HostPathVolumeSource } from '#api/types/core-v1.gen.ts'
+import type { VolumeDriver } from './driver.ts'
 import { VolumeError } from './volume-error.ts'
 
-export async function hostPath({ path, type }: HostPathVolumeSource): Promise<string> {
+/** Nothing of it is the pod's own: it is neither counted nor taken away. */
+export const hostPaths: VolumeDriver = {
+  types: ['hostPath'],
+  async publish({ spec }) {
+    const source = spec.persistentVolume?.spec.hostPath ?? spec.volume.hostPath
+    return { path: await hostPath(source as HostPathVolumeSource) }
+  },
+  unpublish: async () => undefined,
+  stats: async () => undefined,
+}
+
+async function hostPath({ path, type }: HostPathVolumeSource): Promise<string> {
   const kind = type ?? ''
   if (kind === '' || kind === 'DirectoryOrCreate') {
     const found = await look(path)

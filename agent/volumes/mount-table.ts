@@ -1,6 +1,6 @@
 // What is mounted where, from the kernel's own table (proc(5), mountinfo).
 
-import { readFile } from 'node:fs/promises'
+import { lstat, readFile } from 'node:fs/promises'
 
 /** Mount points at or under `folder`, innermost and latest first: the order to unmount them in. */
 export async function mountsUnder(folder: string, table = '/proc/self/mountinfo'): Promise<string[]> {
@@ -18,3 +18,9 @@ export async function mountsUnder(folder: string, table = '/proc/self/mountinfo'
 /** Blank, tab, newline and backslash are written as octal. */
 const unescape = (path: string): string =>
   path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+
+export const exists = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  )

@@ -16,12 +16,12 @@ export type PayloadDeps = { objects: Objects; tokens: Tokens; standing: Standing
 /** The kubelet's default of every `defaultMode`. */
 const DEFAULT_MODE = 0o644
 
-/** The volume's files, and when (ms) they must be made anew; undefined where the volume is of another type. */
+/** The volume's files, and when (ms) they must be made anew. */
 export async function payloadOf(
   pod: Pod,
   volume: Volume,
   deps: PayloadDeps,
-): Promise<{ files: Payload; refreshAt?: number; secret: boolean } | undefined> {
+): Promise<{ files: Payload; refreshAt?: number; secret: boolean }> {
   const { configMap, secret, downwardAPI, projected } = volume
   if (configMap) {
     const mode = configMap.defaultMode ?? DEFAULT_MODE
@@ -34,13 +34,12 @@ export async function payloadOf(
   if (downwardAPI) {
     return { files: downwardFiles(pod, downwardAPI.items, downwardAPI.defaultMode ?? DEFAULT_MODE, deps), secret: false }
   }
-  if (!projected) return undefined
 
-  const mode = projected.defaultMode ?? DEFAULT_MODE
+  const mode = projected?.defaultMode ?? DEFAULT_MODE
   const files: Payload = new Map()
   let refreshAt: number | undefined
   let confidential = false
-  for (const source of projected.sources ?? []) {
+  for (const source of projected?.sources ?? []) {
     if (source.configMap) merge(files, await configMapFiles(pod, source.configMap, mode, deps))
     if (source.downwardAPI) merge(files, downwardFiles(pod, source.downwardAPI.items, mode, deps))
     if (source.secret) {

@@ -8,8 +8,11 @@ import { Worker } from 'node:worker_threads'
 import { mounts } from 'nft-js'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import type { Pod, Volume } from '#api/types/core-v1.gen.ts'
+import { emptyDirs } from './empty-dir.ts'
+import { hostPaths } from './host-path.ts'
 import { mountsUnder } from './mount-table.ts'
 import type { Objects } from './objects.ts'
+import { payloads } from './payload-driver.ts'
 import { openVolumes } from './volumes.ts'
 
 const root = process.getuid?.() === 0 ? {} : { skip: 'needs root' }
@@ -25,7 +28,8 @@ async function setup(t: TestContext) {
   }
   let issued = 0
   const tokens = { get: async () => ({ token: `token-${++issued}`, refreshAt: 5000 + issued }), forget: () => undefined }
-  const volumes = openVolumes({ mounts, objects, tokens, podsDir })
+  const drivers = [emptyDirs({ mounts }), hostPaths, payloads({ mounts, objects, tokens })]
+  const volumes = openVolumes({ mounts, drivers, podsDir, stagingDir: join(podsDir, 'none') })
   t.after(async () => {
     for (const target of await mountsUnder(podsDir)) await mounts.unmount(target, { detach: true })
     await rm(podsDir, { recursive: true })
