@@ -8,7 +8,8 @@ import { observing } from '#api/informer/observing.ts'
 import type { Log } from '#api/log.ts'
 import type { Reconciler } from '#api/queue/reconciler.ts'
 import { run } from '#api/queue/run.ts'
-import type { Deps } from './deps.ts'
+import type { WorkloadDeps } from './deps.ts'
+import { podControl } from './pod-control/pod-control.ts'
 
 export type Alone = {
   client: FakeClient
@@ -24,7 +25,7 @@ export type Alone = {
 }
 
 export async function alone(
-  make: (deps: Deps, signal: AbortSignal) => Reconciler[],
+  make: (deps: WorkloadDeps, signal: AbortSignal) => Reconciler[],
   clock: FakeClock = fakeClock(),
   client: FakeClient = fakeClient({ clock }),
 ): Promise<Alone> {
@@ -42,7 +43,15 @@ export async function alone(
   function begin() {
     const stop = new AbortController()
     const shared = informers({ client, log, clock, random: () => 0.5 })
-    const deps: Deps = { client: observing(client, shared), informers: shared, clock, log, recorderFor }
+    const observed = observing(client, shared)
+    const deps: WorkloadDeps = {
+      client: observed,
+      informers: shared,
+      clock,
+      log,
+      recorderFor,
+      podControlFor: (_, words) => podControl({ client: observed, informers: shared, events: recorderFor(), ...(words && { words }) }),
+    }
     const running = run(make(deps, stop.signal), { informers: shared, clock, log, signal: stop.signal })
     return async () => {
       stop.abort()

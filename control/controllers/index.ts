@@ -20,6 +20,8 @@ import { disruptionBudgets } from './disruption/disruption.ts'
 import { endpointSlices, endpoints } from './endpoints/endpoints.ts'
 import { eventExpiry } from './events.ts'
 import { flowSchemas, priorityLevels } from './flow-control.ts'
+import { jobs } from './job/job.ts'
+import { jobTracking } from './job/tracking.ts'
 import { loadBalancers } from './load-balancer/load-balancer.ts'
 import { namespaces } from './namespace.ts'
 import { rootCertificates, serviceAccounts } from './namespace-defaults.ts'
@@ -32,6 +34,7 @@ import { policyStatus } from './policy-status.ts'
 import { replicaSets, replicationControllers } from './replica-set/replica-set.ts'
 import { statefulSets } from './stateful-set/stateful-set.ts'
 import { tokenExpiry } from './token-expiry.ts'
+import { ttlAfterFinished } from './ttl-after-finished.ts'
 
 export type ControlDeps = {
   client: Client
@@ -78,6 +81,9 @@ export async function startControllers({ ca, podRanges, certify, probe = nobodyT
     replicaSets(deps),
     replicationControllers(deps),
     statefulSets(deps),
+    jobs(deps),
+    jobTracking(deps),
+    ttlAfterFinished(deps),
     cronJobs(deps),
     endpointSlices(deps),
     endpoints(deps),

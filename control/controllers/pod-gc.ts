@@ -53,7 +53,9 @@ export function podGc({ client, informers, clock, log }: Deps): Reconciler {
       const { nodeName } = pod?.spec ?? {}
       if (!pod || !nodeName) {
         missingSince.delete(key)
-        if (pod?.metadata.deletionTimestamp && !pod.metadata.finalizers?.length) await force(pod, 'deleted before it had a node', signal)
+        // One that is kept by a finalizer has its end told, which some wait for, and goes when they let go of it.
+        if (pod?.metadata.deletionTimestamp && !(isTerminal(pod) && pod.metadata.finalizers?.length))
+          await force(pod, 'deleted before it had a node', signal)
         return done
       }
       const node = nodes.get(nodeName)
