@@ -116,9 +116,14 @@ const nobodyToAsk: Probe = () => Promise.reject(new Error('nobody here can ask i
 export async function startScheduler(given: ControlDeps): Promise<void> {
   const { signal, clock = systemClock, log } = given
   await using base = open(given)
-  const events = recorder({ client: given.client, component: 'default-scheduler', clock, random: base.random, log })
-  await schedule({ client: given.client, informers: base.informers, events, clock, random: base.random, log, signal })
-  await events.close()
+  const recorders = new Map<string, EventRecorder>()
+  const recorderFor = (component: string) => {
+    const made = recorders.get(component) ?? recorder({ client: given.client, component, clock, random: base.random, log })
+    recorders.set(component, made)
+    return made
+  }
+  await schedule({ client: given.client, informers: base.informers, recorderFor, clock, random: base.random, log, signal })
+  await Promise.all([...recorders.values()].map((each) => each.close()))
 }
 
 /** Informers of our own are ours to close, those given are not. */

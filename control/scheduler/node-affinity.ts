@@ -1,19 +1,22 @@
 // Which nodes a pod names by their labels: nodeSelector and node affinity.
 
-import type { Node, NodeSelectorRequirement, NodeSelectorTerm, Pod } from '#api/types/core-v1.gen.ts'
+import type { Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod, PreferredSchedulingTerm } from '#api/types/core-v1.gen.ts'
 
 export function matchesRequired(pod: Pod, node: Node): boolean {
   const labels = node.metadata.labels ?? {}
-  const wanted = Object.entries(pod.spec.nodeSelector ?? {})
-  if (!wanted.every(([key, value]) => labels[key] === value)) return false
-  const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
-  return !required || required.nodeSelectorTerms.some((term) => matchesTerm(term, node))
+  const { nodeSelector } = pod.spec
+  if (nodeSelector) for (const key in nodeSelector) if (labels[key] !== nodeSelector[key]) return false
+  return matchesNodeAffinity(pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution, node)
 }
 
+export const matchesNodeAffinity = (required: NodeSelector | undefined, node: Node): boolean =>
+  !required || required.nodeSelectorTerms.some((term) => matchesTerm(term, node))
+
 /** The weights of the preferences that the node meets. */
-export function preferredWeight(pod: Pod, node: Node): number {
-  const preferred = pod.spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []
-  return preferred.reduce((sum, { weight, preference }) => sum + (matchesTerm(preference, node) ? weight : 0), 0)
+export function preferredWeight(preferred: readonly PreferredSchedulingTerm[], node: Node): number {
+  let sum = 0
+  for (const { weight, preference } of preferred) if (matchesTerm(preference, node)) sum += weight
+  return sum
 }
 
 /** An empty term matches nothing. */

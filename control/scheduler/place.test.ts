@@ -1,69 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Node, Pod, PodSpec } from '#api/types/core-v1.gen.ts'
-import { Cluster } from './cluster.ts'
-import { place } from './place.ts'
-
-type NodeOptions = {
-  cpu?: string
-  memory?: string
-  pods?: string
-  labels?: Record<string, string>
-  taints?: Node['spec']['taints']
-  ready?: boolean
-  unschedulable?: boolean
-  images?: string[]
-  more?: Record<string, string>
-}
-
-let count = 0
-const node = (
-  name: string,
-  { cpu = '2', memory = '2Gi', pods = '110', labels = {}, taints, ready = true, unschedulable, images = [], more }: NodeOptions = {},
-): Node =>
-  ({
-    metadata: { name, uid: name, resourceVersion: '1', labels: { 'kubernetes.io/hostname': name, ...labels } },
-    spec: { ...(taints && { taints }), ...(unschedulable && { unschedulable }) },
-    status: {
-      allocatable: { cpu, memory, pods, ...more },
-      conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }],
-      images: images.map((image) => ({ names: [image], sizeBytes: 1e8 })),
-    },
-  }) as unknown as Node
-
-type PodOptions = Partial<PodSpec> & {
-  requests?: Record<string, string>
-  labels?: Record<string, string>
-  owner?: string
-  namespace?: string
-  ports?: PodSpec['containers'][0]['ports']
-}
-const pod = ({ requests = {}, labels = {}, owner, namespace = 'default', ports, ...spec }: PodOptions = {}): Pod => {
-  const name = `pod-${(count += 1)}`
-  const ownerReferences = owner ? [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: owner, uid: owner, controller: true }] : []
-  return {
-    metadata: { name, namespace, uid: name, resourceVersion: '1', labels, ownerReferences },
-    spec: { containers: [{ name: 'c', image: 'web:1', resources: { requests }, ports }], ...spec },
-    status: {},
-  } as unknown as Pod
-}
-
-function cluster(nodes: Node[], placed: [string, Pod][] = []) {
-  const state = new Cluster()
-  for (const each of nodes) state.setNode(each)
-  for (const [nodeName, each] of placed) state.setPod({ ...each, spec: { ...each.spec, nodeName } })
-  const labelsOf = (namespace: string) => ({ name: namespace })
-  const choose = (each: Pod): string => {
-    const placement = place(each, { nodes: state.nodes(), namespaces: { labelsOf }, sibling: undefined, random: () => 0 })
-    return placement.nodeName ?? placement.message
-  }
-  const run = (each: Pod): string => {
-    const nodeName = choose(each)
-    state.assume(each, nodeName)
-    return nodeName
-  }
-  return { state, choose, run }
-}
+import type { Pod } from '#api/types/core-v1.gen.ts'
+import { cluster, node, pod } from './objects.fake.ts'
 
 test('says why it fits nowhere, as Kubernetes does', () => {
   assert.equal(cluster([]).choose(pod()), 'no nodes available to schedule pods')

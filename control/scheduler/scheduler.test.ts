@@ -7,7 +7,8 @@ import { informers } from '#api/informer/informers.ts'
 import { Namespace, Node, Pod } from '#api/kinds/index.ts'
 import { silent } from '#api/log.ts'
 import type { PodSpec } from '#api/types/core-v1.gen.ts'
-import { Pending } from './pending.ts'
+import { PodInfo } from './cluster/pod-info.ts'
+import { SchedulingQueue } from './queue/queue.ts'
 import { schedule } from './scheduler.ts'
 
 const namespace = 'default'
@@ -19,13 +20,21 @@ async function setup() {
   const shared = informers({ client, log: silent, clock, random: () => 0.5 })
   const told: string[] = []
   const events = {
-    event: (object: { metadata?: { name: string } }, type: string, reason: string, message: string) =>
-      void told.push(`${object.metadata?.name} ${type} ${reason} ${message}`),
+    event: (object: object, type: string, reason: string, message: string) =>
+      void told.push(`${(object as Pod).metadata.name} ${type} ${reason} ${message}`),
     flush: async () => {},
     close: async () => {},
   }
   await client.create(Namespace, { metadata: { name: namespace } })
-  const running = schedule({ client, informers: shared, events: events as never, clock, random: () => 0, log: silent, signal: stop.signal })
+  const running = schedule({
+    client,
+    informers: shared,
+    recorderFor: () => events,
+    clock,
+    random: () => 0,
+    log: silent,
+    signal: stop.signal,
+  })
   await settle()
   const put = (name: string, cpu = '1', spec: Partial<PodSpec> = {}) =>
     client.create(Pod, {
@@ -206,18 +215,24 @@ test('a namespace that gets the labels that an affinity asks for is a reason to 
 test('what waits is tried again after some minutes, though nothing was heard, whatever the clock on the wall says', async () => {
   const clock = fakeClock()
   let tried = 0
-  const pending = new Pending({ clock, ready: () => {} })
-  pending.set({ metadata: { uid: 'a', name: 'a' }, spec: { containers: [] } } as never)
+  const queue = new SchedulingQueue({
+    clock,
+    ready: () => {},
+    before: () => false,
+    gated: () => false,
+    backoff: { first: 50, longest: 10_000 },
+  })
+  queue.set(new PodInfo({ metadata: { uid: 'a', name: 'a' }, spec: { containers: [] } } as never))
   for (let round = 1; round <= 3; round += 1) {
-    tried += pending.take() ? 1 : 0
-    pending.park('a')
+    tried += queue.take() ? 1 : 0
+    queue.park('a', [])
     clock.jump(round % 2 ? 86_400_000 : -86_400_000)
     await clock.advance(290_000)
-    assert.equal(pending.take(), undefined)
+    assert.equal(queue.take(), undefined)
     await clock.advance(20_000)
   }
   assert.equal(tried, 3)
-  pending.close()
+  queue.close()
   assert.equal(clock.pending, 0)
 })
 

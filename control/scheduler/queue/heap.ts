@@ -8,6 +8,10 @@ export class Heap<T> {
     this.#before = before
   }
 
+  get first(): T | undefined {
+    return this.#items[0]
+  }
+
   push(item: T): void {
     let at = this.#items.length
     this.#items.push(item)

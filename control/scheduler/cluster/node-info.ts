@@ -1,0 +1,76 @@
+// A node as the scheduler reckons with it, and what runs there. What filters and scores ask is summed up
+// as pods come and go.
+
+import type { Node, Taint } from '#api/types/core-v1.gen.ts'
+import { add, type Resources, resourcesOf } from '../resources.ts'
+import { effectiveTaints } from '../taints.ts'
+import { HostPorts } from './host-ports.ts'
+import type { PodInfo } from './pod-info.ts'
+
+const nothing: Resources = new Map()
+const noNode: Node = { apiVersion: 'v1', kind: 'Node', metadata: { name: '', uid: '', resourceVersion: '' }, spec: {} } as Node
+
+export class NodeInfo {
+  readonly name: string
+  /** By uid. */
+  readonly pods = new Map<string, PodInfo>()
+  readonly used = new Map<string, number>()
+  readonly ports = new HostPorts()
+  node: Node = noNode
+  labels: Readonly<Record<string, string>> = {}
+  allocatable: Resources = nothing
+  /** Pods that may be there. */
+  mostPods = 0
+  /** Those that keep pods away, and those that would rather. */
+  taints: readonly Taint[] = []
+  softTaints: readonly Taint[] = []
+  /** Sizes in bytes by image name. */
+  images: ReadonlyMap<string, number> = nothing
+  /** What its pods are taken to cost, for scores: CPU in thousandths, memory in bytes. */
+  cpu = 0
+  memory = 0
+
+  constructor(name: string) {
+    this.name = name
+  }
+
+  /** False where only its pods have been heard of. */
+  get isKnown(): boolean {
+    return this.node !== noNode
+  }
+
+  become(node: Node): void {
+    this.node = node
+    this.labels = node.metadata.labels ?? {}
+    this.allocatable = resourcesOf(node.status?.allocatable ?? node.status?.capacity)
+    this.mostPods = this.allocatable.get('pods') ?? 110
+    const taints = effectiveTaints(node)
+    this.softTaints = taints.filter(({ effect }) => effect === 'PreferNoSchedule')
+    this.taints = taints.filter(({ effect }) => effect !== 'PreferNoSchedule')
+    this.images = new Map((node.status?.images ?? []).flatMap(({ names, sizeBytes = 0 }) => names.map((n) => [n, sizeBytes] as const)))
+  }
+
+  leave(): void {
+    this.node = noNode
+    this.labels = {}
+    this.images = nothing
+    this.softTaints = []
+  }
+
+  add(pod: PodInfo): void {
+    this.pods.set(pod.uid, pod)
+    this.#count(pod, 1)
+  }
+
+  remove(pod: PodInfo): void {
+    this.pods.delete(pod.uid)
+    this.#count(pod, -1)
+  }
+
+  #count(pod: PodInfo, sign: 1 | -1): void {
+    add(this.used, pod.requests, sign)
+    this.cpu += pod.cpu * sign
+    this.memory += pod.memory * sign
+    for (const port of pod.ports) this.ports.add(port, sign)
+  }
+}
