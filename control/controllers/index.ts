@@ -14,6 +14,7 @@ import { type Certify, certificateExpiry, certificateSigning } from './certifica
 import { clusterRoles } from './cluster-roles.ts'
 import { collectGarbage } from './collector/collector.ts'
 import { cronJobs } from './cron-job/cron-job.ts'
+import { daemonSets } from './daemon-set/daemon-set.ts'
 import { deployments } from './deployment/deployment.ts'
 import type { WorkloadDeps } from './deps.ts'
 import { disruptionBudgets } from './disruption/disruption.ts'
@@ -81,6 +82,7 @@ export async function startControllers({ ca, podRanges, certify, probe = nobodyT
     replicaSets(deps),
     replicationControllers(deps),
     statefulSets(deps),
+    daemonSets(deps),
     jobs(deps),
     jobTracking(deps),
     ttlAfterFinished(deps),
