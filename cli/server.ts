@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { addressAt, type Cidr, familyOf } from '#api/cidr.ts'
 import { systemClock } from '#api/clock.ts'
 import { informers as informersOf } from '#api/informer/informers.ts'
+import { keepRenewed } from '#api/x509/renewal.ts'
 import { startControllers, startScheduler } from '#control/controllers/index.ts'
 import { podRanges } from '#control/controllers/node/cidr.ts'
 import { openPki } from '#control/pki/pki.ts'
@@ -48,8 +49,11 @@ export async function runServer(options: ServerOptions): Promise<void> {
   const advertise = advertised(options, services)
   await keepPrivate(options.dataDir, log)
   const hosts = hostsOf(options, services, advertise)
-  const pki = await openPki({ dir: join(options.dataDir, 'pki'), hosts, now: Date.now })
+  const pkiDir = join(options.dataDir, 'pki')
+  const pki = await openPki({ dir: pkiDir, hosts, now: Date.now })
   await using stack = new AsyncDisposableStack()
+  const renewal = keepRenewed({ dir: pkiDir, end: () => pki.end, renew: (all) => pki.renew(all), clock: systemClock, log })
+  stack.defer(() => renewal.close())
   const store = await openLevelStore({ dir: join(options.dataDir, 'db'), log })
   stack.defer(() => store.close())
   const server = await startServer({

@@ -52,6 +52,10 @@ export class Connection {
   #session: http2.ClientHttp2Session | undefined
   #opening: Promise<http2.ClientHttp2Session> | undefined
   #connecting: http2.ClientHttp2Session | undefined
+  /** Those that still carry what began on them, and nothing new. */
+  readonly #leaving = new Set<http2.ClientHttp2Session>()
+  /** Of the credentials. */
+  #generation = 0
   #closed = false
 
   constructor(options: ConnectionOptions) {
@@ -79,9 +83,24 @@ export class Connection {
 
   /** What is under way fails, and what follows goes over a new connection. */
   reconnect(): void {
+    for (const session of this.#leaving) session.destroy()
     this.#session?.destroy()
     this.#session = undefined
     this.#connecting?.destroy()
+  }
+
+  /** What follows goes over a new connection, with the credentials that there are then; what is under way goes on over the one that stands. */
+  renew(): void {
+    this.#generation += 1
+    if (this.#session) this.#leave(this.#session)
+    this.#session = undefined
+  }
+
+  /** It ends with the last of what is under way on it. */
+  #leave(session: http2.ClientHttp2Session): void {
+    this.#leaving.add(session)
+    session.once('close', () => this.#leaving.delete(session))
+    session.close()
   }
 
   #exchange(session: http2.ClientHttp2Session, request: Request): Promise<Response> {
@@ -136,6 +155,7 @@ export class Connection {
   #connect(): Promise<http2.ClientHttp2Session> {
     const { server, clock, log } = this.#options
     const { promise, resolve, reject } = Promise.withResolvers<http2.ClientHttp2Session>()
+    const generation = this.#generation
     const { ca, cert, key, serverName, insecureSkipTlsVerify } = this.#credentials()
     const session = http2.connect(server, {
       ...(ca && { ca }),
@@ -153,6 +173,10 @@ export class Connection {
       deadline.cancel()
       this.#connecting = undefined
       if (this.#closed) return session.destroy()
+      if (generation !== this.#generation) {
+        session.close()
+        return resolve(this.#connect())
+      }
       // Room for large lists to arrive without a round trip per 64 KiB.
       session.setLocalWindowSize(1 << 22)
       this.#session = session

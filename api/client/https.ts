@@ -33,6 +33,8 @@ export type HttpsClient = Client & {
   raw(method: string, path: string, body?: unknown, options?: { signal?: AbortSignal }): Promise<unknown>
   /** This host is at another address, so that the connection may be dead, which nobody would say: calls and watches under way fail at once, and those that follow connect anew. */
   reconnect(): void
+  /** The credentials are others now: calls and watches that follow go over a new connection, those under way come to their own end. */
+  renew(): void
   close(): void
 }
 
@@ -145,6 +147,7 @@ export function httpsClient(options: HttpsClientOptions): HttpsClient {
   const client: HttpsClient = {
     raw: (method, path, body, options) => call(method, path, body, options),
     reconnect: () => connection.reconnect(),
+    renew: () => connection.renew(),
     close: () => connection.close(),
 
     kinds: (options): Promise<ServedKind[]> => discover((path) => call('GET', path, undefined, options)),

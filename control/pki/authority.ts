@@ -9,6 +9,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeAuthority, makeCertificate, type Subject } from '#api/x509/certificate.ts'
 import { keyPem, makeKey } from '#api/x509/key.ts'
+import { renewBeforeMs } from '#api/x509/renewal.ts'
 import { keyOfRequest } from '#api/x509/request.ts'
 import { writeWhole } from './files.ts'
 
@@ -78,16 +79,12 @@ async function create(end: Date): Promise<[cert: string, key: string]> {
   return [makeAuthority(name, keys, { notBefore: longAgo, notAfter: end }), keyPem(keys.privateKey)]
 }
 
-/** Whether `cert` (PEM) comes from this authority, names all `hosts`, and lasts `days` more. */
-export function stillGood(
-  cert: string,
-  authorityCert: string,
-  { hosts, now, days = 30 }: { hosts: readonly string[]; now: number; days?: number },
-): boolean {
+/** Whether `cert` (PEM) comes from this authority, names all `hosts`, and is not yet to be renewed. */
+export function stillGood(cert: string, authorityCert: string, { hosts, now }: { hosts: readonly string[]; now: number }): boolean {
   const leaf = new X509Certificate(cert)
   return (
     leaf.verify(new X509Certificate(authorityCert).publicKey) &&
-    Date.parse(leaf.validTo) > now + days * day &&
+    Date.parse(leaf.validTo) > now + renewBeforeMs &&
     hosts.every((host) => leaf.checkHost(host) ?? leaf.checkIP(host))
   )
 }

@@ -149,7 +149,15 @@ export async function assemble({
   const roles = cachedRoles({ cache, resources })
   const authorizers = [mastersAuthorizer, healthAuthorizer, nodeAuthorizer(facts), rbacAuthorizer(roles)]
   admission.push(rbacEscalation({ roles, authorizers }), certificateRequests({ authorizers }))
-  const agentTls = { ca: pki.agents.authority.cert, ...pki.agents.client }
+  const agentTls: AgentTls = {
+    ca: pki.agents.authority.cert,
+    get cert() {
+      return pki.agents.client.cert
+    },
+    get key() {
+      return pki.agents.client.key
+    },
+  }
   const creators = admitted({ ...podCreators({ core, clock }), ...tokenCreators({ core, tokens }) }, core)
   const fairness = followedFairness({ cache, resources, clock, ...(seats && { seats }) })
   const metrics = serverMetrics({ cache, resources })
@@ -175,7 +183,7 @@ export async function assemble({
     { name: 'store', healthy: () => store.trouble === undefined, reason: () => store.trouble, heals: true as const },
     { name: 'poststarthook/bootstrap', healthy: () => isReady },
   ]
-  const aggregator = new Aggregator({ core, cache, resources, proxyClient: pki.frontProxy.client })
+  const aggregator = new Aggregator({ core, cache, resources, proxyClient: () => pki.frontProxy.client })
   const handler = new ResourceHandler({ core, clock, randomTimeout: () => randomInt(1800, 3600) })
   const app = createApp({
     core,

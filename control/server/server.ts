@@ -153,15 +153,11 @@ function secureServer({ pki }: ServerOptions, assembly: Assembly, limits: Limits
   })
   const server = createSecureServer(
     {
-      // The authority goes with it: a joining agent recognises the cluster by it.
-      cert: `${pki.serving.cert}\n${pki.authority.cert}`,
-      key: pki.serving.key,
-      ca: pki.authority.cert,
+      ...secureContext(pki),
       requestCert: true,
       // Who shows no certificate may show a token.
       rejectUnauthorized: false,
       allowHTTP1: true,
-      minVersion: 'TLSv1.2',
       ...limitOptions(limits),
     } as Parameters<typeof createSecureServer>[0],
     (request, response) => {
@@ -171,8 +167,21 @@ function secureServer({ pki }: ServerOptions, assembly: Assembly, limits: Limits
   )
   server.on('tlsClientError', () => {})
   server.on('sessionError', () => {})
+  // Connections that come get the new certificate; those that stand go on.
+  server.on(
+    'close',
+    pki.onRenewed(() => server.setSecureContext(secureContext(pki))),
+  )
   return server
 }
+
+const secureContext = ({ serving, authority }: Pki) => ({
+  // The authority goes with it: a joining agent recognises the cluster by it.
+  cert: `${serving.cert}\n${authority.cert}`,
+  key: serving.key,
+  ca: authority.cert,
+  minVersion: 'TLSv1.2' as const,
+})
 
 /** What a request and its connection show. */
 function credentialsIn(request: NodeRequest): Credentials {

@@ -19,7 +19,7 @@ import type { Resources } from '../objects/resource.ts'
 import { serviceDestination } from '../routes/destination.ts'
 import { derived } from '../views/derived.ts'
 
-type Deps = { core: Core; cache: WatchCache; resources: Resources; proxyClient: KeyPair }
+type Deps = { core: Core; cache: WatchCache; resources: Resources; proxyClient: () => KeyPair }
 
 /** What a server told when it was last asked. */
 type Learned = { spec: APIService['spec']; resources: readonly APIResource[]; openapi: string | undefined }
@@ -84,7 +84,7 @@ export class Aggregator {
       port: at,
       path,
       tls: {
-        ...this.#deps.proxyClient,
+        ...this.#deps.proxyClient(),
         servername,
         ...(spec.caBundle && { ca: Buffer.from(spec.caBundle, 'base64') }),
         ...(spec.insecureSkipTLSVerify && { rejectUnauthorized: false }),

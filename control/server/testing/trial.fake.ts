@@ -55,6 +55,9 @@ const fakePki = (): Pki => ({
   frontProxy: { authority: 'front proxy', client: { cert: 'cert', key: 'key' } },
   admin: { cert: 'cert', key: 'key' },
   serviceAccountKey,
+  end: Number.POSITIVE_INFINITY,
+  renew: async () => undefined,
+  onRenewed: () => () => undefined,
 })
 
 /** With the bootstrap objects and a service account in `default`; `close` it. */
