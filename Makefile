@@ -11,7 +11,7 @@ export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/coracle
 PACKAGES := runc conmon nftables iproute2 util-linux busybox-static gcc g++ libc6-dev ca-certificates \
   $(if $(shell command -v npm),,nodejs npm) $(if $(shell command -v kubectl),,kubernetes-client)
 HOUSE := api control agent native cli images
-TEST_PACKAGES := docker-registry openssl conntrack iptables dnsutils curl python3-kubernetes containernetworking-plugins
+TEST_PACKAGES := docker-registry openssl conntrack iptables dnsutils curl python3-kubernetes containernetworking-plugins btrfs-progs
 # What the benchmarks measure with, and against.
 BENCH_PACKAGES := iperf3 sockperf wrk haproxy dnsperf unbound dnsmasq-base
 # The other platform's compiler and what runs its programs, for the addon's tests.

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm, rmdir, statfs, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -70,6 +71,52 @@ test('on a full disk what is there is read, deletions free it, and writes go on 
   await well(store)
   assert.equal((await server.ask('GET', '/readyz')).text, 'ok')
   assert.equal((await server.ask('POST', maps, { body: big('again') })).code, 201)
+})
+
+/** A folder of a large disk that may hold 48 MiB, also for root; the limit can be changed. */
+async function smallShare(t: TestContext): Promise<{ share: string; limit(size: string): void }> {
+  const disk = await mkdtemp(join(tmpdir(), 'coracle-disk-'))
+  const image = `${disk}.img`
+  const run = (...command: string[]) => execFileSync(command[0] as string, command.slice(1), { stdio: ['ignore', 'ignore', 'pipe'] })
+  run('truncate', '-s', '512M', image)
+  run('mkfs.btrfs', '-q', image)
+  run('mount', '-o', 'loop', image, disk)
+  t.after(async () => {
+    run('umount', '-l', disk)
+    await rmdir(disk)
+    await rm(image)
+  })
+  const share = join(disk, 'share')
+  const limit = (size: string) => run('btrfs', 'qgroup', 'limit', size, share)
+  run('btrfs', 'subvolume', 'create', share)
+  run('btrfs', 'quota', 'enable', disk)
+  limit('48M')
+  return { share, limit }
+}
+
+const hasBtrfs = readFileSync('/proc/filesystems', 'utf8').includes('btrfs')
+test('what a quota refuses is a full disk, too', { skip: skip || (!hasBtrfs && 'needs btrfs') }, async (t) => {
+  const { share, limit } = await smallShare(t)
+  const store = await openLevelStore({ dir: join(share, 'db'), log: silent })
+  await using server = await live({ store })
+  t.after(() => store.close())
+  const written: string[] = []
+  let refusal = ''
+  for (let i = 0; i < 60 && !refusal; i += 1) {
+    const { code, body } = await server.ask('POST', maps, { body: big(`m${i}`) })
+    if (code === 201) written.push(`m${i}`)
+    else refusal = body.message
+  }
+  assert.match(refusal, /cannot be written: disk quota exceeded on the disk of \S+\/db: [\d.]+ [KM]iB are left, [\d.]+ MiB are needed/)
+  assert.equal((await server.ask('GET', maps)).body.items.length, written.length)
+  assert.equal((await server.ask('GET', '/readyz')).code, 500)
+  assert.equal((await server.ask('POST', maps, { body: big('more') })).code, 503)
+  for (const name of written.splice(0, 2)) assert.equal((await server.ask('DELETE', `${maps}/${name}`)).code, 200)
+  limit('256M')
+  await well(store)
+  assert.equal((await server.ask('GET', '/readyz')).text, 'ok')
+  assert.equal((await server.ask('POST', maps, { body: big('again') })).code, 201)
+  assert.equal((await server.ask('GET', maps)).body.items.length, written.length + 1)
 })
 
 test('a start on a full disk serves what is there and says so, whether or not a reserve is left', { skip }, async (t) => {

@@ -51,7 +51,7 @@ class LevelEngine implements Engine {
   async commit({ append = [], drop = [], marks = {} }: Change): Promise<void> {
     if (this.#shadow) throw new Error(`no space left to open the store in ${this.#dir}`)
     const put = (key: Uint8Array, value: Uint8Array) => ({ type: 'put', key, value }) as const
-    await this.#open().batch(
+    const batch = this.#open().batch(
       [
         ...append.map(({ revision, record }) => put(recordKey(revision), encodeRecord(record))),
         ...drop.map((revision) => ({ type: 'del', key: recordKey(revision) }) as const),
@@ -59,6 +59,12 @@ class LevelEngine implements Engine {
       ],
       { sync: true },
     )
+    try {
+      await batch
+    } catch (error) {
+      this.#room.doubt()
+      throw error
+    }
   }
 
   async read(revision: number): Promise<StoredRecord | undefined> {
