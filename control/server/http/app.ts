@@ -4,6 +4,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { StatusError } from '#api/errors.ts'
 import { withoutEnd } from '#api/kinds/rules/names.ts'
 import type { Log } from '#api/log.ts'
+import { Attempts } from '#control/auth/attempts.ts'
 import type { Credentials } from '#control/auth/authenticator.ts'
 import { type Attempt, type Authorizer, authorize } from '#control/auth/authorizer.ts'
 import { impersonated } from '#control/auth/impersonation.ts'
@@ -62,36 +63,49 @@ export type Bindings = {
 /** Never rejects: what goes wrong is the reply. */
 export type App = { serve(request: Incoming, bindings?: Bindings): Promise<Reply> }
 
-export const createApp = (deps: AppDeps): App => ({
-  async serve(request, bindings = {}) {
-    const started = deps.now()
-    deps.began(() => `${request.method} ${request.url.pathname.slice(0, 200)} (${(request.headers.get('user-agent') ?? '').slice(0, 100)})`)
-    let seen = { verb: request.method.toLowerCase(), resource: '' }
-    const turn: Turn = { remarks: { warnings: [], annotations: new Map() } }
-    const { remarks } = turn
-    let response: Reply
-    try {
-      response = await dispatch(deps, request, bindings, turn, (info) => {
-        seen = { verb: info.verb, resource: info.subresource ? `${info.plural}/${info.subresource}` : info.plural }
-      })
-    } catch (error) {
-      response = fail(deps, error, request)
-      for (const warning of remarks.warnings) response.headers.append('warning', warningHeader(warning))
-    } finally {
-      // A watch, too, holds its seat only until it stands.
-      turn.seat?.release()
-    }
-    if (turn.place) {
-      response.headers.set('x-kubernetes-pf-flowschema-uid', turn.place.flowUid)
-      response.headers.set('x-kubernetes-pf-prioritylevel-uid', turn.place.levelUid)
-    }
-    const audit = randomUUID()
-    response.headers.set('audit-id', audit)
-    if (remarks.annotations.size > 0) deps.log.info({ audit, ...seen, annotations: Object.fromEntries(remarks.annotations) }, 'audit')
-    deps.observe({ ...seen, code: response.status, seconds: (deps.now() - started) / 1000 })
-    return response
-  },
-})
+export const createApp = (deps: AppDeps): App => {
+  /** Of those who are told of in the log: whoever is refused again and again does not fill it. */
+  const told = new Attempts({ now: deps.now })
+  const tell = ({ method, url }: Incoming, source = '') => {
+    if (told.waitOf(source) > 0) return
+    told.failed(source)
+    // Neither what was shown nor the query, which may be as secret.
+    deps.log.warn({ source, method, path: url.pathname.slice(0, 200) }, 'somebody was refused whose credentials are not good')
+  }
+  return {
+    async serve(request, bindings = {}) {
+      const started = deps.now()
+      deps.began(
+        () => `${request.method} ${request.url.pathname.slice(0, 200)} (${(request.headers.get('user-agent') ?? '').slice(0, 100)})`,
+      )
+      let seen = { verb: request.method.toLowerCase(), resource: '' }
+      const turn: Turn = { remarks: { warnings: [], annotations: new Map() } }
+      const { remarks } = turn
+      let response: Reply
+      try {
+        response = await dispatch(deps, request, bindings, turn, (info) => {
+          seen = { verb: info.verb, resource: info.subresource ? `${info.plural}/${info.subresource}` : info.plural }
+        })
+      } catch (error) {
+        response = fail(deps, error, request)
+        if (response.status === 401 && !Object.hasOwn(deps.open, request.url.pathname)) tell(request, bindings.source)
+        for (const warning of remarks.warnings) response.headers.append('warning', warningHeader(warning))
+      } finally {
+        // A watch, too, holds its seat only until it stands.
+        turn.seat?.release()
+      }
+      if (turn.place) {
+        response.headers.set('x-kubernetes-pf-flowschema-uid', turn.place.flowUid)
+        response.headers.set('x-kubernetes-pf-prioritylevel-uid', turn.place.levelUid)
+      }
+      const audit = randomUUID()
+      response.headers.set('audit-id', audit)
+      if (remarks.annotations.size > 0) deps.log.info({ audit, ...seen, annotations: Object.fromEntries(remarks.annotations) }, 'audit')
+      deps.observe({ ...seen, code: response.status, seconds: (deps.now() - started) / 1000 })
+      return response
+    },
+  }
+}
 
 function fail(deps: AppDeps, error: unknown, { method, url, headers }: Incoming): Reply {
   const { status, unexpected } = statusOf(error)

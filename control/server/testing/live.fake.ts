@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type Clock, systemClock } from '#api/clock.ts'
 import { ServiceAccount } from '#api/kinds/index.ts'
-import { silent } from '#api/log.ts'
+import { type Log, silent } from '#api/log.ts'
 import { openPki, type Pki } from '#control/pki/pki.ts'
 import { memoryStore } from '../../store/memory.ts'
 import type { Store } from '../../store/store.ts'
@@ -36,9 +36,10 @@ type Options = {
   /** Stays the caller's. */
   store?: Store
   identity?: ServerOptions['identity']
+  log?: Log
 }
 
-export async function live({ clock = systemClock, store: given, identity }: Options = {}): Promise<Live> {
+export async function live({ clock = systemClock, store: given, identity, log = silent }: Options = {}): Promise<Live> {
   const dir = await mkdtemp(join(tmpdir(), 'coracle-live-'))
   const pki = await openPki({ dir, hosts: ['127.0.0.1'], now: Date.now })
   const store = given ?? (await memoryStore())
@@ -50,7 +51,7 @@ export async function live({ clock = systemClock, store: given, identity }: Opti
     dial: dialHere,
     ...(identity && { identity }),
     clock,
-    log: silent,
+    log,
   })
   const account = { namespace: 'default', name: 'default' }
   if (!(await server.client().find(ServiceAccount, account))) await server.client().create(ServiceAccount, { metadata: account })
