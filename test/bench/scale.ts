@@ -14,16 +14,21 @@ import { pss } from './memory.ts'
 import { openSession, type Session } from './session.ts'
 
 const state = resolve(import.meta.dirname, '../../.coracle')
-const replicas = 100
+const replicas = 1000
 /** Changes of pods whose cost and way are measured. */
 const changes = 500
 /** Milliseconds between the requests of the bystander whose wait is measured. */
 const askEvery = 20
 const settleMs = 20_000
 
-type Size = { nodes: number; pods: number }
+/** Milliseconds at rest over which the processor's time is measured. */
+const restMs = 20_000
 
-export async function* scaleBench({ nodes, pods }: Size = { nodes: 500, pods: 5_000 }): AsyncGenerator<Figure> {
+type Size = { nodes: number; pods: number }
+/** Of the bench, unless the environment has others. */
+const size: Size = { nodes: Number(process.env.SCALE_NODES ?? 500), pods: Number(process.env.SCALE_PODS ?? 5000) }
+
+export async function* scaleBench({ nodes, pods }: Size = size): AsyncGenerator<Figure> {
   await using plane = await startControlPlane({ dir: await mkdtemp(join(state, 'bench-scale-')), slot: 4, clusterCIDR: '10.128.0.0/12' })
   const { plan } = plane
   const target = await loadKubeconfig(plan.kubeconfig)
@@ -33,10 +38,15 @@ export async function* scaleBench({ nodes, pods }: Size = { nodes: 500, pods: 5_
   const idle = await pss(pid, 2)
 
   const arrivals = new Map<string, number>()
+  const [from, before] = [performance.now(), await cpu(pid)]
   await using hollow = await hollowNodes(plan, nodes, (_, { metadata }) => {
     const mark = metadata.annotations?.mark
     if (mark && !arrivals.has(mark)) arrivals.set(mark, performance.now())
   })
+  yield figure(`${nodes} nodes joined`, (performance.now() - from) / 1000, 's')
+  await sleep(2000)
+  yield figure('of it for a node, server CPU', ((await cpu(pid)) - before) / nodes, 'ms')
+  yield figure('the same, sent to it by then', hollow.received / nodes / 1e3, 'kB')
   await sleep(settleMs)
   const withNodes = await pss(pid, 2)
   yield figure(`server with ${nodes} nodes (PSS)`, withNodes / 1e6, 'MB', { name: 'without any', value: idle / 1e6 })
@@ -50,6 +60,10 @@ export async function* scaleBench({ nodes, pods }: Size = { nodes: 500, pods: 5_
   const withPods = await pss(pid, 2)
   yield figure(`server with ${pods} pods on them (PSS)`, withPods / 1e6, 'MB', { name: 'without pods', value: withNodes / 1e6 })
   yield figure('of it for a pod', (withPods - withNodes) / pods / 1e3, 'kB')
+
+  const [at, spent] = [performance.now(), await cpu(pid)]
+  await sleep(restMs)
+  yield figure('at rest with all of them, server CPU', (((await cpu(pid)) - spent) / (performance.now() - at)) * 100, '%')
 
   yield* fanOut(session, pid, arrivals)
   yield* bystander(session, hollow, pods)
@@ -67,7 +81,7 @@ const template = (app: string, version: string) => ({
 async function deploy(session: Session, pods: number): Promise<void> {
   for (let i = 0; i * replicas < pods; i += 1) {
     const app = `app-${i}`
-    const spec = { replicas, selector: { matchLabels: { app } }, template: template(app, '1') }
+    const spec = { replicas: Math.min(replicas, pods - i * replicas), selector: { matchLabels: { app } }, template: template(app, '1') }
     await session.request('POST', apps, json({ metadata: { name: app }, spec }))
   }
 }
@@ -102,45 +116,50 @@ async function* fanOut(session: Session, pid: number, arrivals: ReadonlyMap<stri
   yield figure('the same, p99', quantile(delays, 0.99), 'ms')
 }
 
-/** Somebody reads and writes a small object all the while; against the same at rest. */
+/** Somebody reads and writes a small object while the first Deployment is restarted; against the same at rest. */
 async function* bystander(session: Session, hollow: HollowNodes, pods: number): AsyncGenerator<Figure> {
-  const ask = async (times: number[], over: () => boolean) => {
+  type Times = { reads: number[]; writes: number[] }
+  const ask = async ({ reads, writes }: Times, over: () => boolean) => {
     for (let i = 0; !over(); i += 1) {
       const from = performance.now()
       const path = '/api/v1/namespaces/default/configmaps/unwatched'
       await (i % 2 ? session.request('PATCH', path, json({ data: { i: String(i) } }), merge) : session.request('GET', path))
-      times.push(performance.now() - from)
+      ;(i % 2 ? writes : reads).push(performance.now() - from)
       await sleep(askEvery)
     }
   }
-  const calm: number[] = []
+  const calm: Times = { reads: [], writes: [] }
   const end = performance.now() + 10_000
   await ask(calm, () => performance.now() > end)
-  const busy: number[] = []
+  const busy: Times = { reads: [], writes: [] }
   let over = false
   const asking = ask(busy, () => over)
-  for (let i = 0; i * replicas < pods; i += 1)
-    await session.request('PATCH', `${apps}/app-${i}`, json({ spec: { template: template(`app-${i}`, '2') } }), merge)
+  const began = performance.now()
+  await session.request('PATCH', `${apps}/app-0`, json({ spec: { template: template('app-0', '2') } }), merge)
   while (!(await rolledOut(session)) || hollow.running !== pods) await sleep(500)
+  yield figure(`rolling restart of a Deployment of ${Math.min(replicas, pods)}`, (performance.now() - began) / 1000, 's')
   over = true
   await asking
-  const at = (p: number) => ({ name: 'at rest', value: quantile(calm, p) })
-  yield figure('API requests during a rolling restart of all, p50', quantile(busy, 0.5), 'ms', at(0.5))
-  yield figure('the same, p99', quantile(busy, 0.99), 'ms', at(0.99))
+  for (const kind of ['reads', 'writes'] as const) {
+    const at = (p: number) => ({ name: 'at rest', value: quantile(calm[kind], p) })
+    yield figure(`${kind} during it, p50`, quantile(busy[kind], 0.5), 'ms', at(0.5))
+    yield figure('the same, p99', quantile(busy[kind], 0.99), 'ms', at(0.99))
+  }
 }
 
 async function rolledOut(session: Session): Promise<boolean> {
   const { items } = JSON.parse((await session.request('GET', apps)).toString()) as {
     items: {
       metadata: { generation: number }
+      spec: { replicas: number }
       status: { observedGeneration?: number; updatedReplicas?: number; replicas?: number; availableReplicas?: number }
     }[]
   }
   return items.every(
-    ({ metadata, status }) =>
+    ({ metadata, spec, status }) =>
       status.observedGeneration === metadata.generation &&
-      status.updatedReplicas === replicas &&
-      status.replicas === replicas &&
-      status.availableReplicas === replicas,
+      status.updatedReplicas === spec.replicas &&
+      status.replicas === spec.replicas &&
+      status.availableReplicas === spec.replicas,
   )
 }

@@ -21,6 +21,8 @@ export type Session = {
   /** Throws for an answer that is no success. */
   request(method: string, path: string, body?: Buffer, headers?: OutgoingHttpHeaders): Promise<Buffer>
   open(path: string): Promise<ClientHttp2Stream>
+  /** Bytes that came over its connection. */
+  readonly received: number
   close(): void
 }
 
@@ -30,6 +32,7 @@ export async function openSession(server: string, credentials: Credentials = {})
   // Whoever has something under way on it hears of its end there.
   session.on('error', () => {})
   session.setLocalWindowSize(1 << 22)
+  const { socket } = session
   return {
     async request(method, path, body, headers = { 'content-type': 'application/json' }) {
       const stream = session.request({ ':method': method, ':path': path, ...headers }, { endStream: !body })
@@ -46,6 +49,9 @@ export async function openSession(server: string, credentials: Credentials = {})
       const status = head[':status'] ?? 0
       if (status !== 200) throw new Refused(`GET ${path}: ${status}`, status)
       return stream
+    },
+    get received() {
+      return socket.bytesRead
     },
     close: () => session.destroy(),
   }

@@ -46,6 +46,8 @@ export type HollowOptions = {
 export type HollowNode = {
   /** Pods here that were said to be running. */
   readonly running: number
+  /** Bytes that came over its connection, the present one. */
+  readonly received: number
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -84,6 +86,10 @@ class Hollow implements HollowNode {
 
   get running(): number {
     return this.#running.size
+  }
+
+  get received(): number {
+    return this.#session.received
   }
 
   async join(): Promise<void> {

@@ -12,6 +12,8 @@ const atOnce = 16
 export type HollowNodes = {
   /** Pods of all of them that were said to be running. */
   readonly running: number
+  /** Bytes that came over the connections of all of them. */
+  readonly received: number
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -37,6 +39,9 @@ export async function hollowNodes(plan: ClusterPlan, count: number, heard?: Holl
   return {
     get running() {
       return nodes.reduce((sum, { running }) => sum + running, 0)
+    },
+    get received() {
+      return nodes.reduce((sum, { received }) => sum + received, 0)
     },
     [Symbol.asyncDispose]: close,
   }
