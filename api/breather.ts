@@ -18,6 +18,31 @@ export function breather(): Breathe {
 }
 
 /**
+ * For many who begin at the same time what takes a moment each: so many are let through in one turn of the event loop,
+ * the rest in the turns that follow, in the order in which they came.
+ */
+export function turnstile(most: number): Breathe {
+  const waiting: (() => void)[] = []
+  let passed = 0
+  const next = () => {
+    passed = 0
+    for (const pass of waiting.splice(0, most)) {
+      passed += 1
+      pass()
+    }
+    if (passed > 0) setImmediate(next)
+  }
+  return () => {
+    if (passed === 0) setImmediate(next)
+    if (passed < most) {
+      passed += 1
+      return undefined
+    }
+    return new Promise<void>((resolve) => waiting.push(resolve))
+  }
+}
+
+/**
  * Work that says where it may be interrupted. To run it whole costs as much as a function: small work has few such
  * places, and none inside of a walk over few values.
  */

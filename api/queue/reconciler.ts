@@ -37,6 +37,8 @@ export type Watch = {
   fieldSelector?: string
   labelSelector?: string
   keys: (object: KubeObject, old?: KubeObject) => Iterable<string>
+  /** Milliseconds for which more is waited for before `key` is work: where looking at it takes long, and changes come in hundreds. */
+  gather?: (key: string) => number
 }
 
 type Select = Pick<Watch, 'namespace' | 'fieldSelector' | 'labelSelector'>

@@ -24,10 +24,10 @@ async function runOne(reconciler: Reconciler, { informers, clock, log, signal }:
   signal.addEventListener('abort', stop, { once: true })
   if (signal.aborted) stop()
 
-  const synced = reconciler.watches.map(({ kind, keys, ...select }) => {
+  const synced = reconciler.watches.map(({ kind, keys, gather, ...select }) => {
     const informer = informers.of(kind, select)
     const add = (found: Iterable<string>) => {
-      for (const key of found) queue.add(key)
+      for (const key of found) queue.addAfter(key, gather?.(key) ?? 0)
     }
     undo.push(
       informer.on({

@@ -1,6 +1,7 @@
 // The API for the server's own components: the same core, without a socket and without encoding.
 // Objects that come out are frozen and shared.
 
+import { type Breathe, turnstile } from '#api/breather.ts'
 import type {
   Client,
   DeleteOptions,
@@ -33,9 +34,14 @@ import type { AgentTls } from './routes/agent.ts'
 import type { Creators } from './routes/creators.ts'
 import { openLog } from './routes/log.ts'
 
-export type InProcessDeps = { core: Core; user: User; creators: Creators; agentTls: AgentTls }
+/** Writes that begin in one turn of the event loop: a controller that makes hundreds of pods lets requests come between. */
+const writesATurn = 8
+/** What lets writes through; all clients of a server share one. */
+export const turnsOfWrites = (): Breathe => turnstile(writesATurn)
 
-export function inProcessClient({ core, user, creators, agentTls }: InProcessDeps): Client {
+export type InProcessDeps = { core: Core; user: User; creators: Creators; agentTls: AgentTls; turn?: Breathe }
+
+export function inProcessClient({ core, user, creators, agentTls, turn = turnsOfWrites() }: InProcessDeps): Client {
   const resourceOf = (kind: Kind) => core.resources.of(kind)
   const targetOf = (kind: Kind, { namespace, name }: Ref, subresource?: Subresource): Target => {
     const resource = resourceOf(kind)
@@ -51,6 +57,11 @@ export function inProcessClient({ core, user, creators, agentTls }: InProcessDep
     dryRun: dryRun ?? false,
     fieldValidation: 'Ignore',
   })
+  const begin = async (signal: AbortSignal | undefined) => {
+    signal?.throwIfAborted()
+    await turn()
+    signal?.throwIfAborted()
+  }
   return {
     async kinds() {
       return core.resources.kept().map(({ kind, verbs }): ServedKind => ({ ...kind, verbs }))
@@ -93,7 +104,7 @@ export function inProcessClient({ core, user, creators, agentTls }: InProcessDep
       options: WriteOptions<S> = {},
     ): Promise<AnswerOf<T, S>> {
       const { subresource, signal } = options
-      signal?.throwIfAborted()
+      await begin(signal)
       if (subresource) {
         const target = targetOf(kind, object.metadata as Ref, subresource)
         const create = target.resource.kind.group === '' ? creators[`${target.resource.kind.plural}/${subresource}`] : undefined
@@ -109,7 +120,7 @@ export function inProcessClient({ core, user, creators, agentTls }: InProcessDep
       object: BodyOf<T, S>,
       options: WriteOptions<S> = {},
     ): Promise<AnswerOf<T, S>> {
-      options.signal?.throwIfAborted()
+      await begin(options.signal)
       const { metadata } = object
       const target = targetOf(kind, metadata, options.subresource)
       if (options.subresource === 'scale') return (await writeScale(core, target, optionsOf(options), { object })) as AnswerOf<T, S>
@@ -124,7 +135,7 @@ export function inProcessClient({ core, user, creators, agentTls }: InProcessDep
       body: unknown,
       options: WriteOptions<S> & { force?: boolean } = {},
     ): Promise<AnswerOf<T, S>> {
-      options.signal?.throwIfAborted()
+      await begin(options.signal)
       const target = targetOf(kind, ref, options.subresource)
       const coreOptions = { ...optionsOf(options), force: options.force ?? false }
       if (options.subresource === 'scale') return (await writeScale(core, target, coreOptions, { type, body })) as AnswerOf<T, S>
@@ -133,7 +144,7 @@ export function inProcessClient({ core, user, creators, agentTls }: InProcessDep
       return item.object as AnswerOf<T, S>
     },
     async delete(kind: Kind, ref: Ref, { signal, ...options }: DeleteOptions = {}) {
-      signal?.throwIfAborted()
+      await begin(signal)
       await core.delete(targetOf(kind, ref), user, options)
     },
     log: (pod, options = {}) => log({ core, tls: agentTls }, pod, options),

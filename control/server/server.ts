@@ -21,7 +21,7 @@ import type { App } from './http/app.ts'
 import { Connections, type Limits, limitOptions, standardLimits } from './http/connections.ts'
 import type { NodeRequest, NodeResponse } from './http/incoming.ts'
 import { listener } from './http/listener.ts'
-import { inProcessClient } from './in-process.ts'
+import { inProcessClient, turnsOfWrites } from './in-process.ts'
 import type { Dial } from './routes/dial.ts'
 import { handleUpgrade } from './routes/upgrade.ts'
 
@@ -67,7 +67,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const { identity = { names: [], addresses: [options.advertise.address] } } = options
   const assembly = await assemble({ store, pki, clock, log, serviceCidrs, identity, ...(options.dial && { dial: options.dial }) })
   const { app, core, creators, agentTls } = assembly
-  const client = (user = serverUser) => aggregating(inProcessClient({ core, user, creators, agentTls }), assembly.aggregator, user)
+  const turn = turnsOfWrites()
+  const client = (user = serverUser) => aggregating(inProcessClient({ core, user, creators, agentTls, turn }), assembly.aggregator, user)
   const limits = { ...standardLimits, ...options.limits }
   const connections = new Connections({ limits, clock, log })
   const server = secureServer(options, assembly, limits, connections)

@@ -130,8 +130,14 @@ export function podWatches<T extends KubeObject>(kind: Kind<T>, owners: Informer
           .by(byNamespace, pod.metadata.namespace ?? '')
           .filter((owner) => matches(owner)(pod.metadata.labels ?? {}))
           .map((owner) => keyOf(owner.metadata))
-  return [ownedBy(kind, Pod), mapped(Pod, mayClaim)]
+  const gather = (key: string) => gatherMs((owners.get(key) as { spec?: { replicas?: number } } | undefined)?.spec?.replicas ?? 0)
+  return [{ ...ownedBy(kind, Pod), gather }, mapped(Pod, mayClaim)]
 }
+
+/** Whoever looks at all of an owner's pods whenever one of them changes does so less often where there are many. */
+const many = 100
+const msForEach = 0.2
+const gatherMs = (pods: number): number => (pods < many ? 0 : Math.min(pods * msForEach, 500))
 
 /** The namespace is going away: nothing will ever come of it. */
 export const isTerminating = (error: unknown): boolean =>

@@ -12,12 +12,12 @@ const burst = 500
 export type Scaling = { create: number; remove: Pod[] }
 
 /** `pods` are the set's own; `related` those of all sets with the same owner, in any state. */
-export function planScaling(set: ReplicaSet, pods: readonly Pod[], related: readonly Pod[]): Scaling {
+export function planScaling(set: ReplicaSet, pods: readonly Pod[], related: () => readonly Pod[]): Scaling {
   if (set.metadata.deletionTimestamp) return { create: 0, remove: [] }
   const active = pods.filter(isActive)
   const missing = (set.spec.replicas ?? 1) - active.length
   if (missing >= 0) return { create: Math.min(missing, burst), remove: [] }
-  return { create: 0, remove: toGiveUp(active, Math.min(-missing, burst), related.filter(isActive)) }
+  return { create: 0, remove: toGiveUp(active, Math.min(-missing, burst), related().filter(isActive)) }
 }
 
 export type Failure = { reason: 'FailedCreate' | 'FailedDelete'; message: string } | undefined

@@ -71,11 +71,8 @@ function replicas(
       if (!set) return done
       const owner = { kind, object: set }
       const own = await control.claim(owner, matches(set), signal)
-      const { create, remove } = planScaling(
-        set,
-        own,
-        peersOf(set, sets).flatMap((peer) => pods.by(byOwner, peer.metadata.uid)),
-      )
+      const related = () => peersOf(set, sets).flatMap((peer) => pods.by(byOwner, peer.metadata.uid))
+      const { create, remove } = planScaling(set, own, related)
       const wanted = Array.from({ length: create }, () => podFrom(set.spec.template, set, kind))
       const created = await control.create(owner, wanted, signal)
       const removed = await control.delete(owner, remove, signal)

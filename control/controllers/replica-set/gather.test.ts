@@ -1,0 +1,36 @@
+// A set of many pods looks at all of them once for what happens to them in a moment.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Pod, ReplicaSet } from '#api/kinds/index.ts'
+import { harness } from '../harness.fake.ts'
+
+const namespace = 'default'
+const template = { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'c', image: 'web:1' }] } }
+
+test('changes of the pods of a large set are looked at together', async () => {
+  await using h = await harness()
+  const counts: Record<string, number> = { few: 10, many: 200 }
+  for (const [name, replicas] of Object.entries(counts)) {
+    const labels = { app: name }
+    await h.client.create(ReplicaSet, {
+      metadata: { name, namespace },
+      spec: { replicas, selector: { matchLabels: labels }, template: { ...template, metadata: { labels } } },
+    })
+    await h.settle()
+  }
+  await h.clock.advance(1000)
+  const version = async (name: string) => (await h.client.get(ReplicaSet, { namespace, name })).metadata.resourceVersion
+  for (const name of Object.keys(counts)) {
+    const before = await version(name)
+    const { items } = await h.client.list(Pod, { namespace, labelSelector: `app=${name}` })
+    const ready = { type: 'Ready' as const, status: 'True' as const }
+    for (const pod of items.slice(0, 5)) h.client.put(Pod, { ...pod, status: { ...pod.status, phase: 'Running', conditions: [ready] } })
+    await h.settle()
+    const ofFew = name === 'few'
+    assert.equal((await version(name)) !== before, ofFew, name)
+    await h.clock.advance(100)
+    const { status } = await h.client.get(ReplicaSet, { namespace, name })
+    assert.deepEqual([status.replicas, status.readyReplicas], [counts[name], 5])
+  }
+})
