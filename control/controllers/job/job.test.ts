@@ -129,7 +129,7 @@ test('a job fails only when every pod of it has been seen to end', async () => {
     status.conditions?.map(({ type, status: is }) => `${type} ${is}`),
     ['FailureTarget True'],
   )
-  assert.deepEqual([status.active, status.terminating, status.failed], [0, 2, 3])
+  assert.deepEqual([status.active, status.terminating, status.failed], [undefined, 2, 3])
   await end(h, second!, 'Succeeded')
   for (const { metadata } of await podsOf(h))
     if (metadata.deletionTimestamp) await h.client.delete(Pod, metadata, { gracePeriodSeconds: 0 })
@@ -268,4 +268,27 @@ test('pods that the server refuses are told of, and asked for ever more seldom',
   h.client.intercept(undefined)
   await h.clock.advance(120_000)
   assert.equal(await stateOf(h), '50 active, 0 succeeded, 0 failed')
+})
+
+test('killed between letting a pod go and deleting it, and then in need of it: its end counts', async () => {
+  await using h = await jobHarness()
+  await h.client.create(Job, jobSpec({ completions: 2, parallelism: 2 }))
+  await h.settle()
+  h.client.intercept(({ verb, kind }) => {
+    if (kind.kind === 'Pod' && verb === 'delete') throw new StatusError('ServiceUnavailable', 'gone')
+  })
+  await change(h, { parallelism: 1 })
+  assert.deepEqual(
+    (await active(h)).map(({ metadata }) => metadata.finalizers?.length),
+    [0, 1],
+  )
+  await change(h, { parallelism: 2 })
+  h.client.intercept(undefined)
+  await h.clock.advance(10_000)
+  assert.deepEqual(
+    (await active(h)).map(({ metadata }) => metadata.finalizers?.length),
+    [1, 1],
+  )
+  await endAll(h, 'Succeeded')
+  assert.equal(await stateOf(h), 'Complete CompletionsReached: 0 active, 2 succeeded, 0 failed')
 })

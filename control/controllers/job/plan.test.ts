@@ -89,7 +89,7 @@ function statusText(of: Job, podText: string): string {
   const { status, release, notices } = planStatus(of, all, tally(of, all, outcome?.end === 'Failed'), outcome, now)
   const { uncountedTerminatedPods: { succeeded = [], failed = [] } = {} } = status
   return [
-    `${status.active} active, ${status.succeeded} succeeded, ${status.failed} failed, ${status.terminating} terminating`,
+    `${status.active ?? 0} active, ${status.succeeded ?? 0} succeeded, ${status.failed ?? 0} failed, ${status.terminating} terminating`,
     ...line('completed', status.completedIndexes ?? ''),
     ...line('failed indexes', status.failedIndexes ?? ''),
     ...line('uncounted', [...succeeded.map((uid) => `${uid}+`), ...failed.map((uid) => `${uid}-`)].join(' ')),

@@ -80,14 +80,22 @@ function wantedActive(job: Job, active: number, counts: Tally): number {
 
 /** First of all those that are there twice or whose index is none of the job's. */
 function surplus(job: Job, active: readonly Pod[], wanted: number): Pod[] {
-  if (!isIndexed(job) || wanted === 0) return active.length > wanted ? toGiveUp(active, active.length - wanted, active) : []
+  if (!isIndexed(job) || wanted === 0) return giveUp(active, active.length - wanted)
   const byIndex = Map.groupBy(active, indexOf)
   const useless = [...byIndex].flatMap(([index, same]) => {
     if (index === undefined || index >= (job.spec.completions ?? 0)) return same
-    return same.length > 1 ? toGiveUp(same, same.length - 1, same) : []
+    return giveUp(same, same.length - 1)
   })
   const left = active.filter((pod) => !useless.includes(pod))
-  return [...useless, ...(left.length > wanted ? toGiveUp(left, left.length - wanted, left) : [])]
+  return [...useless, ...giveUp(left, left.length - wanted)]
+}
+
+/** First those that have been let go of already. */
+function giveUp(pods: readonly Pod[], count: number): Pod[] {
+  if (count <= 0) return []
+  const free = pods.filter((pod) => !isTracked(pod)).slice(0, count)
+  const held = pods.filter(isTracked)
+  return [...free, ...toGiveUp(held, count - free.length, held)]
 }
 
 function failuresWith(job: Job, last: Pod | undefined) {

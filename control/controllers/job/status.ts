@@ -66,12 +66,13 @@ export function planStatus(job: Job, pods: readonly Pod[], counts: Tally, outcom
     ...(conditions.length && { conditions }),
     ...(startTime && { startTime }),
     ...(completionTime && { completionTime }),
-    active: active.length,
-    succeeded,
-    failed: counts.failed,
+    // Where these are none, the API knows no field for it.
+    ...(active.length && { active: active.length }),
+    ...(succeeded && { succeeded }),
+    ...(counts.failed && { failed: counts.failed }),
     terminating: terminating.length,
     ready: active.filter(isReady).length,
-    ...(isIndexed(job) && { completedIndexes: formatIndexes(counts.completed) }),
+    ...(isIndexed(job) && counts.completed.length && { completedIndexes: formatIndexes(counts.completed) }),
     ...(countsByIndex(job) && { failedIndexes: formatIndexes(counts.failedIndexes) }),
     uncountedTerminatedPods: {
       ...(uncounted.succeeded.length && { succeeded: uncounted.succeeded }),
