@@ -3,7 +3,6 @@
 import { randomInt } from 'node:crypto'
 import type { Cidr } from '#api/cidr.ts'
 import type { Clock } from '#api/clock.ts'
-import { StatusError } from '#api/errors.ts'
 import { ConfigMap, Endpoints, LimitRange, Pod, PriorityClass, Service } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import { builtinKinds } from '#api/kinds/registry.ts'
@@ -33,15 +32,20 @@ import type { Fairness } from '#control/fairness/fairness.ts'
 import type { Pki } from '#control/pki/pki.ts'
 import type { Store } from '../store/store.ts'
 import { Aggregator } from './aggregation/api-services.ts'
-import { aggregatedPage, aggregatedRoute } from './aggregation/route.ts'
+import { aggregatedPages, aggregatedRoute } from './aggregation/route.ts'
 import { WatchCache } from './cache/watch-cache.ts'
 import { customDefinitions } from './custom/definitions.ts'
 import { type App, createApp } from './http/app.ts'
 import { type Aggregated, Discovery, subresourcesOf } from './http/discovery.ts'
+import { discoveryPages } from './http/discovery-pages.ts'
 import { ResourceHandler } from './http/handler.ts'
 import { LoopWatch } from './http/loop-watch.ts'
 import { openapiPages } from './http/openapi.ts'
 import { healthPages, serverMetrics } from './http/pages.ts'
+import { authentication } from './http/stages/authentication.ts'
+import { authorization } from './http/stages/authorization.ts'
+import { turns } from './http/stages/fairness.ts'
+import { resources as resourceStage } from './http/stages/resources.ts'
 import { inProcessClient } from './in-process.ts'
 import { Core } from './objects/core.ts'
 import { keyFor, Resources } from './objects/resource.ts'
@@ -51,7 +55,7 @@ import { componentStatusRoute } from './routes/component-statuses.ts'
 import { admitted, type Creators, creatorRoute } from './routes/creators.ts'
 import { serviceDestination } from './routes/destination.ts'
 import type { Dial } from './routes/dial.ts'
-import { joinPage } from './routes/join.ts'
+import { joinPages } from './routes/join.ts'
 import { logRoute } from './routes/log.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { podCreators } from './routes/pod-writes.ts'
@@ -143,7 +147,7 @@ export async function assemble({
 
   const tokens = openTokens({ key: pki.serviceAccountKey, now: () => clock.now() })
   const revoked = revokedCertificates(peek)
-  const authentication = authenticator({ tokens, staticTokens, peek, revoked })
+  const authenticates = authenticator({ tokens, staticTokens, peek, revoked })
   const pods = resources.of(Pod)
   const facts = new PodsByNode({ cache, pods, peek })
   const roles = cachedRoles({ cache, resources })
@@ -186,39 +190,39 @@ export async function assemble({
   const aggregator = new Aggregator({ core, cache, resources, proxyClient: () => pki.frontProxy.client })
   const handler = new ResourceHandler({ core, clock, randomTimeout: () => randomInt(1800, 3600) })
   const app = createApp({
-    core,
-    handler,
-    discovery: new Discovery(resources, reviewResources, aggregatedVersions(aggregator)),
-    routes: [
-      aggregatedRoute(aggregator),
-      reviewRoute({ authorizers, authenticator: authentication, roles }),
-      creatorRoute(creators),
-      scaleRoute(core, clock),
-      componentStatusRoute({ handler, checks: checks.filter(({ name }) => name === 'store'), revision: () => cache.revision }),
-      metricsRoute({ core, handler, usage: new Usage({ core, tls: agentTls, clock }) }),
-      logRoute({ core, tls: agentTls }),
-      proxyRoute({ core, tls: agentTls }),
-    ],
-    authorizers,
-    fairness,
-    sizeOf: (resource) => cache.sizeOf(resource),
-    authenticate: async (_request, env) => {
-      if (!env.credentials) throw new StatusError('Unauthorized', 'Unauthorized')
-      return authentication.authenticate(env.credentials())
-    },
-    pages: {
-      ...healthPages(checks),
-      ...openapiPages({
+    open: joinPages({ pki, peek, revoked, server: identity ?? { names: [], addresses: [] }, serviceCidrs, fairness, clock, log }),
+    authentication: authentication({ authenticator: authenticates, authorizers, log, now: () => clock.monotonic() }),
+    fairness: turns({
+      fairness,
+      resourceOf: ({ apiVersion, plural }) => resources.at(apiVersion, plural),
+      sizeOf: (resource) => cache.sizeOf(resource),
+    }),
+    authorization: authorization(authorizers),
+    resources: resourceStage({
+      core,
+      handler,
+      routes: [
+        aggregatedRoute(aggregator),
+        reviewRoute({ authorizers, authenticator: authenticates, roles }),
+        creatorRoute(creators),
+        scaleRoute(core, clock),
+        componentStatusRoute({ handler, checks: checks.filter(({ name }) => name === 'store'), revision: () => cache.revision }),
+        metricsRoute({ core, handler, usage: new Usage({ core, tls: agentTls, clock }) }),
+        logRoute({ core, tls: agentTls }),
+        proxyRoute({ core, tls: agentTls }),
+      ],
+    }),
+    aggregated: aggregatedPages(aggregator),
+    pages: [
+      healthPages(checks),
+      metrics.pages,
+      openapiPages({
         offers: () => offersOf(resources),
         revision: () => resources.revision,
         aggregated: () => aggregatedDocuments(aggregator),
       }),
-      '/metrics': metrics.page,
-    },
-    aggregated: (request, url, user) => aggregatedPage(aggregator, request, url, user),
-    open: {
-      '/coracle/v1/join': joinPage({ pki, peek, revoked, server: identity ?? { names: [], addresses: [] }, serviceCidrs, clock, log }),
-    },
+      discoveryPages(new Discovery(resources, reviewResources, aggregatedVersions(aggregator))),
+    ],
     log,
     began: (what) => loop.began(what),
     observe: (seen) => metrics.observe(seen),
@@ -229,7 +233,7 @@ export async function assemble({
     core,
     creators,
     authorizers,
-    authenticator: authentication,
+    authenticator: authenticates,
     revoked,
     onRevoked(run) {
       const resource = resources.of(ConfigMap)

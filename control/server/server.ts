@@ -7,10 +7,11 @@ import type { AddressInfo, Socket } from 'node:net'
 import { type Cidr, parseCidrs } from '#api/cidr.ts'
 import type { Client } from '#api/client/client.ts'
 import { type Clock, sleep } from '#api/clock.ts'
+import type { NodeRequest, NodeResponse } from '#api/http/incoming.ts'
+import { listener } from '#api/http/listener.ts'
 import type { Log } from '#api/log.ts'
 import type { APIService } from '#api/types/apiregistration-v1.gen.ts'
-import type { Credentials } from '#control/auth/authenticator.ts'
-import { credentialsOf, type TlsPeer } from '#control/auth/peer.ts'
+import { credentialsOf } from '#control/auth/peer.ts'
 import { serverUser, type User } from '#control/auth/user.ts'
 import type { Pki } from '#control/pki/pki.ts'
 import type { Store } from '../store/store.ts'
@@ -19,8 +20,8 @@ import { type Assembly, assemble } from './assemble.ts'
 import { bootstrap } from './bootstrap.ts'
 import type { App } from './http/app.ts'
 import { Connections, type Limits, limitOptions, standardLimits } from './http/connections.ts'
-import type { NodeRequest, NodeResponse } from './http/incoming.ts'
-import { listener } from './http/listener.ts'
+import { credentialsIn } from './http/credentials.ts'
+import { answerStatus, statusOf } from './http/status.ts'
 import { inProcessClient, turnsOfWrites } from './in-process.ts'
 import type { Dial } from './routes/dial.ts'
 import { handleUpgrade } from './routes/upgrade.ts'
@@ -147,11 +148,7 @@ async function startLater(
 }
 
 function secureServer({ pki }: ServerOptions, assembly: Assembly, limits: Limits, connections: Connections): Http2SecureServer {
-  const { app } = assembly
-  const answer = listener({
-    serve: (request, bindings) => app.serve(request, bindings),
-    bindingsOf: (request) => ({ credentials: () => credentialsIn(request), source: socketOf(request).remoteAddress ?? '' }),
-  })
+  const answer = listener(assembly.app, (error) => answerStatus(statusOf(error).status))
   const server = createSecureServer(
     {
       ...secureContext(pki),
@@ -183,19 +180,6 @@ const secureContext = ({ serving, authority }: Pki) => ({
   ca: authority.cert,
   minVersion: 'TLSv1.2' as const,
 })
-
-/** What a request and its connection show. */
-function credentialsIn(request: NodeRequest): Credentials {
-  const { authorization } = request.headers
-  return { ...credentialsOf(socketOf(request)), ...(authorization && { authorization }) }
-}
-
-type Peer = TlsPeer & { remoteAddress?: string }
-
-function socketOf(request: NodeRequest): Peer {
-  const h2 = request as unknown as { stream?: { session?: { socket?: Peer } } }
-  return h2.stream?.session?.socket ?? (request.socket as unknown as Peer)
-}
 
 function listening(server: Http2SecureServer, { host, port }: ServerOptions['listen']): Promise<number> {
   return new Promise((resolve, reject) => {

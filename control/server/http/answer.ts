@@ -2,6 +2,7 @@
 
 import { pipeline } from 'node:stream'
 import { constants, createGzip } from 'node:zlib'
+import { type Chunks, type HeaderValues, Reply } from '#api/http/reply.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import { encodeProtobuf } from '#api/schema/encode.ts'
 import { jsonLine, watchLine } from '../cache/change.ts'
@@ -12,7 +13,6 @@ import type { Listed } from '../objects/read.ts'
 import type { Resource } from '../objects/resource.ts'
 import type { View } from './accept.ts'
 import { frameOf, protobufList, protobufOf, protobufType, watchFrame } from './protobuf.ts'
-import { type Chunks, type HeaderValues, Reply } from './reply.ts'
 import { bookmarkOf, type IncludeObject, partial, partialList, tableOf } from './table.ts'
 
 export type ResponseFormat = {

@@ -3,11 +3,11 @@
 import type { Readable } from 'node:stream'
 import { breather, gently } from '#api/breather.ts'
 import { StatusError } from '#api/errors.ts'
+import type { Incoming } from '#api/http/incoming.ts'
 import { isObject } from '#api/schema/decode.ts'
 import type { Floats } from '#api/schema/exact.ts'
 import { parsingJson, type ReadOptions } from '#api/schema/json.ts'
 import { decodeProtobuf } from '#api/schema/protobuf.ts'
-import type { Incoming } from './incoming.ts'
 import { convertYaml } from './yaml.ts'
 
 /** Kubernetes' own limit. */

@@ -5,18 +5,19 @@ import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { gunzip, gzip } from 'node:zlib'
 import { breather, gently, type Steps } from '#api/breather.ts'
+import { replied } from '#api/http/env.ts'
+import type { Incoming } from '#api/http/incoming.ts'
+import { Reply } from '#api/http/reply.ts'
 import type { Kind } from '#api/kinds/kind.ts'
 import { gnosticType, writingGnostic } from '#api/schema/openapi/gnostic.ts'
 import type { Json } from '#api/schema/openapi/json.ts'
 import type { ServedKind } from '#api/schema/openapi/paths.ts'
 import { describingV2 } from '#api/schema/openapi/v2.ts'
 import { describingV3 } from '#api/schema/openapi/v3.ts'
-import type { Incoming } from './incoming.ts'
-import { Reply } from './reply.ts'
+import { newPages, type Pages } from './env.ts'
 import { noSuchPath } from './request.ts'
 import { version } from './version.ts'
 
-type Page = (request: Incoming, url: URL) => Promise<Reply>
 /** Compressed only: documents are large, and clients that ask for them take gzip. */
 type Document = { hash: string; packed: Uint8Array }
 
@@ -33,7 +34,7 @@ type Options = {
   aggregated: () => ReadonlyMap<string, string>
 }
 
-export function openapiPages({ offers, revision, aggregated }: Options): Record<string, Page> {
+export function openapiPages({ offers, revision, aggregated }: Options): Pages {
   const documents = new Map<string, { document: Promise<Document>; revision: number; kinds: readonly Kind[] }>()
   /** Of `served`; the one that is there as long as they are the same. */
   const once = (
@@ -61,41 +62,46 @@ export function openapiPages({ offers, revision, aggregated }: Options): Record<
       },
     )
 
-  return {
-    '/openapi/v3': async (request) => {
-      const others = aggregated()
-      const theirs = [...others].map(([path, url]) => [path, { serverRelativeURL: url }] as const)
-      const groups = [...new Set(offers().map(pathOf))].filter((path) => !others.has(path))
-      const entries = await Promise.all(
-        groups.map(async (path) => [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${(await third(path)).hash}` }] as const),
-      )
-      const body = Buffer.from(JSON.stringify({ paths: Object.fromEntries([...entries, ...theirs]) }))
-      return await answer(request, await packed(body), 'application/json', 'no-cache, private')
-    },
-    '/openapi/*': async (request, url) => {
-      const path = url.pathname.slice('/openapi/v3/'.length)
-      if (!url.pathname.startsWith('/openapi/v3/') || !offers().some((o) => pathOf(o) === path)) throw noSuchPath()
-      const document = await third(path)
-      const asked = url.searchParams.get('hash')
-      if (asked && asked !== document.hash) {
-        return new Reply(undefined, { status: 301, headers: { location: `${url.pathname}?hash=${document.hash}` } })
-      }
-      return await answer(request, document, 'application/json', asked ? forever : 'no-cache, private')
-    },
-    '/openapi/v2': async (request) => {
-      if (request.headers.get('accept')?.includes(gnosticType.split('@')[0] ?? '')) {
-        const document = await once('v2 protobuf', offers(), function* (served) {
-          return yield* writingGnostic(yield* describingV2(served, version.gitVersion))
-        })
-        // `@` stands in the Accept header only: Go cannot parse it in a Content-Type.
-        return await answer(request, document, gnosticType.replace('@', '.'), 'no-cache, private')
-      }
-      const document = await once('v2', offers(), function* (served) {
-        return yield* writing(yield* describingV2(served, version.gitVersion))
-      })
-      return await answer(request, document, 'application/json', 'no-cache, private')
-    },
+  /** Where to find the document of each group version. */
+  const index = async (request: Incoming): Promise<Reply> => {
+    const others = aggregated()
+    const theirs = [...others].map(([path, url]) => [path, { serverRelativeURL: url }] as const)
+    const groups = [...new Set(offers().map(pathOf))].filter((path) => !others.has(path))
+    const entries = await Promise.all(
+      groups.map(async (path) => [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${(await third(path)).hash}` }] as const),
+    )
+    const body = Buffer.from(JSON.stringify({ paths: Object.fromEntries([...entries, ...theirs]) }))
+    return await answer(request, await packed(body), 'application/json', 'no-cache, private')
   }
+  const ofGroupVersion = async (request: Incoming): Promise<Reply> => {
+    const { pathname, searchParams } = request.url
+    const path = pathname.slice('/openapi/v3/'.length)
+    if (!offers().some((o) => pathOf(o) === path)) throw noSuchPath()
+    const document = await third(path)
+    const asked = searchParams.get('hash')
+    if (asked && asked !== document.hash) {
+      return new Reply(undefined, { status: 301, headers: { location: `${pathname}?hash=${document.hash}` } })
+    }
+    return await answer(request, document, 'application/json', asked ? forever : 'no-cache, private')
+  }
+  const whole = async (request: Incoming): Promise<Reply> => {
+    if (request.headers.get('accept')?.includes(gnosticType.split('@')[0] ?? '')) {
+      const document = await once('v2 protobuf', offers(), function* (served) {
+        return yield* writingGnostic(yield* describingV2(served, version.gitVersion))
+      })
+      // `@` stands in the Accept header only: Go cannot parse it in a Content-Type.
+      return await answer(request, document, gnosticType.replace('@', '.'), 'no-cache, private')
+    }
+    const document = await once('v2', offers(), function* (served) {
+      return yield* writing(yield* describingV2(served, version.gitVersion))
+    })
+    return await answer(request, document, 'application/json', 'no-cache, private')
+  }
+  const pages = newPages()
+  pages.get('/openapi/v2', async (c) => replied(c, await whole(c.get('incoming'))))
+  pages.get('/openapi/v3', async (c) => replied(c, await index(c.get('incoming'))))
+  pages.get('/openapi/v3/*', async (c) => replied(c, await ofGroupVersion(c.get('incoming'))))
+  return pages
 }
 
 /** A document as JSON, definition by definition: those of custom resources may be long. */

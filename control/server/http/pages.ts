@@ -1,36 +1,39 @@
 // Paths that are no resources: health and metrics.
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { replied } from '#api/http/env.ts'
+import { Reply } from '#api/http/reply.ts'
 import type { WatchCache } from '../cache/watch-cache.ts'
 import type { Resources } from '../objects/resource.ts'
-import type { Incoming } from './incoming.ts'
-import { Reply } from './reply.ts'
+import { newPages, type Pages } from './env.ts'
 
 /** `heals`: by itself, so that it is no reason to restart the server. */
 export type Check = { name: string; healthy(): boolean; heals?: true }
-type Page = (request: Incoming, url: URL) => Promise<Reply>
 
 /** `/healthz`, `/livez` and `/readyz`, whole, verbose, and one check at a time below them. */
-export function healthPages(checks: readonly Check[]): Record<string, Page> {
-  const page = (root: string): Page => {
-    return async (_request, url) => {
-      const one = url.pathname.slice(root.length + 1).replace(/\/$/, '')
-      const excluded = url.searchParams.getAll('exclude')
-      const asked = checks.filter((c) => (one ? c.name === one : root !== '/livez' || !c.heals))
-      if (one && asked.length === 0) return text('404 page not found\n', 404)
-      const isExcluded = ({ name }: Check) => !one && excluded.includes(name)
-      const results = asked.map((check) => ({
-        name: isExcluded(check) ? `${check.name} excluded:` : check.name,
-        ok: isExcluded(check) || check.healthy(),
-      }))
-      const healthy = results.every((r) => r.ok)
-      if (healthy && !url.searchParams.has('verbose')) return text('ok')
-      const lines = results.map((r) => (r.ok ? `[+]${r.name} ok` : `[-]${r.name} failed: reason withheld`))
-      const name = root.slice(1)
-      return text(`${[...lines, `${name} check ${healthy ? 'passed' : 'failed'}`].join('\n')}\n`, healthy ? 200 : 500)
-    }
+export function healthPages(checks: readonly Check[]): Pages {
+  const pages = newPages()
+  for (const root of ['/healthz', '/livez', '/readyz']) {
+    pages.get(`${root}/*`, (c) => replied(c, healthOf(root, checks, c.get('incoming').url)))
   }
-  return Object.fromEntries(['/healthz', '/livez', '/readyz'].flatMap((root) => [root, `${root}/*`].map((path) => [path, page(root)])))
+  return pages
+}
+
+function healthOf(root: string, checks: readonly Check[], url: URL): Reply {
+  const one = url.pathname.slice(root.length + 1).replace(/\/$/, '')
+  const excluded = url.searchParams.getAll('exclude')
+  const asked = checks.filter((c) => (one ? c.name === one : root !== '/livez' || !c.heals))
+  if (one && asked.length === 0) return text('404 page not found\n', 404)
+  const isExcluded = ({ name }: Check) => !one && excluded.includes(name)
+  const results = asked.map((check) => ({
+    name: isExcluded(check) ? `${check.name} excluded:` : check.name,
+    ok: isExcluded(check) || check.healthy(),
+  }))
+  const healthy = results.every((r) => r.ok)
+  if (healthy && !url.searchParams.has('verbose')) return text('ok')
+  const lines = results.map((r) => (r.ok ? `[+]${r.name} ok` : `[-]${r.name} failed: reason withheld`))
+  const name = root.slice(1)
+  return text(`${[...lines, `${name} check ${healthy ? 'passed' : 'failed'}`].join('\n')}\n`, healthy ? 200 : 500)
 }
 
 const text = (body: string, status = 200) =>
@@ -40,7 +43,7 @@ export type Metrics = {
   observe(seen: { verb: string; resource: string; code: number; seconds: number }): void
   /** A turn of the event loop that took too long. */
   held(seconds: number): void
-  page: Page
+  pages: Pages
 }
 
 /** One registry a server: nothing is global. */
@@ -99,13 +102,13 @@ export function serverMetrics({ cache, resources }: { cache: WatchCache; resourc
       most = Math.max(most, seconds)
       longest.set(most)
     },
-    async page() {
+    pages: newPages().get('/metrics', async (c) => {
       for (const resource of resources.kept()) {
         objects.set({ resource: resource.name }, cache.of(resource).size)
         watchers.set({ resource: resource.name }, cache.of(resource).watchers)
       }
-      return new Reply(await registry.metrics(), { headers: { 'content-type': registry.contentType } })
-    },
+      return replied(c, new Reply(await registry.metrics(), { headers: { 'content-type': registry.contentType } }))
+    }),
   }
 }
 

@@ -20,7 +20,7 @@ describe('protobuf', () => {
 
   const send = async (method: string, path: string, accept: string, body?: Json, type = 'application/json') => {
     const init = { method, headers: { accept, ...(body !== undefined && { 'content-type': type }) } }
-    const response = await server.fetch(path, { ...init, ...(body !== undefined && { body: JSON.stringify(body) }) }, { user: admin })
+    const response = await server.app.request(path, { ...init, ...(body !== undefined && { body: JSON.stringify(body) }) }, { user: admin })
     return { code: response.status, type: response.headers.get('content-type'), bytes: new Uint8Array(await response.arrayBuffer()) }
   }
   /** The same request in both encodings. */

@@ -1,8 +1,8 @@
 // What a request asks for, read from its method and path (apiserver pkg/endpoints/request RequestInfo).
 
 import { StatusError } from '#api/errors.ts'
+import type { Incoming } from '#api/http/incoming.ts'
 import type { User } from '#control/auth/user.ts'
-import type { Incoming } from './incoming.ts'
 
 export type ResourceRequest = {
   /** As in objects: `v1`, `apps/v1`. */

@@ -1,8 +1,8 @@
 // The body of a request whose sender is hardly known: JSON alone, small, and soon.
 
 import { StatusError } from '#api/errors.ts'
+import type { Incoming } from '#api/http/incoming.ts'
 import { mediaType } from './body.ts'
-import type { Incoming } from './incoming.ts'
 
 const mostBytes = 64 * 1024
 const withinMs = 10_000

@@ -1,9 +1,9 @@
 // The one place where errors become answers: every failure is a Status.
 
 import { codes, isStatus, type Status, StatusError } from '#api/errors.ts'
+import { type HeaderValues, Reply } from '#api/http/reply.ts'
 import { CommitFailed } from '../../store/store.ts'
 import { protobufOf, protobufType } from './protobuf.ts'
-import { type HeaderValues, Reply } from './reply.ts'
 
 /** Whether `error` is our own fault, and worth a line in the log. */
 export function statusOf(error: unknown): { status: Status; unexpected: boolean } {

@@ -79,7 +79,7 @@ describe('bad input', () => {
       },
     })
     const init = { method: 'POST', body: endless, duplex: 'half', headers: { 'content-type': 'application/json' } }
-    const response = await server.fetch(maps, init as RequestInit, { user: { name: 'admin', groups: ['system:masters'] } })
+    const response = await server.app.request(maps, init as RequestInit, { user: { name: 'admin', groups: ['system:masters'] } })
     assert.equal(response.status, 413)
     assert.ok(sent < 5_000_000, 'the rest is never read')
     await refused(
@@ -262,7 +262,7 @@ describe('bad input', () => {
     assert.deepEqual([jane.code, /User "jane" cannot list/.test(jane.body.message)], [403, true])
     const thief = await server.ask('GET', maps, undefined, { headers, user: { name: 'thief', groups: [] } })
     assert.match(thief.body.message, /User "thief" cannot impersonate resource "users"/)
-    const bad = await server.fetch(maps, {}, { credentials: () => ({ authorization: 'Bearer nonsense' }) })
+    const bad = await server.app.request(maps, {}, { credentials: () => ({ authorization: 'Bearer nonsense' }) })
     assert.deepEqual([bad.status, ((await bad.json()) as { reason: string }).reason], [401, 'Unauthorized'])
   })
 })

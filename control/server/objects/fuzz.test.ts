@@ -69,7 +69,11 @@ async function takenAgain(server: Trial): Promise<number> {
 
 async function answer(server: Trial, { method, path, headers, body }: FuzzRequest): Promise<{ code: number; text: string }> {
   const whole = async () => {
-    const response = await server.fetch(path, { method, headers, ...(body !== undefined && { body: body as string }) }, { user: admin })
+    const response = await server.app.request(
+      path,
+      { method, headers, ...(body !== undefined && { body: body as string }) },
+      { user: admin },
+    )
     return { code: response.status, text: await response.text() }
   }
   const asked = whole()

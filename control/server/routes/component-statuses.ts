@@ -4,8 +4,8 @@ import { StatusError } from '#api/errors.ts'
 import { ComponentStatus } from '#api/kinds/index.ts'
 import { encode, Item } from '../cache/item.ts'
 import { answerItem, answerList } from '../http/answer.ts'
-import type { Route } from '../http/app.ts'
 import type { ResourceHandler } from '../http/handler.ts'
+import type { Route } from '../http/stages/resources.ts'
 import { notFound } from '../objects/resource.ts'
 
 type Check = { name: string; healthy(this: void): boolean; reason?(this: void): string | undefined }

@@ -4,9 +4,9 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { pipeline } from 'node:stream/promises'
 import { StatusError } from '#api/errors.ts'
+import type { Incoming } from '#api/http/incoming.ts'
+import { Reply } from '#api/http/reply.ts'
 import { type Backend, isHopByHop, isPrivate } from '#api/streaming/backend.ts'
-import type { Incoming } from '../http/incoming.ts'
-import { Reply } from '../http/reply.ts'
 
 const connectedWithinMs = 10_000
 

@@ -4,6 +4,8 @@
 import type { Cidr } from '#api/cidr.ts'
 import type { Clock } from '#api/clock.ts'
 import { isStatus, StatusError } from '#api/errors.ts'
+import { replied } from '#api/http/env.ts'
+import { Reply } from '#api/http/reply.ts'
 import { Node } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import type { Log } from '#api/log.ts'
@@ -12,10 +14,13 @@ import { type BootstrapTokens, bootstrapTokens } from '#control/auth/bootstrap-t
 import { type Joiner, join, joinerOf } from '#control/auth/join.ts'
 import type { Revoked } from '#control/auth/revoked.ts'
 import { authenticated, nodesGroup, type User } from '#control/auth/user.ts'
+import type { Fairness } from '#control/fairness/fairness.ts'
 import type { Pki } from '#control/pki/pki.ts'
-import type { OpenPage } from '../http/app.ts'
-import { Reply } from '../http/reply.ts'
+import { sourceOf } from '../http/credentials.ts'
+import { newPages, type Pages, type ServerStage } from '../http/env.ts'
 import { readSmallJson } from '../http/small-body.ts'
+import { shownIn } from '../http/stages/authentication.ts'
+import { takeSeat } from '../http/stages/fairness.ts'
 
 export type JoinPageDeps = {
   pki: Pick<Pki, 'authority' | 'agents'>
@@ -23,11 +28,14 @@ export type JoinPageDeps = {
   revoked: Revoked
   server: { names: readonly string[]; addresses: readonly string[] }
   serviceCidrs: readonly Cidr[]
+  fairness: Fairness
   clock: Clock
   log: Log
 }
 
-export function joinPage({ pki, peek, revoked, server, serviceCidrs, clock, log }: JoinPageDeps): OpenPage {
+export const joinPages = (deps: JoinPageDeps): Pages => newPages().all('/coracle/v1/join', joining(deps))
+
+function joining({ pki, peek, revoked, server, serviceCidrs, fairness, clock, log }: JoinPageDeps): ServerStage {
   const tokens = bootstrapTokens({ peek, now: () => clock.now() })
   const attempts = new Attempts({ now: () => clock.monotonic() })
   const deps = {
@@ -41,17 +49,20 @@ export function joinPage({ pki, peek, revoked, server, serviceCidrs, clock, log 
     server,
     serviceCidrs,
   }
-  return async (request, { credentials, source = '' }, enter) => {
+  return async (c) => {
+    const request = c.get('incoming')
+    const source = sourceOf(c.env.incoming)
     if (request.method !== 'POST')
       throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
     const wait = attempts.waitOf(source)
     if (wait > 0) throw new StatusError('TooManyRequests', 'too many attempts to join failed, try again later', { retryAfterSeconds: wait })
     try {
-      const joiner = known(tokens, revoked, credentials?.() ?? {}, source)
-      await enter(userOf(joiner))
+      const joiner = known(tokens, revoked, shownIn(c.env) ?? {}, source)
+      await takeSeat(c, fairness, { user: userOf(joiner), verb: 'post', path: request.url.pathname })
       const { nodeName, ...answer } = await join(deps, joiner, await readSmallJson(request))
       log.info({ node: nodeName, source, ...(joiner.token && { token: joiner.token.id }) }, 'a node got its certificates')
-      return new Reply(JSON.stringify(answer), { headers: { 'content-type': 'application/json', 'cache-control': 'no-store' } })
+      const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' }
+      return replied(c, new Reply(JSON.stringify(answer), { headers }))
     } catch (error) {
       if (isStatus(error, 'Unauthorized', 'Forbidden')) {
         // Who has a token guesses nothing, and may share an address with others.

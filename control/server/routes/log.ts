@@ -2,9 +2,9 @@
 
 import type { IncomingMessage } from 'node:http'
 import { StatusError } from '#api/errors.ts'
+import { Reply } from '#api/http/reply.ts'
 import { readWithin } from '#api/streaming/bounded.ts'
-import type { Route } from '../http/app.ts'
-import { Reply } from '../http/reply.ts'
+import type { Route } from '../http/stages/resources.ts'
 import type { Core } from '../objects/core.ts'
 import { type AgentTls, callAgent, containerOf, placeOf } from './agent.ts'
 

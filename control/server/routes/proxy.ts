@@ -2,11 +2,11 @@
 // back may point to its own root, which is below our path: places and links are made to.
 
 import type { IncomingMessage } from 'node:http'
+import { type Chunks, Reply } from '#api/http/reply.ts'
 import type { Backend } from '#api/streaming/backend.ts'
-import type { Route } from '../http/app.ts'
 import { writeOptionsOf } from '../http/options.ts'
-import { type Chunks, Reply } from '../http/reply.ts'
 import { type ResourceRequest, rootOf } from '../http/request.ts'
+import type { Route } from '../http/stages/resources.ts'
 import type { Core } from '../objects/core.ts'
 import type { AgentTls } from './agent.ts'
 import { admitConnection } from './connect.ts'

@@ -8,9 +8,9 @@ import { type Roles, rulesOf } from '#control/auth/rbac.ts'
 import { masters, nodeOf, type User } from '#control/auth/user.ts'
 import { viewOf } from '../http/accept.ts'
 import { answerJson } from '../http/answer.ts'
-import type { Route } from '../http/app.ts'
 import { objectIn, readBody } from '../http/body.ts'
 import type { VirtualResource } from '../http/discovery.ts'
+import type { Route } from '../http/stages/resources.ts'
 
 const authorization = { group: 'authorization.k8s.io', version: 'v1', namespaced: false }
 const authentication = { group: 'authentication.k8s.io', version: 'v1', namespaced: false }

@@ -14,7 +14,6 @@ import { type Assembly, assemble } from '../assemble.ts'
 import { bootstrap } from '../bootstrap.ts'
 import { inProcessClient } from '../in-process.ts'
 import { dialHere } from './dial.fake.ts'
-import { type Fetch, fetchFrom } from './fetch.fake.ts'
 
 export const admin: User = { name: 'admin', groups: [masters, 'system:authenticated'] }
 
@@ -24,7 +23,6 @@ export type Json = ReturnType<typeof JSON.parse>
 export type Answer = { code: number; body: Json; text: string; headers: Headers }
 
 export type Trial = Assembly & {
-  fetch: Fetch
   store: Store
   clock: FakeClock
   client: Client
@@ -88,10 +86,8 @@ export async function trial(options: { store?: Store; log?: Log; seats?: number;
     await client.create(Namespace, { metadata: { name: 'test' } })
     await client.create(ServiceAccount, { metadata: { namespace: 'test', name: 'default' } })
   }
-  const fetch = fetchFrom(assembly.app)
   return {
     ...assembly,
-    fetch,
     store,
     clock,
     client,
@@ -101,13 +97,13 @@ export async function trial(options: { store?: Store; log?: Log; seats?: number;
         init.body = typeof body === 'string' || body instanceof Uint8Array ? (body as string) : JSON.stringify(body)
         init.headers = { 'content-type': 'application/json', ...headers }
       }
-      const response = await fetch(path, init, { user })
+      const response = await assembly.app.request(path, init, { user })
       const text = await response.text()
       const isJson = response.headers.get('content-type')?.startsWith('application/json')
       return { code: response.status, body: isJson && text ? JSON.parse(text) : {}, text, headers: response.headers }
     },
     async open(path, { headers = {}, signal } = {}) {
-      return await fetch(path, { headers, ...(signal && { signal }) }, { user: admin })
+      return await assembly.app.request(path, { headers, ...(signal && { signal }) }, { user: admin })
     },
     async close() {
       await assembly.close()

@@ -71,7 +71,7 @@ test('watches hold a seat only while they start, and a failed request gives its 
   const stop = new AbortController()
   const user = person('ann')
   const watches = await Promise.all(
-    Array.from({ length: 20 }, async () => await server.fetch(`${configMaps}?watch=true`, { signal: stop.signal }, { user })),
+    Array.from({ length: 20 }, async () => await server.app.request(`${configMaps}?watch=true`, { signal: stop.signal }, { user })),
   )
   assert.ok(watches.every((w) => w.status === 200))
   const events = watches.map((watch) => eventsOf(watch))

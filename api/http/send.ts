@@ -1,35 +1,11 @@
-// Between node's HTTP server and the app: requests in, replies out, as fast as the client reads them.
+// A reply on Node's own response, over HTTP/1.1 and HTTP/2, as fast as the client reads it.
 
 import { constants } from 'node:http2'
-import type { Bindings } from './app.ts'
-import { type Incoming, NodeIncoming, type NodeRequest, type NodeResponse } from './incoming.ts'
+import type { NodeRequest, NodeResponse } from './incoming.ts'
 import type { Chunks, Reply } from './reply.ts'
-import { answerStatus, statusOf } from './status.ts'
 
-type Serve = (request: Incoming, bindings: Bindings) => Promise<Reply>
-type Options = { serve: Serve; bindingsOf: (request: NodeRequest) => Bindings }
-
-/** `serve` never rejects. */
-export const listener =
-  ({ serve, bindingsOf }: Options) =>
-  async (request: NodeRequest, response: NodeResponse): Promise<void> => {
-    // A connection that breaks under an answer ends it, which is all there is to do about it.
-    response.on('error', () => {})
-    const reply = await served(serve, request, response, bindingsOf)
-    await send(reply, request, response)
-  }
-
-async function served(serve: Serve, request: NodeRequest, response: NodeResponse, bindingsOf: Options['bindingsOf']): Promise<Reply> {
-  let incoming: Incoming
-  try {
-    incoming = new NodeIncoming(request, response)
-  } catch (error) {
-    return answerStatus(statusOf(error).status)
-  }
-  return await serve(incoming, bindingsOf(request))
-}
-
-async function send({ status, headers, body }: Reply, request: NodeRequest, response: NodeResponse): Promise<void> {
+/** Rejects only for an answer that HTTP cannot carry. */
+export async function send({ status, headers, body }: Reply, request: NodeRequest, response: NodeResponse): Promise<void> {
   const isWhole = body === undefined || body instanceof Uint8Array
   const isBodyless = status === 204 || status === 304 || (request.method === 'HEAD' && !body)
   if (isWhole && !isBodyless) headers.set('content-length', String(body?.length ?? 0))

@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import type { Readable } from 'node:stream'
-import { StatusError } from '#api/errors.ts'
+import { StatusError } from '../errors.ts'
 
 export interface Incoming {
   readonly method: string
