@@ -16,6 +16,7 @@ const benches: Record<string, () => Promise<AsyncIterable<Figure>>> = {
   'pod-network': async () => (await import('./pod-network.ts')).podNetworkBench(),
   dns: async () => (await import('./dns.ts')).dnsBench(),
   policy: async () => (await import('./policy.ts')).policyBench(),
+  scheduler: async () => (await import('./scheduler.ts')).schedulerBench(),
   soak: async () => (await import('./soak.ts')).soakBench(),
 }
 /** Only by their names. */

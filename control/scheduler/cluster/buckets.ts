@@ -43,4 +43,5 @@ export class Buckets<T extends { readonly pair: LabelPair | undefined }> {
   }
 }
 
-const tag = (key: string, value: string): string => `${key}=${value}`
+/** One text for one label. */
+export const tag = (key: string, value: string): string => `${key}=${value}`

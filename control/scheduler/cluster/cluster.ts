@@ -9,12 +9,13 @@ import { isReady } from '../taints.ts'
 import type { AffinityTerm, Namespaces } from './affinity-term.ts'
 import { NodeInfo } from './node-info.ts'
 import { Nominations } from './nominations.ts'
+import { PlacedPods } from './placed-pods.ts'
 import { isOver, PodInfo } from './pod-info.ts'
 import { Tallies } from './tallies.ts'
 import { TermGroups } from './term-groups.ts'
 import { interleaved } from './zones.ts'
 
-type Placed = { info: PodInfo; node: NodeInfo }
+type Domains = ReadonlyMap<string | undefined, readonly NodeInfo[]>
 
 export class Cluster {
   readonly namespaces: Namespaces
@@ -26,16 +27,17 @@ export class Cluster {
   readonly preferring: TermGroups
   /** By name; with those of which only pods have been heard. */
   readonly #nodes = new Map<string, NodeInfo>()
-  readonly #placed = new Map<string, Placed>()
+  readonly #placed = new PlacedPods()
   readonly #assumed = new Set<string>()
   /** Nodes that have an image. */
   readonly #imageNodes = new Map<string, number>()
   #softTainted = 0
   #order: readonly NodeInfo[] | undefined
+  readonly #domains = new Map<string, Domains>()
 
   constructor(namespaces: Namespaces) {
     this.namespaces = namespaces
-    this.tallies = new Tallies(() => this.#nodes.values())
+    this.tallies = new Tallies({ nodes: () => this.#nodes.values(), pods: (pair) => this.#placed.having(pair) })
     this.shunning = new TermGroups(namespaces)
     this.inviting = new TermGroups(namespaces)
     this.preferring = new TermGroups(namespaces)
@@ -45,6 +47,21 @@ export class Cluster {
   get nodes(): readonly NodeInfo[] {
     this.#order ??= interleaved([...this.#nodes.values()].filter(({ isKnown }) => isKnown))
     return this.#order
+  }
+
+  /** The nodes by the value of this label; those that lack it are under undefined. */
+  domains(key: string): Domains {
+    const found = this.#domains.get(key)
+    if (found) return found
+    const made = new Map<string | undefined, NodeInfo[]>()
+    for (const node of this.nodes) {
+      const value = node.labels[key]
+      const there = made.get(value)
+      if (there) there.push(node)
+      else made.set(value, [node])
+    }
+    this.#domains.set(key, made)
+    return made
   }
 
   get softTainted(): boolean {
@@ -68,7 +85,7 @@ export class Cluster {
       isKnown && same(before.metadata.labels, node.metadata.labels) && same(before.spec, node.spec) && isReady(before) === isReady(node)
     if (!alike) {
       this.#index(info, -1)
-      this.#order = undefined
+      this.#reorder()
     }
     this.#leave(info)
     info.become(node)
@@ -84,7 +101,7 @@ export class Cluster {
     this.#index(info, -1)
     this.#leave(info)
     info.leave()
-    this.#order = undefined
+    this.#reorder()
     if (info.pods.size === 0) this.#nodes.delete(name)
   }
 
@@ -145,6 +162,11 @@ export class Cluster {
     this.#count(pod, node, 1)
   }
 
+  #reorder(): void {
+    this.#order = undefined
+    this.#domains.clear()
+  }
+
   #nodeOf(name: string): NodeInfo {
     const found = this.#nodes.get(name)
     if (found) return found
@@ -171,14 +193,14 @@ export class Cluster {
 
   #place(info: PodInfo, nodeName: string): void {
     const node = this.#nodeOf(nodeName)
-    this.#placed.set(info.uid, { info, node })
+    this.#placed.add({ info, node })
     this.put(info, node)
   }
 
   #unplace(uid: string): void {
     const placed = this.#placed.get(uid)
     if (!placed) return
-    this.#placed.delete(uid)
+    this.#placed.delete(placed)
     const { info, node } = placed
     this.take(info, node)
     if (node.pods.size === 0 && !node.isKnown) this.#nodes.delete(node.name)

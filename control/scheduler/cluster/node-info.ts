@@ -2,7 +2,7 @@
 // as pods come and go.
 
 import type { Node, Taint } from '#api/types/core-v1.gen.ts'
-import { add, type Resources, resourcesOf } from '../resources.ts'
+import { type Resources, resourcesOf } from '../resources.ts'
 import { effectiveTaints } from '../taints.ts'
 import { HostPorts } from './host-ports.ts'
 import type { PodInfo } from './pod-info.ts'
@@ -15,12 +15,15 @@ export class NodeInfo {
   /** By uid. */
   readonly pods = new Map<string, PodInfo>()
   readonly used = new Map<string, number>()
+  /** Of what it offers, what is not used. */
+  readonly free = new Map<string, number>()
   readonly ports = new HostPorts()
   node: Node = noNode
   labels: Readonly<Record<string, string>> = {}
   allocatable: Resources = nothing
   /** Pods that may be there. */
   mostPods = 0
+  unschedulable = false
   /** Those that keep pods away, and those that would rather. */
   taints: readonly Taint[] = []
   softTaints: readonly Taint[] = []
@@ -43,7 +46,10 @@ export class NodeInfo {
     this.node = node
     this.labels = node.metadata.labels ?? {}
     this.allocatable = resourcesOf(node.status?.allocatable ?? node.status?.capacity)
+    this.free.clear()
+    for (const [name, amount] of this.allocatable) this.free.set(name, amount - (this.used.get(name) ?? 0))
     this.mostPods = this.allocatable.get('pods') ?? 110
+    this.unschedulable = node.spec.unschedulable ?? false
     const taints = effectiveTaints(node)
     this.softTaints = taints.filter(({ effect }) => effect === 'PreferNoSchedule')
     this.taints = taints.filter(({ effect }) => effect !== 'PreferNoSchedule')
@@ -68,7 +74,11 @@ export class NodeInfo {
   }
 
   #count(pod: PodInfo, sign: 1 | -1): void {
-    add(this.used, pod.requests, sign)
+    for (const [name, amount] of pod.wanted) {
+      this.used.set(name, (this.used.get(name) ?? 0) + sign * amount)
+      const free = this.free.get(name)
+      if (free !== undefined) this.free.set(name, free - sign * amount)
+    }
     this.cpu += pod.cpu * sign
     this.memory += pod.memory * sign
     for (const port of pod.ports) this.ports.add(port, sign)

@@ -1,23 +1,26 @@
 // The tallies that placements have asked for. Those not asked for the longest go when all of them together
 // have too many domains; who asks again pays for looking at all pods once more.
 
-import { Buckets } from './buckets.ts'
+import { Buckets, type LabelPair } from './buckets.ts'
 import type { NodeInfo } from './node-info.ts'
+import type { Placed } from './placed-pods.ts'
 import type { PodInfo } from './pod-info.ts'
 import { allNodes, type NodeSelection, type Selection, Tally } from './tally.ts'
 
 /** Of all tallies together: one of a hundred bytes for each host or zone of a workload. */
 const mostDomains = 200_000
 
+type Counted = { nodes(): Iterable<NodeInfo>; pods(having: LabelPair | undefined): Iterable<Placed> }
+
 export class Tallies {
   /** Those asked for last stand at the end. */
   readonly #byId = new Map<string, Tally>()
   readonly #buckets = new Buckets<Tally>()
-  readonly #nodes: () => Iterable<NodeInfo>
+  readonly #counted: Counted
   readonly #most: number
 
-  constructor(nodes: () => Iterable<NodeInfo>, most = mostDomains) {
-    this.#nodes = nodes
+  constructor(counted: Counted, most = mostDomains) {
+    this.#counted = counted
     this.#most = most
   }
 
@@ -35,7 +38,8 @@ export class Tallies {
       return found
     }
     const made = new Tally(selection, topologyKey, nodes)
-    for (const node of this.#nodes()) made.node(node, 1)
+    for (const node of this.#counted.nodes()) made.domain(node, 1)
+    for (const { info, node } of this.#counted.pods(made.pair)) if (node.pods.has(info.uid)) made.pod(info, node, 1)
     this.#byId.set(id, made)
     this.#buckets.add(made)
     this.#shrink(made)

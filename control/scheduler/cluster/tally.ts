@@ -75,6 +75,12 @@ export class Tally {
     this.#change(value, sign, pods * sign)
   }
 
+  /** A node that runs nothing comes, or goes. */
+  domain(node: NodeInfo, sign: 1 | -1): void {
+    const value = this.#valueOf(node)
+    if (value !== undefined) this.#change(value, sign, 0)
+  }
+
   /** A pod that may be meant comes onto the node, or leaves it. */
   pod(pod: PodInfo, node: NodeInfo, sign: 1 | -1): void {
     if (!this.#means(pod)) return

@@ -22,8 +22,19 @@ export type Refusal = { readonly reasons: readonly string[]; readonly unresolvab
 /** Asked of one node: why the pod cannot be there; undefined: it can. */
 export type Filter = (node: NodeInfo) => Refusal | undefined
 
-/** What `preFilter` finds: `only` these nodes need be asked; `refusal`: it fits nowhere. */
-export type PreFiltered = { filter: Filter; only?: ReadonlySet<string>; refusal?: undefined } | { refusal: Refusal }
+/** What `preFilter` finds: `refusal`: it fits nowhere. */
+export type PreFiltered =
+  | {
+      filter: Filter
+      /** Only these nodes need be asked. */
+      only?: ReadonlySet<string>
+      /** Only nodes that have one of these values of a label need be asked, undefined where they lack it. */
+      domains?: Domains
+      refusal?: undefined
+    }
+  | { refusal: Refusal }
+
+export type Domains = { key: string; allows(value: string | undefined): boolean }
 
 export type Score = {
   /** How good a home the node is. */

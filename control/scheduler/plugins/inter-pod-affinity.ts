@@ -7,7 +7,7 @@ import type { NodeInfo } from '../cluster/node-info.ts'
 import type { PodInfo } from '../cluster/pod-info.ts'
 import type { Selection, Tally } from '../cluster/tally.ts'
 import type { TermGroup } from '../cluster/term-groups.ts'
-import type { Filter, Plugin } from '../framework/plugin.ts'
+import type { Domains, Filter, Plugin } from '../framework/plugin.ts'
 
 export type InterPodAffinityArgs = {
   /** What a placed pod's required affinity to the new one is worth, 0 to 100. */
@@ -15,6 +15,9 @@ export type InterPodAffinityArgs = {
   ignorePreferredTermsOfExistingPods?: boolean
 }
 
+type Company = { key: string; tally: Tally }
+
+const hostname = 'kubernetes.io/hostname'
 const notNear = { reasons: ["node(s) didn't match pod affinity rules"], unresolvable: true }
 const tooNear = { reasons: ["node(s) didn't match pod anti-affinity rules"] }
 const unwelcome = { reasons: ["node(s) didn't satisfy existing pods anti-affinity rules"] }
@@ -27,7 +30,7 @@ export function interPodAffinity(
   const matchesAll = (terms: readonly AffinityTerm[], pod: PodInfo) => terms.every((term) => term.matches(pod, namespaces))
   const matchesAny = (terms: readonly AffinityTerm[], pod: PodInfo) => terms.some((term) => term.matches(pod, namespaces))
   /** One tally for each term: pods that meet all of these. */
-  const company = (terms: readonly AffinityTerm[]): { key: string; tally: Tally }[] => {
+  const company = (terms: readonly AffinityTerm[]): Company[] => {
     const selection: Selection = {
       id: `near ${terms.map(({ id }) => id).join()}`,
       pair: terms[0]?.pair,
@@ -69,6 +72,7 @@ export function interPodAffinity(
       // Preemption and promised nodes put pods there, and take them away, while the filter is asked.
       if (!filters.length && !groups.length && cluster.nominations.size === 0) return undefined
       return {
+        domains: narrowest(near, away),
         filter(node) {
           for (const filter of filters) {
             const refusal = filter(node)
@@ -105,13 +109,21 @@ export function interPodAffinity(
   }
 }
 
-function besideCompany(near: readonly { key: string; tally: Tally }[], matchesItself: boolean): Filter {
+function besideCompany(near: readonly Company[], matchesItself: boolean): Filter {
   return (node) => {
     // The first of a group that wants to be together finds nobody and may go anywhere.
     const alone = matchesItself && near.every(({ tally }) => tally.total === 0)
     for (const { key, tally } of near) if (alone ? node.labels[key] === undefined : !among(node, key, tally)) return notNear
     return undefined
   }
+}
+
+/** Where company is, or nobody to avoid: a label of which many nodes share a value tells of all of them at once. */
+function narrowest(near: readonly Company[], away: readonly Company[]): Domains | undefined {
+  const [first] = near
+  if (first && first.tally.total > 0) return { key: first.key, allows: (value) => value !== undefined && first.tally.in(value) > 0 }
+  const wide = away.find(({ key }) => key !== hostname)
+  return wide && { key: wide.key, allows: (value) => value === undefined || wide.tally.in(value) === 0 }
 }
 
 function among(node: NodeInfo, key: string, tally: Tally): boolean {

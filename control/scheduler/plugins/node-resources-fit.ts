@@ -51,17 +51,16 @@ export function nodeResourcesFit({
   }
 }
 
-function lacking({ allocatable, used, pods, mostPods }: NodeInfo, wanted: PodInfo['wanted']): Refusal | undefined {
+function lacking({ allocatable, free, pods, mostPods }: NodeInfo, wanted: PodInfo['wanted']): Refusal | undefined {
   let reasons: string[] | undefined
   let unresolvable = false
   for (const [name, amount] of wanted) {
-    const total = allocatable.get(name) ?? 0
-    if (amount + (used.get(name) ?? 0) <= total) continue
+    if (amount <= (free.get(name) ?? 0)) continue
     reasons ??= []
     reasons.push(`Insufficient ${name}`)
-    unresolvable ||= amount > total
+    unresolvable ||= amount > (allocatable.get(name) ?? 0)
   }
-  if (pods.size + 1 <= mostPods) return reasons && { reasons, unresolvable }
+  if (pods.size < mostPods) return reasons && { reasons, unresolvable }
   return reasons ? { reasons: [...tooManyPods.reasons, ...reasons], unresolvable } : tooManyPods
 }
 

@@ -9,10 +9,10 @@ const refusal = { reasons: ['node(s) were unschedulable'], unresolvable: true }
 
 const tolerated = ({ pod }: PodInfo): boolean =>
   pod.spec.tolerations?.some((t) => tolerates(t, { key: unschedulableTaint, effect: 'NoSchedule' })) ?? false
-const open = (pod: PodInfo, { node }: { node: NodeInfo }): boolean => !node.node.spec.unschedulable || tolerated(pod)
+const open = (pod: PodInfo, { node }: { node: NodeInfo }): boolean => !node.unschedulable || tolerated(pod)
 
 export const nodeUnschedulable = (): Plugin => ({
   name: 'NodeUnschedulable',
   hints: { 'node/add': open, 'node/taints': open },
-  preFilter: (pod) => (tolerated(pod) ? undefined : { filter: ({ node }) => (node.spec.unschedulable ? refusal : undefined) }),
+  preFilter: (pod) => (tolerated(pod) ? undefined : { filter: ({ unschedulable }) => (unschedulable ? refusal : undefined) }),
 })

@@ -94,13 +94,16 @@ export function podTopologySpread(
       const constraints = constraintsOf(pod, 'DoNotSchedule')
       if (!constraints.length) return undefined
       const spreads = spreadsOf(pod, constraints, keysOf(constraints))
+      const wide = spreads.find(({ key }) => key !== hostname)
+      const allows = ({ tally, self, maxSkew, minDomains }: Spread, value: string): boolean =>
+        tally.in(value) + self - (tally.domains < minDomains ? 0 : tally.least) <= maxSkew
       return {
+        ...(wide && { domains: { key: wide.key, allows: (value?: string) => value !== undefined && allows(wide, value) } }),
         filter({ labels }) {
-          for (const { key, tally, self, maxSkew, minDomains } of spreads) {
-            const value = labels[key]
+          for (const spread of spreads) {
+            const value = labels[spread.key]
             if (value === undefined) return unlabelled
-            const least = tally.domains < minDomains ? 0 : tally.least
-            if (tally.in(value) + self - least > maxSkew) return uneven
+            if (!allows(spread, value)) return uneven
           }
           return undefined
         },
@@ -139,6 +142,8 @@ function lacks(labels: NodeInfo['labels'], keys: readonly string[]): boolean {
 
 /** Topology values among these nodes. */
 function domainsAmong(nodes: readonly NodeInfo[], key: string, keys: readonly string[]): number {
+  // Every node is a host of its own.
+  if (key === hostname) return nodes.reduce((sum, { labels }) => (labels[key] !== undefined && !lacks(labels, keys) ? sum + 1 : sum), 0)
   const values = new Set<string>()
   for (const { labels } of nodes) if (!lacks(labels, keys) && labels[key] !== undefined) values.add(labels[key])
   return values.size
