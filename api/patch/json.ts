@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { atOnce, type Steps } from '../breather.ts'
 import { StatusError } from '../errors.ts'
 import { isObject, type JsonObject, put } from '../schema/decode.ts'
+import { Written } from '../schema/exact.ts'
 
 const maxOperations = 10_000
 /** Of all that `copy` adds, in characters of JSON: Kubernetes' limit of a request body. */
@@ -57,19 +58,28 @@ function apply(object: JsonObject, operation: Operation): boolean {
     case 'test':
       return isDeepStrictEqual(valueAt(object, tokens), operation.value)
     case 'add':
-      return add(object, tokens, structuredClone(operation.value))
+      return add(object, tokens, copyOf(operation.value))
     case 'replace':
-      return valueAt(object, tokens) !== undefined && replace(object, tokens, structuredClone(operation.value))
+      return valueAt(object, tokens) !== undefined && replace(object, tokens, copyOf(operation.value))
     case 'remove':
       return remove(object, tokens)
     default: {
       const value = valueAt(object, tokensOf(operation.from))
       if (value === undefined) return false
-      if (operation.op === 'copy') return add(object, tokens, structuredClone(value))
+      if (operation.op === 'copy') return add(object, tokens, copyOf(value))
       // Nothing can come to be within itself: its place is gone before it is looked for.
       return remove(object, tokensOf(operation.from)) && add(object, tokens, value)
     }
   }
+}
+
+/** Numbers stay as they were written. */
+function copyOf(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || value instanceof Written) return value
+  if (Array.isArray(value)) return value.map(copyOf)
+  const copy: JsonObject = {}
+  for (const key of Object.keys(value)) put(copy, key, copyOf((value as JsonObject)[key]))
+  return copy
 }
 
 function add(object: JsonObject, tokens: readonly string[], value: unknown): boolean {
@@ -81,7 +91,7 @@ function add(object: JsonObject, tokens: readonly string[], value: unknown): boo
     parent.splice(at, 0, value)
     return true
   }
-  if (!isObject(parent)) return false
+  if (!isObject(parent) || parent instanceof Written) return false
   put(parent, token, value)
   return true
 }

@@ -36,6 +36,49 @@ export function parseNotingFloats(text: string): { value: unknown; floats?: Floa
   return { value, floats }
 }
 
+/** Such a number in a patch, until it stands where it is to stand: `settle` tells there how it was written. */
+export class Written {
+  readonly #value: unknown
+  readonly text: string
+
+  constructor(value: unknown, text: string) {
+    this.#value = value
+    this.text = text
+  }
+
+  toJSON(): unknown {
+    return this.#value
+  }
+}
+
+/** As parseExact, with a Written for each such number. */
+export function parseWritten(text: string): unknown {
+  const { value, floats } = parseNotingFloats(text)
+  for (const [holder, members] of floats ?? []) {
+    for (const [key, source] of members) Reflect.set(holder, key, new Written(Reflect.get(holder, key), source))
+  }
+  return value
+}
+
+/** `value` with the numbers themselves in their places, which are noted in `floats`; what has none is shared. */
+export function settle<T>(value: T, floats: Floats): T {
+  if (typeof value !== 'object' || value === null) return value
+  let copy: object | undefined
+  for (const key in value) {
+    const inner: unknown = value[key]
+    if (typeof inner !== 'object' || inner === null) continue
+    const settled = inner instanceof Written ? inner.toJSON() : settle(inner, floats)
+    if (settled === inner) continue
+    copy ??= Array.isArray(value) ? [...(value as unknown[])] : { ...value }
+    Reflect.defineProperty(copy, key, { value: settled, enumerable: true, configurable: true, writable: true })
+    if (!(inner instanceof Written)) continue
+    const known = floats.get(copy)
+    if (known) known.set(key, inner.text)
+    else floats.set(copy, new Map([[key, inner.text]]))
+  }
+  return (copy ?? value) as T
+}
+
 /** As JSON.parse. */
 export function parseExact(text: string): unknown {
   return long.test(text) ? (JSON.parse(text, exact) as unknown) : (JSON.parse(text) as unknown)

@@ -4,7 +4,7 @@
 import { atOnce, type Steps } from '../breather.ts'
 import { StatusError } from '../errors.ts'
 import { boundValues, mostMembers, mostValues, tooLarge } from './bounds.ts'
-import { type Floats, parseExact, parseNotingFloats } from './exact.ts'
+import { type Floats, parseExact, parseNotingFloats, parseWritten } from './exact.ts'
 
 /** More would help nobody, and each is as long as its place is deep. */
 const mostDuplicates = 100
@@ -20,8 +20,8 @@ export type Parsed = {
   floats?: Floats
 }
 
-/** What else to find than the value. */
-export type ReadOptions = { duplicates?: boolean; floats?: boolean; failure?: string }
+/** What else to find than the value; `written`: floats within it. */
+export type ReadOptions = { duplicates?: boolean; floats?: boolean; written?: boolean; failure?: string }
 
 /** As parsingJson, at once. */
 export const parseJson = (body: string | Uint8Array, options: ReadOptions = {}): Parsed => atOnce(parsingJson(body, options))
@@ -34,7 +34,8 @@ export function* parsingJson(body: string | Uint8Array, options: ReadOptions = {
   yield
   let parsed: { value: unknown; floats?: Floats }
   try {
-    parsed = options.floats ? parseNotingFloats(text) : { value: parseExact(text) }
+    if (options.written) parsed = { value: parseWritten(text) }
+    else parsed = options.floats ? parseNotingFloats(text) : { value: parseExact(text) }
   } catch (error) {
     throw new StatusError('BadRequest', `${failure}: ${(error as Error).message}`, undefined, { cause: error })
   }

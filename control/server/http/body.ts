@@ -4,10 +4,11 @@ import type { Readable } from 'node:stream'
 import { breather, gently } from '#api/breather.ts'
 import { StatusError } from '#api/errors.ts'
 import type { Incoming } from '#api/http/incoming.ts'
-import { isObject } from '#api/schema/decode.ts'
+import { decode, isObject, type JsonObject } from '#api/schema/decode.ts'
 import type { Floats } from '#api/schema/exact.ts'
 import { parsingJson, type ReadOptions } from '#api/schema/json.ts'
 import { decodeProtobuf } from '#api/schema/protobuf.ts'
+import type { Struct } from '#api/schema/schema.ts'
 import { convertYaml } from './yaml.ts'
 
 /** Kubernetes' own limit. */
@@ -116,6 +117,9 @@ export async function parseYaml(bytes: Uint8Array): Promise<Body> {
   const faults = duplicates.length > 0 ? [`yaml: unmarshal errors:\n${duplicates.map((each) => `  ${each}`).join('\n')}`] : []
   return { value: (await readJson(json, {})).value, faults }
 }
+
+/** Of a body that was read with its floats. Throws BadRequest where a value is of another type than its field. */
+export const typed = (schema: Struct, { value, floats }: Body): JsonObject => decode(schema, value, { ...(floats && { floats }) }).object
 
 /** The object in a body that must hold one. */
 export function objectIn({ value }: Body): Record<string, unknown> {

@@ -252,7 +252,7 @@ export async function readPatch(
   const isYaml = type === 'apply' && !new TextDecoder().decode(bytes.subarray(0, 1024)).trimStart().startsWith('{')
   const { value, faults } = isYaml
     ? await parseYaml(bytes)
-    : await readJson(bytes, { failure: 'error decoding patch', duplicates: type === 'apply' })
+    : await readJson(bytes, { failure: 'error decoding patch', duplicates: type === 'apply', written: type === 'json' || type === 'merge' })
   return { type, body: value, faults }
 }
 

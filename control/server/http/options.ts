@@ -1,9 +1,11 @@
 // What clients say beside the object: options in the query or in a body of their own.
 
 import { StatusError } from '#api/errors.ts'
+import { schemaOf } from '#api/schema/compile.ts'
 import { type FieldValidation, isObject } from '#api/schema/decode.ts'
+import type { Struct } from '#api/schema/schema.ts'
 import type { Annotate, DeleteOptions, WriteOptions } from '../objects/call.ts'
-import { readBody } from './body.ts'
+import { readBody, typed } from './body.ts'
 import type { Exchange, Remarks } from './request.ts'
 
 /** The first word on a matter stands. */
@@ -43,17 +45,21 @@ function fieldValidationOf(value: string | null): FieldValidation {
   throw invalidOption('fieldValidation', `Unsupported value: ${JSON.stringify(value)}: supported values: "Ignore", "Strict", "Warn"`)
 }
 
+const deletion = schemaOf({ group: '', version: 'v1', kind: 'DeleteOptions' }) as Struct
 const policies = ['Foreground', 'Background', 'Orphan'] as const
 const isPolicy = (value: unknown): value is (typeof policies)[number] => policies.includes(value as never)
 
 export async function deleteOptionsOf({ request, url, remarks }: Exchange): Promise<DeleteOptions> {
-  const { value } = request.body ? await readBody(request) : { value: undefined }
-  if (value !== undefined && !isObject(value)) throw new StatusError('BadRequest', 'the body of a delete must be DeleteOptions')
+  const body = request.body ? await readBody(request, { floats: true }) : { value: undefined, faults: [] }
+  if (body.value !== undefined && !isObject(body.value)) throw new StatusError('BadRequest', 'the body of a delete must be DeleteOptions')
+  const value = body.value && typed(deletion, body)
   const given = (name: string): unknown => value?.[name] ?? url.searchParams.get(name) ?? undefined
   const grace = given('gracePeriodSeconds')
+  if (typeof grace === 'string' && grace !== '' && !/^[+-]?\d+$/.test(grace))
+    throw new StatusError('BadRequest', `strconv.ParseInt: parsing ${JSON.stringify(grace)}: invalid syntax`)
   const seconds = grace === undefined || grace === '' ? undefined : Number(grace)
   if (seconds !== undefined && !Number.isSafeInteger(seconds))
-    throw new StatusError('BadRequest', `gracePeriodSeconds: ${String(grace)} is not a whole number`)
+    throw new StatusError('BadRequest', `strconv.ParseInt: parsing ${JSON.stringify(String(grace))}: value out of range`)
   const orphan = given('orphanDependents')
   const asked = given('propagationPolicy')
   if (asked !== undefined && orphan !== undefined) {

@@ -115,6 +115,78 @@ describe('numbers beyond 2^53', () => {
     assert.deepEqual([custom.code, numbersOf(custom.text, 'given')], [201, '7'], 'no type of Go reads it')
   })
 
+  it('are no floats in patches, scales and what is posted beside objects', async () => {
+    const deployments = '/apis/apps/v1/namespaces/test/deployments'
+    const template = '{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}'
+    const spec = `{"replicas":1,"selector":{"matchLabels":{"a":"b"}},"template":${template}}`
+    await server.ask('POST', deployments, `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"d"},"spec":${spec}}`)
+    await server.ask('POST', '/api/v1/namespaces/test/serviceaccounts', '{"metadata":{"name":"sa"}}')
+    const as = (type: string) => ({ headers: { 'content-type': `application/${type}` } })
+    const d = `${deployments}/d`
+    const scale = (replicas: string) =>
+      `{"apiVersion":"autoscaling/v1","kind":"Scale","metadata":{"name":"d"},"spec":{"replicas":${replicas}}}`
+    const why = (field: string, number = '2.0') => `cannot unmarshal number ${number} into Go struct field ${field}`
+    const json = 'json-patch+json'
+    const refused: [method: string, path: string, body: string, type: string, words: string][] = [
+      ['PATCH', d, '{"spec":{"replicas":2.0}}', 'merge-patch+json', why('DeploymentSpec.spec.replicas of type int32')],
+      ['PATCH', d, '{"spec":{"replicas":2e0}}', 'merge-patch+json', why('DeploymentSpec.spec.replicas', '2e0')],
+      ['PATCH', d, '[{"op":"replace","path":"/spec/replicas","value":2.0}]', json, why('DeploymentSpec.spec.replicas')],
+      [
+        'PATCH',
+        d,
+        '[{"op":"add","path":"/spec/template/spec/securityContext","value":{"supplementalGroups":[1,2.0]}}]',
+        json,
+        'cannot unmarshal number 2.0 into Go struct field PodSecurityContext.spec.template.spec.securityContext.supplementalGroups',
+      ],
+      [
+        'PATCH',
+        d,
+        '[{"op":"add","path":"/spec/minReadySeconds","value":2.0},{"op":"copy","from":"/spec/minReadySeconds","path":"/spec/replicas"},{"op":"remove","path":"/spec/minReadySeconds"}]',
+        json,
+        why('DeploymentSpec.spec.replicas'),
+      ],
+      // As in Go, where the text is compared.
+      ['PATCH', d, '[{"op":"test","path":"/spec/replicas","value":1.0}]', json, 'testing value /spec/replicas failed'],
+      ['PUT', `${d}/scale`, scale('2.0'), 'json', why('ScaleSpec.spec.replicas of type int32')],
+      ['PATCH', `${d}/scale`, '{"spec":{"replicas":2.0}}', 'merge-patch+json', why('ScaleSpec.spec.replicas')],
+      ['PATCH', `${d}/scale`, '[{"op":"replace","path":"/spec/replicas","value":2.0}]', json, why('ScaleSpec.spec.replicas')],
+      ['DELETE', d, '{"gracePeriodSeconds":2.0}', 'json', why('DeleteOptions.gracePeriodSeconds of type int64')],
+      ['DELETE', `${d}?gracePeriodSeconds=2.0`, '', 'json', 'strconv.ParseInt: parsing "2.0": invalid syntax'],
+      ['DELETE', `${d}?gracePeriodSeconds=0x2`, '', 'json', 'strconv.ParseInt: parsing "0x2": invalid syntax'],
+      [
+        'POST',
+        '/api/v1/namespaces/test/serviceaccounts/sa/token',
+        '{"spec":{"expirationSeconds":3600.0}}',
+        'json',
+        'cannot unmarshal number 3600.0 into Go struct field TokenRequestSpec.spec.expirationSeconds of type int64',
+      ],
+    ]
+    for (const [method, path, body, type, words] of refused) {
+      const { code, body: said } = await server.ask(method, path, body || undefined, as(type))
+      assert.ok(code === 400 || code === 422, `${method} ${path} ${body}: ${code}`)
+      assert.ok(JSON.stringify(said).includes(JSON.stringify(words).slice(1, -1)), JSON.stringify(said))
+    }
+    // Where Go has no text to read, it takes them.
+    for (const [type, path] of [
+      ['strategic-merge-patch+json', d],
+      ['strategic-merge-patch+json', `${d}/scale`],
+      ['apply-patch+yaml', `${d}?fieldManager=me&force=true`],
+    ] as const) {
+      const body = type.startsWith('apply')
+        ? '{"apiVersion":"apps/v1","kind":"Deployment","spec":{"replicas":2.0}}'
+        : '{"spec":{"replicas":2.0}}'
+      const { code, text } = await server.ask('PATCH', path, body, as(type))
+      assert.deepEqual([code, numbersOf(text, 'replicas')], [200, '2'], text)
+    }
+    // Quantities, free values and floating-point numbers are no integers.
+    const patched = await server.ask('PATCH', d, '{"spec":{"template":{"spec":{"containers":null}}}}', as('merge-patch+json'))
+    assert.equal(patched.code, 422)
+    const limited =
+      '[{"op":"add","path":"/spec/template/spec/containers/0/resources","value":{"limits":{"cpu":2.0}}},{"op":"add","path":"/metadata/labels","value":{}}]'
+    const { code, body: said } = await server.ask('PATCH', d, limited, as(json))
+    assert.deepEqual([code, said.spec.template.spec.containers[0].resources.limits], [200, { cpu: '2' }], JSON.stringify(said))
+  })
+
   it('are seconds, too', async () => {
     const spec = `{"nodeName":"n","terminationGracePeriodSeconds":${odd},"containers":[{"name":"c","image":"i"}]}`
     const made = await server.ask(

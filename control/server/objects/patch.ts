@@ -7,6 +7,7 @@ import { jsonPatching } from '#api/patch/json.ts'
 import { mergePatch } from '#api/patch/merge.ts'
 import { strategicMergePatch } from '#api/patch/strategic.ts'
 import { decode, isObject, type JsonObject } from '#api/schema/decode.ts'
+import { type Floats, settle } from '#api/schema/exact.ts'
 import type { Struct } from '#api/schema/schema.ts'
 import type { WriteOptions } from './call.ts'
 import { warnOfAll } from './request-review.ts'
@@ -20,7 +21,10 @@ export async function patched(resource: Resource, current: KubeObject, { type, b
   await breathe()
   const merged = await gently(merging(resource.schema, current, type, body), breathe)
   await breathe()
-  const { object, warnings } = decode(resource.schema, merged, {
+  const floats: Floats = new Map()
+  const settled = type === 'strategic' ? merged : settle(merged, floats)
+  const { object, warnings } = decode(resource.schema, settled, {
+    ...(!resource.schema.loose && { floats }),
     fieldValidation: options.fieldValidation ?? 'Ignore',
   })
   warnOfAll(options.warnings, warnings)

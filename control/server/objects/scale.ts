@@ -5,6 +5,7 @@ import type { KubeObject } from '#api/kinds/kind.ts'
 import type { Scale as ScaleSpec } from '#api/kinds/spec.ts'
 import { schemaOf } from '#api/schema/compile.ts'
 import { decode } from '#api/schema/decode.ts'
+import { type Floats, settle } from '#api/schema/exact.ts'
 import type { Struct } from '#api/schema/schema.ts'
 import type { Scale } from '#api/types/autoscaling-v1.gen.ts'
 import type { Form } from '#control/admission/admission.ts'
@@ -16,7 +17,9 @@ const kind = { group: 'autoscaling', version: 'v1', kind: 'Scale' } as const
 const schema = schemaOf(kind) as Struct
 
 /** A whole Scale that replaces what is there, or a patch of it. An applied Scale is a merge: it has no lists and one field to own. */
-export type ScaleChange = { object: unknown } | { type: 'json' | 'merge' | 'strategic' | 'apply'; body: unknown }
+export type ScaleChange =
+  | { object: unknown; floats?: Floats | undefined }
+  | { type: 'json' | 'merge' | 'strategic' | 'apply'; body: unknown }
 
 /** Throws NotFound where the object does not say how many replicas it wants, or its kind never does. */
 export async function readScale(core: Core, target: Target, resourceVersion?: string): Promise<Scale> {
@@ -32,8 +35,12 @@ export async function writeScale(core: Core, target: Target, options: WriteOptio
   const scale = specOf(target)
   const item = await core.update(target, { ...options, subresource: 'scale', form: formOf(scale) }, (current) => {
     const before = scaleOf(current, scale)
-    const wanted = 'object' in change ? change.object : merge(schema, before, change.type === 'apply' ? 'merge' : change.type, change.body)
-    const next = decode(schema, wanted, { fieldValidation: options.fieldValidation ?? 'Warn' }).object as Scale
+    const floats: Floats = new Map('object' in change ? change.floats : [])
+    const wanted =
+      'object' in change
+        ? change.object
+        : settle(merge(schema, before, change.type === 'apply' ? 'merge' : change.type, change.body), floats)
+    const next = decode(schema, wanted, { fieldValidation: options.fieldValidation ?? 'Warn', floats }).object as Scale
     const replicas = next.spec.replicas ?? 0
     if (replicas < 0) {
       throw invalid(kind.group, kind.kind, target.name, [

@@ -9,7 +9,7 @@ import type { Form } from '#control/admission/admission.ts'
 import { clone } from '../cache/item.ts'
 import { viewOf } from '../http/accept.ts'
 import { answerJson } from '../http/answer.ts'
-import { objectIn, readBody } from '../http/body.ts'
+import { objectIn, readBody, typed } from '../http/body.ts'
 import { targetOf } from '../http/handler.ts'
 import { writeOptionsOf } from '../http/options.ts'
 import type { Route } from '../http/stages/resources.ts'
@@ -62,6 +62,11 @@ export const creatorRoute =
     if (info.verb !== 'create') throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
     const target = targetOf(resource, info)
     const view = viewOf(request.headers.get('accept') ?? undefined, { whole: true })
-    const answer = await create(target, objectIn(await readBody(request)), writeOptionsOf(exchange))
+    const read = await readBody(request, { floats: true })
+    const body = objectIn(read)
+    const kind = resource.spec.subresources?.find(({ name }) => name === info.subresource)?.kind
+    const schema = kind && schemaOf(kind)
+    if (schema) typed(schema, read)
+    const answer = await create(target, body, writeOptionsOf(exchange))
     return await answerJson(answer, { view, acceptEncoding: undefined, warnings: exchange.remarks.warnings }, 201)
   }

@@ -49,7 +49,10 @@ export const scaleRoute =
   }
 
 async function changeIn(body: Incoming, verb: string): Promise<ScaleChange> {
-  if (verb === 'update') return { object: objectIn(await readBody(body)) }
+  if (verb === 'update') {
+    const read = await readBody(body, { floats: true })
+    return { object: objectIn(read), floats: read.floats }
+  }
   if (verb === 'patch') return await readPatch(body)
   throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
 }
