@@ -6,9 +6,15 @@ import { cluster, node, pod } from './objects.fake.ts'
 test('says why it fits nowhere, as Kubernetes does', () => {
   assert.equal(cluster([]).choose(pod()), 'no nodes available to schedule pods')
   const small = [node('a', { cpu: '1' }), node('b', { cpu: '1' })]
-  assert.equal(cluster(small).choose(pod({ requests: { cpu: '1500m' } })), '0/2 nodes are available: 2 Insufficient cpu.')
+  assert.equal(
+    cluster(small).choose(pod({ requests: { cpu: '1500m' } })),
+    '0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.',
+  )
   const both = pod({ requests: { cpu: '5', memory: '9Gi' } })
-  assert.equal(cluster(small).choose(both), '0/2 nodes are available: 2 Insufficient cpu, 2 Insufficient memory.')
+  assert.equal(
+    cluster(small).choose(both),
+    '0/2 nodes are available: 2 Insufficient cpu, 2 Insufficient memory. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.',
+  )
   const mixed = [
     node('a', { ready: false }),
     node('b', { unschedulable: true }),
@@ -18,9 +24,12 @@ test('says why it fits nowhere, as Kubernetes does', () => {
   ]
   assert.equal(
     cluster(mixed).choose(pod({ nodeSelector: { disk: 'ssd' } })),
-    "0/5 nodes are available: 1 node(s) had untolerated taint {k: v}, 1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }, 1 node(s) were unschedulable, 2 node(s) didn't match Pod's node affinity/selector.",
+    "0/5 nodes are available: 1 node(s) had untolerated taint {k: v}, 1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }, 1 node(s) were unschedulable, 2 node(s) didn't match Pod's node affinity/selector. preemption: 0/5 nodes are available: 5 Preemption is not helpful for scheduling.",
   )
-  assert.equal(cluster([node('d', { pods: '0' })]).choose(pod()), '0/1 nodes are available: 1 Too many pods.')
+  assert.equal(
+    cluster([node('d', { pods: '0' })]).choose(pod()),
+    '0/1 nodes are available: 1 Too many pods. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.',
+  )
 })
 
 test('a burst does not overcommit: what is placed counts before it is bound', () => {
@@ -28,7 +37,10 @@ test('a burst does not overcommit: what is placed counts before it is bound', ()
   const placed = Array.from({ length: 8 }, () => run(pod({ requests: { cpu: '500m' } })))
   assert.deepEqual(placed.toSorted(), ['a', 'a', 'a', 'a', 'b', 'b', 'b', 'b'])
   const extra = pod({ requests: { cpu: '1m' } })
-  assert.equal(run(extra), '0/2 nodes are available: 2 Insufficient cpu.')
+  assert.equal(
+    run(extra),
+    '0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod.',
+  )
   state.forget(extra.metadata.uid)
 })
 
@@ -46,12 +58,18 @@ test('finished pods need nothing, extended resources are counted, init container
   assert.equal(cluster([node('a')], [['a', over]]).choose(pod({ requests: { cpu: '2' } })), 'a')
   const gpu = { more: { 'example.com/gpu': '1' } }
   const wants = () => pod({ requests: { 'example.com/gpu': '1' } })
-  assert.equal(cluster([node('a', gpu)], [['a', wants()]]).choose(wants()), '0/1 nodes are available: 1 Insufficient example.com/gpu.')
+  assert.equal(
+    cluster([node('a', gpu)], [['a', wants()]]).choose(wants()),
+    '0/1 nodes are available: 1 Insufficient example.com/gpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.',
+  )
   const initContainers = [
     { name: 'side', image: 'i', restartPolicy: 'Always' as const, resources: { requests: { cpu: '500m' } } },
     { name: 'init', image: 'i', resources: { requests: { cpu: '1800m' } } },
   ]
-  assert.equal(cluster([node('a')]).choose(pod({ initContainers })), '0/1 nodes are available: 1 Insufficient cpu.')
+  assert.equal(
+    cluster([node('a')]).choose(pod({ initContainers })),
+    '0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.',
+  )
   assert.equal(cluster([node('a')]).choose(pod({ initContainers: initContainers.slice(0, 1), requests: { cpu: '1500m' } })), 'a')
 })
 
@@ -145,7 +163,7 @@ test('topology spread: hard limits hold, soft ones steer', () => {
   assert.equal(run(hard()), 'b')
   assert.equal(
     choose(hard()),
-    "0/3 nodes are available: 1 Too many pods, 1 node(s) didn't match pod topology spread constraints, 1 node(s) didn't match pod topology spread constraints (missing required label).",
+    "0/3 nodes are available: 1 Too many pods, 1 node(s) didn't match pod topology spread constraints, 1 node(s) didn't match pod topology spread constraints (missing required label). preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, 2 No preemption victims found for incoming pod.",
   )
   const soft = cluster(nodes.slice(0, 2), [['a', pod({ labels })]])
   assert.equal(soft.choose(pod({ labels, topologySpreadConstraints: constraint('ScheduleAnyway') })), 'b')

@@ -1,66 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fakeClient } from '#api/client/fake.ts'
 import { fakeClock, settle } from '#api/clock.fake.ts'
 import { StatusError } from '#api/errors.ts'
-import { informers } from '#api/informer/informers.ts'
 import { Namespace, Node, Pod } from '#api/kinds/index.ts'
-import { silent } from '#api/log.ts'
-import type { PodSpec } from '#api/types/core-v1.gen.ts'
 import { PodInfo } from './cluster/pod-info.ts'
 import { SchedulingQueue } from './queue/queue.ts'
-import { schedule } from './scheduler.ts'
-
-const namespace = 'default'
-
-async function setup() {
-  const clock = fakeClock()
-  const client = fakeClient({ clock })
-  const stop = new AbortController()
-  const shared = informers({ client, log: silent, clock, random: () => 0.5 })
-  const told: string[] = []
-  const events = {
-    event: (object: object, type: string, reason: string, message: string) =>
-      void told.push(`${(object as Pod).metadata.name} ${type} ${reason} ${message}`),
-    flush: async () => {},
-    close: async () => {},
-  }
-  await client.create(Namespace, { metadata: { name: namespace } })
-  const running = schedule({
-    client,
-    informers: shared,
-    recorderFor: () => events,
-    clock,
-    random: () => 0,
-    log: silent,
-    signal: stop.signal,
-  })
-  await settle()
-  const put = (name: string, cpu = '1', spec: Partial<PodSpec> = {}) =>
-    client.create(Pod, {
-      metadata: { name, namespace },
-      spec: { containers: [{ name: 'c', image: 'i', resources: { requests: { cpu } } }], ...spec },
-    })
-  return {
-    clock,
-    client,
-    told,
-    put,
-    node: (name: string, cpu = '2') =>
-      client.put(Node, {
-        metadata: { name },
-        spec: {},
-        status: { allocatable: { cpu, memory: '4Gi', pods: '110' }, conditions: [{ type: 'Ready', status: 'True' }] },
-      }),
-    where: async () => (await client.list(Pod)).items.map(({ metadata, spec }) => `${metadata.name} ${spec.nodeName ?? '-'}`),
-    async [Symbol.asyncDispose]() {
-      stop.abort()
-      await shared.close()
-      await running
-      assert.equal(clock.pending, 0)
-    },
-  }
-}
+import { namespace, setup } from './scheduler.fake.ts'
 
 test('binds, and says so', async () => {
   await using t = await setup()
@@ -81,7 +26,11 @@ test('what does not fit says why once, and is bound as soon as there is room', a
   const condition = (await t.client.get(Pod, { namespace, name: 'second' })).status.conditions?.find(({ type }) => type === 'PodScheduled')
   assert.deepEqual(
     [condition?.status, condition?.reason, condition?.message],
-    ['False', 'Unschedulable', '0/1 nodes are available: 1 Insufficient cpu.'],
+    [
+      'False',
+      'Unschedulable',
+      '0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.',
+    ],
   )
   // Nothing changes: it is tried every few minutes, and nothing is told.
   const { length } = t.client.writes
@@ -93,7 +42,7 @@ test('what does not fit says why once, and is bound as soon as there is room', a
   assert.deepEqual(
     t.told.filter((line) => line.startsWith('second')),
     [
-      'second Warning FailedScheduling 0/1 nodes are available: 1 Insufficient cpu.',
+      'second Warning FailedScheduling 0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.',
       'second Normal Scheduled Successfully assigned default/second to node-1',
     ],
   )

@@ -37,7 +37,7 @@ const backoff = { first: 50, longest: 10_000 }
 
 /** Resolves once the signal has aborted and no binding is under way. */
 export async function schedule(deps: SchedulerDeps): Promise<void> {
-  const { informers, clock, random, signal, name = 'default-scheduler' } = deps
+  const { informers, clock, random, log, signal, name = 'default-scheduler' } = deps
   const followed = [informers.of(Node), informers.of(Pod), informers.of(Namespace)].map(({ synced }) => synced)
   const namespaces = informers.of(Namespace)
   const cluster = new Cluster({ labelsOf: (namespace) => namespaces.get(namespace)?.metadata.labels ?? {} })
@@ -92,10 +92,22 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
     }
     const { message, by, postFiltered } = placement
     const nominated = postFiltered?.nominated
-    if (nominated !== undefined) cluster.nominations.set(pod, nominated)
+    if (nominated) cluster.nominations.set(pod, nominated)
+    else if (nominated === '') cluster.nominations.delete(pod.uid)
     queue.park(pod.uid, by)
     start(gate.pass(() => report(pod, message, { ...context, ...(nominated !== undefined && { nominated }) })))
-    if (postFiltered?.act) start(gate.pass(() => postFiltered.act!(signal)))
+    if (postFiltered?.act) start(makeRoom(pod, postFiltered.act))
+  }
+
+  async function makeRoom(pod: PodInfo, act: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    try {
+      await gate.pass(() => act(signal))
+    } catch (error) {
+      if (signal.aborted) return
+      log.warn({ pod: pod.pod.metadata.name, namespace: pod.namespace, err: error }, 'cannot make room')
+      cluster.nominations.delete(pod.uid)
+      queue.wake(pod.uid)
+    }
   }
 
   /** Others have their turn of the event loop before the next pod is placed. */

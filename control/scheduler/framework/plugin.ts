@@ -73,10 +73,10 @@ export type NodeRefusal = { node: NodeInfo; refusal: Refusal }
 export type PostFiltered = {
   /** What FailedScheduling says besides, e.g. `preemption: 0/3 nodes are available: …`. */
   message: string
-  /** The node that is being made free for the pod. */
+  /** The node that is being made free for the pod; '': no node is to be promised to it any more. */
   nominated?: string
-  /** What has to be done for it; goes on beside the placing of others. */
-  act?(signal: AbortSignal): Promise<void>
+  /** What has to be done for it; goes on beside the placing of others. A failure takes the promise back. */
+  act?: (signal: AbortSignal) => Promise<void>
 }
 
 /** `wait`: another plugin's or pod's word is awaited, so many milliseconds at most. */

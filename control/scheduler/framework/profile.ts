@@ -127,15 +127,12 @@ export class Placer {
     const { refused, by, everywhere, rest, filters } = found
     let postFiltered: PostFiltered | undefined
     const fits = (node: NodeInfo) => this.#ask(pod, node, filters)?.refusal
-    if (!everywhere) {
-      for (const plugin of plugins.postFilters) {
-        const done = plugin.postFilter?.(pod, refused, fits)
-        postFiltered ??= done
-        if (done?.nominated !== undefined) {
-          postFiltered = done
-          break
-        }
-      }
+    for (const plugin of plugins.postFilters) {
+      const done = plugin.postFilter?.(pod, refused, fits)
+      postFiltered ??= done
+      if (!done?.nominated) continue
+      postFiltered = done
+      break
     }
     const message = refusalText(nodes.length, { refused, ...(everywhere && { everywhere }), ...(rest && { rest }) })
     return { message: postFiltered?.message ? `${message} ${postFiltered.message}` : message, by, ...(postFiltered && { postFiltered }) }

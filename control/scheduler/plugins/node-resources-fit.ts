@@ -1,5 +1,6 @@
 // Whether a node has what a pod asks for, and which of those that have is left in the best shape.
 
+import type { Cluster } from '../cluster/cluster.ts'
 import type { NodeInfo } from '../cluster/node-info.ts'
 import type { PodInfo } from '../cluster/pod-info.ts'
 import type { Plugin, Refusal } from '../framework/plugin.ts'
@@ -27,11 +28,10 @@ export const cpuAndMemory: readonly ResourceWeight[] = [
 
 const tooManyPods: Refusal = { reasons: ['Too many pods'] }
 
-export function nodeResourcesFit({
-  ignoredResources = [],
-  ignoredResourceGroups = [],
-  scoringStrategy,
-}: NodeResourcesFitArgs = {}): Plugin {
+export function nodeResourcesFit(
+  { cluster }: { cluster: Cluster },
+  { ignoredResources = [], ignoredResourceGroups = [], scoringStrategy }: NodeResourcesFitArgs = {},
+): Plugin {
   const ignored = (name: string) =>
     ignoredResources.includes(name) || ignoredResourceGroups.includes(name.slice(0, Math.max(0, name.indexOf('/'))))
   const score = scoreOf(scoringStrategy ?? {})
@@ -40,9 +40,14 @@ export function nodeResourcesFit({
   /** On the node alone. */
   const could = (pod: PodInfo, { node }: { node: NodeInfo }) =>
     wantedOf(pod).every(([name, amount]) => amount <= (node.allocatable.get(name) ?? 0))
+  /** Where another has just made room. One that was promised a room, or was not bound yet, leaves it who knows where. */
+  const fitsNow = (pod: PodInfo, { pod: other }: { pod: PodInfo }) => {
+    const node = cluster.node(other.pod.spec.nodeName ?? '')
+    return !node || !lacking(node, wantedOf(pod))
+  }
   return {
     name: 'NodeResourcesFit',
-    hints: { 'node/add': could, 'node/allocatable': could, 'pod/delete': () => true, 'pod/scale-down': () => true },
+    hints: { 'node/add': could, 'node/allocatable': could, 'pod/delete': fitsNow, 'pod/scale-down': fitsNow },
     preFilter(pod) {
       const wanted = wantedOf(pod)
       return { filter: (node) => lacking(node, wanted) }

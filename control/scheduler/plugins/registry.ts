@@ -5,6 +5,7 @@ import { assemble } from '../framework/assemble.ts'
 import type { Handle, Plugin } from '../framework/plugin.ts'
 import type { Profile } from '../framework/profile.ts'
 import { defaultBinder } from './default-binder.ts'
+import { defaultPreemption } from './default-preemption.ts'
 import { imageLocality } from './image-locality.ts'
 import { interPodAffinity } from './inter-pod-affinity.ts'
 import { nodeAffinity } from './node-affinity.ts'
@@ -28,9 +29,10 @@ export const registry: Readonly<Record<string, Entry>> = {
   TaintToleration: { make: taintToleration, weight: 3 },
   NodeAffinity: { make: () => nodeAffinity(), weight: 2 },
   NodePorts: { make: nodePorts },
-  NodeResourcesFit: { make: () => nodeResourcesFit(), weight: 1 },
+  NodeResourcesFit: { make: (handle) => nodeResourcesFit(handle), weight: 1 },
   PodTopologySpread: { make: (handle) => podTopologySpread(handle), weight: 2 },
   InterPodAffinity: { make: (handle) => interPodAffinity(handle), weight: 2 },
+  DefaultPreemption: { make: (handle) => defaultPreemption(handle) },
   NodeResourcesBalancedAllocation: { make: () => nodeResourcesBalancedAllocation(), weight: 1 },
   ImageLocality: { make: imageLocality, weight: 1 },
   DefaultBinder: { make: defaultBinder },

@@ -123,6 +123,12 @@ export class SchedulingQueue {
     if (waiting) this.#rest(waiting)
   }
 
+  /** A parked pod is to be tried again. */
+  wake(uid: string): void {
+    const waiting = this.#all.get(uid)
+    if (waiting?.state === 'parked') this.#rest(waiting)
+  }
+
   /** Something changed that may let some fit. */
   happened(event: ClusterEvent): void {
     if (this.#parked.size === 0) return
