@@ -8,6 +8,7 @@ import type { Cidr } from '#api/cidr.ts'
 import type { Client } from '#api/client/client.ts'
 import { type Clock, sleep, systemClock } from '#api/clock.ts'
 import { recorder } from '#api/events/recorder.ts'
+import type { Informer } from '#api/informer/informer.ts'
 import { informers } from '#api/informer/informers.ts'
 import { Pod } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
@@ -17,18 +18,24 @@ import { hardwareOfBoot } from './hardware/ask.ts'
 import { diskOf } from './hardware/disks.ts'
 import { labelsOf } from './hardware/labels.ts'
 import { type ImageStore, openImages } from './images/store.ts'
+import { openLocal } from './local/local.ts'
 import type { Backend } from './network/nodes.ts'
 import { refuseOtherAgent } from './network/owner.ts'
 import type { NodeAddresses } from './node/addresses.ts'
 import { collectFacts } from './node/facts.ts'
 import { type NodeAgent, openNode } from './node/node.ts'
 import { measure } from './node/pressure.ts'
+import { unseen } from './pods/worker/worker.ts'
 import { findProgram } from './program.ts'
+import { type AgentMemory, memoryOf } from './record/memory.ts'
+import { rangesOf } from './record/ranges.ts'
+import { openRecord } from './record/record.ts'
+import { keptTokens } from './record/tokens.ts'
 import type { ProxyMode } from './ruleset/rules.ts'
 import { openCgroups } from './runtime/cgroups.ts'
 import { openRuntime } from './runtime/containers.ts'
 import { openAgentServer, type Tls } from './server/server.ts'
-import { assignedTo, openWorkload, type WorkloadOptions } from './workload.ts'
+import { assignedTo, openWorkload, type Workload, type WorkloadOptions } from './workload.ts'
 
 export type AgentOptions = {
   client: Client
@@ -72,6 +79,7 @@ const IMAGES_HIGH = 85
 const IMAGES_LOW = 80
 const PRUNE_MS = 300_000
 const RETRY_MS = 2_000
+const FORGET_MS = 600_000
 
 const LAST_EVENTS_MS = 500
 /** The common name of the certificate with which the API server calls agents. */
@@ -100,7 +108,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       await Promise.race([events.flush(), sleep(clock, LAST_EVENTS_MS)])
       await events.close()
     })
-    const watched = informers({ client, log, clock, random })
+    const record = await openRecord({ dir: places(dataDir).record, clock, log })
+    stack.defer(() => record.close())
+    const memory = memoryOf({ record, clock })
+    const tokens = keptTokens(record)
+    const watched = informers({ client, log, clock, random, memory })
     stack.defer(() => watched.close())
     const node = openNode({
       client,
@@ -136,13 +148,27 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const pruning = prune(images, clock, log, closing.signal)
     stack.defer(() => pruning)
 
-    const parts = { ...options, clock, random, facts, images, cgroups, runtime, events, watched, metrics, signal: closing.signal }
-    const working = (async () => {
-      const podCIDRs = await Promise.race([node.podCIDRs(), aborted(closing.signal)])
-      if (podCIDRs === undefined) return undefined
+    const parts = {
+      ...options,
+      clock,
+      random,
+      facts,
+      images,
+      cgroups,
+      runtime,
+      events,
+      watched,
+      memory,
+      tokens,
+      metrics,
+      signal: closing.signal,
+    }
+    const ranges = rangesOf({ node, record, assigned, log })
+    let workload: Workload | undefined
+    const openUntilDone = async (podCIDRs: readonly string[]) => {
       while (!closing.signal.aborted) {
         try {
-          const workload = await openWorkload({ ...parts, podCIDRs })
+          workload = await openWorkload({ ...parts, podCIDRs })
           node.setNotReady(undefined)
           return workload
         } catch (err) {
@@ -153,8 +179,25 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         }
       }
       return undefined
+    }
+    const working = (async () => {
+      const podCIDRs = await Promise.race([ranges.first, aborted(closing.signal)])
+      return podCIDRs && (await openUntilDone(podCIDRs))
     })()
-    stack.defer(async () => (await working)?.close())
+    // The server may have given the range that is remembered to another node meanwhile.
+    const settled = (async () => {
+      const opened = await working
+      const others = await Promise.race([ranges.others, aborted(closing.signal)])
+      if (!others || closing.signal.aborted) return opened
+      await opened?.close()
+      return await openUntilDone(others)
+    })()
+    stack.defer(async () => (await settled)?.close())
+    const pods = () => workload?.pods() ?? [...assigned.list()].map(unseen)
+    const local = await openLocal({ dataDir, runtime, pods, now: () => clock.now(), log })
+    stack.defer(() => local.close())
+    const forgetting = forgetUnused(memory, assigned, clock, closing.signal)
+    stack.defer(() => forgetting)
 
     let closed: Promise<void> | undefined
     return {
@@ -177,6 +220,13 @@ const aborted = (signal: AbortSignal): Promise<undefined> =>
     if (signal.aborted) resolve(undefined)
     else signal.addEventListener('abort', () => resolve(undefined), { once: true })
   })
+
+/** Once the server has been heard, and all that the pods need has been asked for. */
+async function forgetUnused(memory: AgentMemory, assigned: Informer<Pod>, clock: Clock, signal: AbortSignal): Promise<void> {
+  await Promise.race([assigned.heard, aborted(signal)])
+  await sleep(clock, FORGET_MS, signal)
+  if (!signal.aborted) memory.prune()
+}
 
 /** Once the node runs pods: what it is made of is nothing that they wait for. */
 async function tellFeatures(node: NodeAgent, about: { dataDir: string; bootID: string; log: Log; signal: AbortSignal }): Promise<void> {

@@ -20,7 +20,7 @@ export type CleanupOptions = { dataDir: string; cgroupParent: string; runtime: s
 export async function cleanupAgent({ dataDir, cgroupParent, runtime, log }: CleanupOptions): Promise<void> {
   const failures: unknown[] = []
   const step = (work: () => Promise<unknown>) => work().catch((error: unknown) => failures.push(error))
-  const { containers, pods, volumes, logs } = places(dataDir)
+  const { containers, pods, volumes, logs, record } = places(dataDir)
 
   await step(() => stopContainers(containers, cgroupParent, runtime, log))
   await step(() => cleanupCni({ dataDir }))
@@ -33,7 +33,7 @@ export async function cleanupAgent({ dataDir, cgroupParent, runtime, log }: Clea
     for (const target of await mountsUnder(dataDir)) await mounts.unmount(target, { detach: true })
     const left = await mountsUnder(dataDir)
     if (left.length > 0) throw new Error(`still mounted: ${left.join(', ')}`)
-    await Promise.all([containers, pods, volumes, logs].map((path) => rm(path, { recursive: true, force: true })))
+    await Promise.all([containers, pods, volumes, logs, record].map((path) => rm(path, { recursive: true, force: true })))
   })
   await step(async () => (await openCgroups({ parent: cgroupParent })).remove(''))
   if (failures.length > 0) throw new AggregateError(failures, 'not everything could be removed')

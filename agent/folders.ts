@@ -9,6 +9,8 @@ export const places = (dataDir: string) => ({
   /** Volumes that pods share. */
   volumes: join(dataDir, 'volumes'),
   logs: join(dataDir, 'logs'),
+  /** What it needs to know to run its pods before it has reached anybody. */
+  record: join(dataDir, 'record'),
   /** Profiles that pods name; an administrator's to fill. */
   seccomp: join(dataDir, 'seccomp'),
 })

@@ -10,6 +10,7 @@ import type { Clock } from '#api/clock.ts'
 import type { EventRecorder } from '#api/events/recorder.ts'
 import type { Informer } from '#api/informer/informer.ts'
 import type { Informers } from '#api/informer/informers.ts'
+import type { Memory } from '#api/informer/memory.ts'
 import { ConfigMap, EndpointSlice, Node, Pod, Service } from '#api/kinds/index.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import type { Log } from '#api/log.ts'
@@ -31,6 +32,7 @@ import type { Facts } from './node/facts.ts'
 import { allocatableOf } from './node/status.ts'
 import { openPods } from './pods/pods.ts'
 import { hasAppArmor, type Isolation } from './pods/sandbox/isolation.ts'
+import { fullName, isOver } from './pods/status/status.ts'
 import { followPolicies } from './policy/policies.ts'
 import type { Networks, ProxyFamily } from './proxy/family.ts'
 import { serveServices } from './proxy/services.ts'
@@ -41,7 +43,7 @@ import { emptyDirs } from './volumes/empty-dir.ts'
 import { hostPaths } from './volumes/host-path.ts'
 import { openObjects } from './volumes/objects.ts'
 import { payloads } from './volumes/payload-driver.ts'
-import { tokensOf } from './volumes/tokens.ts'
+import { type KeptTokens, tokensOf } from './volumes/tokens.ts'
 import { openVolumes } from './volumes/volumes.ts'
 
 export type WorkloadOptions = {
@@ -71,16 +73,25 @@ export type WorkloadOptions = {
   runtime: Runtime
   events: EventRecorder
   watched: Informers
+  /** What an earlier agent knew. */
+  memory: Memory
+  tokens: KeptTokens
   metrics: Registry
   signal: AbortSignal
+}
+
+export type Workload = {
+  /** By this node's own account. */
+  pods(): readonly Pod[]
+  close(): Promise<void>
 }
 
 /** The pods of this node. */
 export const assignedTo = (nodeName: string) => ({ fieldSelector: `spec.nodeName=${nodeName}` })
 
 /** Throws with nothing left open; what the kernel has by then stays for the next attempt. */
-export async function openWorkload(options: WorkloadOptions): Promise<{ close(): Promise<void> }> {
-  const { client, log, clock, random, nodeName, podCIDRs, addresses, watched } = options
+export async function openWorkload(options: WorkloadOptions): Promise<Workload> {
+  const { client, log, clock, random, nodeName, podCIDRs, addresses, watched, memory } = options
   const stack = new AsyncDisposableStack()
   try {
     const services = watched.of(Service)
@@ -119,16 +130,25 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
     const packetRules = await openRules({ mode: options.proxyMode, dataDir: options.dataDir, nodeName, networks, clock, log, ...fast })
     stack.defer(() => packetRules.close())
     const { proxy, policy } = packetRules
-    const policies = followPolicies({ client, clock, random, log, events: options.events, watched, policy })
+    const policies = followPolicies({ client, clock, random, log, events: options.events, watched, memory, policy })
     stack.defer(() => policies.close())
 
     const routes = coalesce(() => network.applyNodes([...nodes.list()]), { name: 'routes to nodes', clock, log })
     stack.defer(() => routes.close())
 
-    const objects = openObjects({ client, clock, random, log })
+    const onStale = (pod: Pod, why: string) => {
+      const message = `A service account token of the pod could not be renewed and is kept as it was: ${why}`
+      options.events.event(pod, 'Warning', 'FailedTokenRenewal', message)
+      log.warn({ pod: fullName(pod) }, message)
+    }
+    const objects = openObjects({ client, clock, random, log, memory })
     stack.defer(() => objects.close())
     const { pods: podsDir, volumes: stagingDir } = places(options.dataDir)
-    const drivers = [emptyDirs({ mounts }), hostPaths, payloads({ mounts, objects, tokens: tokensOf({ client, clock }) })]
+    const drivers = [
+      emptyDirs({ mounts }),
+      hostPaths,
+      payloads({ mounts, objects, tokens: tokensOf({ client, clock, kept: options.tokens, onStale }) }),
+    ]
     const volumes = openVolumes({ mounts, drivers, podsDir, stagingDir })
     const synced = [services, slices, nodes, assigned, policies].map((each) => each.synced)
     await Promise.race([Promise.all(synced), aborted(options.signal)])
@@ -209,15 +229,26 @@ export async function openWorkload(options: WorkloadOptions): Promise<{ close():
     stack.defer(() => hostPorts.close())
     stack.defer(follow(assigned, () => hostPorts.poke()))
     hostPorts.poke()
+    for (const { metadata, spec, status } of assigned.list()) {
+      const ips = status?.podIPs?.map(({ ip }) => ip) ?? []
+      if (ips.length > 0 && !spec.hostNetwork && !isOver(status?.phase)) network.expect?.(metadata.uid, ips)
+    }
     const set = (pod: Pod) => pods.set(pod)
     stack.defer(assigned.on({ add: set, update: set, delete: (pod) => pods.remove(pod) }))
-    pods.sweep()
+    // What is remembered may lack a pod that came shortly before the end.
+    const closing = new AbortController()
+    stack.defer(() => closing.abort())
+    const tellHeard = async () => {
+      await assigned.heard
+      if (!closing.signal.aborted) pods.heard()
+    }
+    void tellHeard()
     stack.defer(
       addresses.on(() => {
         for (const pod of assigned.list()) set(pod)
       }),
     )
-    return { close: () => stack.disposeAsync() }
+    return { pods: () => pods.list(), close: () => stack.disposeAsync() }
   } catch (error) {
     await stack.disposeAsync()
     throw error

@@ -74,6 +74,10 @@ const pidsLimit = (text: string): number => {
   if (value !== -1 && !(Number.isSafeInteger(value) && value > 0)) throw new InvalidArgumentError('a whole number above 0, or -1')
   return value
 }
+const lineCount = (text: string): number => {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('a number of lines')
+  return Number(text)
+}
 const serverDir = ['--data-dir <dir>', "the server's folder", '/var/lib/coracle/server'] as const
 const agentDir = ['--data-dir <dir>', "the agent's folder", '/var/lib/coracle/agent'] as const
 const logLevel = ['--log-level <level>', 'debug, info, warn or error', 'info'] as const
@@ -204,6 +208,34 @@ node
   .description('what it is made of: board, processor, memory, disks and how worn they are, temperatures')
   .addOption(new Option('-o, --output <form>', 'how it is printed').choices(['table', 'json']).default('table'))
   .action(async (options) => (await import('./node.ts')).printInfo(options))
+const namespace = ['-n, --namespace <name>', 'of the pod', 'default'] as const
+node
+  .command('pods')
+  .description('the pods that run here, by the account of the agent: also while the cluster cannot be reached')
+  .option('-n, --namespace <name>', 'of this namespace alone')
+  .addOption(new Option('-o, --output <form>', 'how it is printed').choices(['table', 'json']).default('table'))
+  .option(...agentDir)
+  .action(async (options) => (await import('./node-pods.ts')).printPods(options))
+node
+  .command('logs <pod>')
+  .description('the log of a container of a pod that runs here')
+  .option(...namespace)
+  .option('-c, --container <name>', "by default the pod's first")
+  .option('-f, --follow', 'go on as it is written')
+  .option('-p, --previous', 'of the container before the present one')
+  .option('--timestamps', 'begin each line with its time')
+  .option('--tail <lines>', 'begin with the last of them', lineCount)
+  .option(...agentDir)
+  .action(async (pod, options) => (await import('./node-pods.ts')).printLogs(pod, options))
+node
+  .command('exec <pod> <command...>')
+  .description('run a command in a container of a pod that runs here; `--` goes before a command with options')
+  .option(...namespace)
+  .option('-c, --container <name>', "by default the pod's first")
+  .option('-i, --stdin', 'hand standard input on')
+  .option('-t, --tty', 'with a terminal')
+  .option(...agentDir)
+  .action(async (pod, command, options) => process.exit(await (await import('./node-exec.ts')).execCommand(pod, command, options)))
 
 program
   .command('decode <file>')

@@ -76,6 +76,7 @@ export const openPodNetwork = async (options: PodNetworkOptions): Promise<PodNet
         const namespaces = sandboxPaths(folder, pod.uid)
         return { namespaces, ips: [...(await sandboxes.setup(pod))] }
       },
+      expect: (uid, ips) => sandboxes.expect(uid, ips),
       teardown: (uid) => sandboxes.teardown(uid),
       list: async () => sandboxes.list(),
       applyNodes: (nodes) => routing.apply(nodes),

@@ -12,6 +12,8 @@ export type PodSandbox = {
 export interface PodNetwork {
   /** Makes (or finds again) the pod's namespaces, its veth pair and addresses. Idempotent; throws with nothing left behind. */
   setup(pod: { uid: string; namespace: string; name: string; hostname: string }): Promise<PodSandbox>
+  /** This pod had these addresses before the node was last booted: nobody else gets them, and it does again if they are free. */
+  expect?(uid: string, ips: readonly string[]): void
   /** Idempotent; works for a pod that was never set up. */
   teardown(uid: string): Promise<void>
   /** Uids of the pods that have a sandbox on this node. */

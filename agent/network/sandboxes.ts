@@ -27,6 +27,13 @@ export class Sandboxes {
     }
   }
 
+  /** The pod's sandbox is lost, and shall have these addresses when it is made anew. To be called before its setup. */
+  expect(uid: string, addresses: readonly string[]): void {
+    const known = this.#known.get(uid)
+    if (this.#turns.has(uid) || (known && known.addresses.length > 0)) return
+    this.#known.set(uid, { addresses: this.#pools.reserve(addresses), whole: false })
+  }
+
   list(): string[] {
     return [...this.#known.keys()]
   }

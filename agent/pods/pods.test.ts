@@ -69,7 +69,7 @@ async function setup(t: TestContext): Promise<Setup> {
       await live.pods.close()
       live.pods = await openPods(all.deps)
       for (const pod of await list()) live.pods.set(pod)
-      live.pods.sweep()
+      live.pods.heard()
     },
   }
 }

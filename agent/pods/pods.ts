@@ -1,5 +1,6 @@
 // The pods of this node: a worker for each that the API has here, and for each that it no longer has
-// and that is still around. Open; `set` every pod that the API has; `sweep`; then tell of every change.
+// and that is still around. Open; `set` every pod that the API has, or had when it was last heard; `heard`, once
+// it has been; then tell of every change.
 // Closing leaves all containers running; the next agent finds them.
 
 import type { Pod } from '#api/types/core-v1.gen.ts'
@@ -15,8 +16,10 @@ export interface Pods {
   set(pod: Pod): void
   /** The pod is gone from the API; `last` is the last that it was. */
   remove(last: Pod): void
-  /** All pods of the API are set by now: what else an earlier agent left is brought down. */
-  sweep(): void
+  /** All pods of the API are set by now, as it has them: what else an earlier agent left is brought down. */
+  heard(): void
+  /** As this node knows them, whatever the API has been told. */
+  list(): Pod[]
   /** Resolves when no pod is left. */
   idle(): Promise<void>
   close(): Promise<void>
@@ -79,12 +82,14 @@ export async function openPods(deps: PodDeps): Promise<Pods> {
     remove(last) {
       workers.get(last.metadata.uid)?.remove(last)
     },
-    sweep() {
+    heard() {
+      for (const worker of workers.values()) worker.heard()
       for (const [uid, left] of found) {
         deps.log.info({ uid, containers: left.size }, 'bringing down a pod that the API no longer has')
         open(orphan(uid, [...left.values()]), true)
       }
     },
+    list: () => [...workers.values()].map((worker) => worker.seen),
     idle: () => (workers.size === 0 ? Promise.resolve() : new Promise((resolve) => idle.add(resolve))),
     async close() {
       silence()

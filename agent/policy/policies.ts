@@ -6,6 +6,7 @@ import type { Clock } from '#api/clock.ts'
 import type { EventRecorder } from '#api/events/recorder.ts'
 import { Informer } from '#api/informer/informer.ts'
 import type { Informers } from '#api/informer/informers.ts'
+import type { Memory } from '#api/informer/memory.ts'
 import { Namespace, NetworkPolicy, Pod } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
 import { coalesce } from '../coalesce.ts'
@@ -19,6 +20,7 @@ export type PoliciesOptions = {
   log: Log
   events: EventRecorder
   watched: Informers
+  memory?: Memory
   policy: Policy
 }
 

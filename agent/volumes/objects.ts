@@ -4,6 +4,7 @@
 import type { Client } from '#api/client/client.ts'
 import type { Clock } from '#api/clock.ts'
 import { Informer } from '#api/informer/informer.ts'
+import type { Memory } from '#api/informer/memory.ts'
 import { apiVersionOf, type Kind, type KubeObject, keyOf } from '#api/kinds/kind.ts'
 import type { Log } from '#api/log.ts'
 
@@ -17,9 +18,9 @@ export interface Objects {
   close(): Promise<void>
 }
 
-export type ObjectsDeps = { client: Client; clock: Clock; random: () => number; log: Log }
+export type ObjectsDeps = { client: Client; clock: Clock; random: () => number; log: Log; memory?: Memory }
 
-type Followed = { informer: Informer<KubeObject>; holders: Set<object>; synced: boolean }
+type Followed = { informer: Informer<KubeObject>; holders: Set<object>; synced: boolean; remembered: boolean }
 
 export function openObjects(deps: ObjectsDeps): Objects {
   const followed = new Map<string, Followed>()
@@ -28,7 +29,7 @@ export function openObjects(deps: ObjectsDeps): Objects {
 
   function follow(kind: Kind, ref: ObjectRef): Followed {
     const informer = new Informer(kind, { namespace: ref.namespace, fieldSelector: `metadata.name=${ref.name}` }, deps)
-    const entry: Followed = { informer, holders: new Set(), synced: false }
+    const entry: Followed = { informer, holders: new Set(), synced: false, remembered: informer.remembers }
     void informer.synced.then(() => (entry.synced = true))
     informer.start()
     followed.set(keyFor(kind, ref), entry)
@@ -43,6 +44,8 @@ export function openObjects(deps: ObjectsDeps): Objects {
   return {
     async find<T extends KubeObject>(kind: Kind<T>, ref: ObjectRef, signal?: AbortSignal) {
       const entry = followed.get(keyFor(kind, ref))
+      // It will not be long: what is remembered counts where the server does not answer.
+      if (entry?.remembered && !entry.synced) await settled(entry.informer.synced, signal)
       return entry?.synced ? (entry.informer.get(ref) as T | undefined) : deps.client.find(kind, ref, { signal })
     },
     hold(kind, ref, changed) {
@@ -65,4 +68,15 @@ export function openObjects(deps: ObjectsDeps): Objects {
       await Promise.all(closing)
     },
   }
+}
+
+/** Throws what the signal says. */
+async function settled(promise: Promise<void>, signal?: AbortSignal): Promise<void> {
+  const { promise: aborted, resolve } = Promise.withResolvers<void>()
+  const stop = () => resolve()
+  signal?.addEventListener('abort', stop, { once: true })
+  if (signal?.aborted) stop()
+  await Promise.race([promise, aborted])
+  signal?.removeEventListener('abort', stop)
+  signal?.throwIfAborted()
 }

@@ -26,7 +26,8 @@ test('a token is asked for once, renewed in time, and kept while the server is a
     },
   } as unknown as Client
   const clock = fakeClock()
-  const tokens = tokensOf({ client, clock })
+  const said: string[] = []
+  const tokens = tokensOf({ client, clock, onStale: (pod, why) => said.push(`${pod.metadata.name}: ${why}`) })
   const options = { expirationSeconds: 1000 }
 
   assert.equal((await tokens.get(pod, options)).token, 't1')
@@ -45,7 +46,14 @@ test('a token is asked for once, renewed in time, and kept while the server is a
   assert.equal((await tokens.get(pod, options)).token, 't1')
   clock.jump(-2 * 365 * 86_400_000)
   clock.stall(200_000)
-  await assert.rejects(tokens.get(pod, options), { name: 'VolumeError', message: 'failed to fetch token: connection refused' })
+  assert.deepEqual(said, [])
+  assert.equal((await tokens.get(pod, options)).token, 't1', 'it has run out, but is all there is')
+  assert.equal((await tokens.get(pod, options)).token, 't1')
+  assert.deepEqual(said, ['web: connection refused'])
+  await assert.rejects(tokens.get({ ...pod, metadata: { ...pod.metadata, uid: 'u2' } }, options), {
+    name: 'VolumeError',
+    message: 'failed to fetch token: connection refused',
+  })
   away = false
   assert.equal((await tokens.get(pod, options)).token, 't2')
   tokens.forget('u1')

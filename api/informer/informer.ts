@@ -1,7 +1,8 @@
 // A live copy of all objects of one kind: list, then watch, from then on for weeks. Handlers hear each
 // change exactly once and in the server's order, across lost connections, server restarts and compacted
 // history: a watch resumes from the last version heard, and where that is no longer possible a new list
-// is compared with the copy. What was changed several times meanwhile is heard as one change.
+// is compared with the copy. What was changed several times meanwhile is heard as one change. With a memory
+// it begins with what an earlier process knew where the server does not answer.
 
 import { breather } from '../breather.ts'
 import type { Client, Ref } from '../client/client.ts'
@@ -11,10 +12,9 @@ import { type Kind, type KubeObject, keyOf } from '../kinds/kind.ts'
 import type { Log } from '../log.ts'
 import { Cache, freeze } from './cache.ts'
 import type { Index } from './indexes.ts'
+import type { Memory, Select, Shelf } from './memory.ts'
 
 export type Handler<T> = { add?(object: T): void; update?(object: T, old: T): void; delete?(object: T): void }
-
-export type Select = { namespace?: string; labelSelector?: string; fieldSelector?: string }
 
 export type InformerOptions<T> = {
   /** Cuts down what is kept of an object, for kinds of which there are many. Metadata's name, namespace, uid and version stay; idempotent. */
@@ -23,7 +23,7 @@ export type InformerOptions<T> = {
   metadataOnly?: boolean
 }
 
-export type InformerDeps = { client: Client; log: Log; clock: Clock; random: () => number }
+export type InformerDeps = { client: Client; log: Log; clock: Clock; random: () => number; memory?: Memory }
 
 /** Milliseconds between attempts to reach the server: doubled from the first to the longest, jittered. */
 const firstPause = 50
@@ -37,8 +37,10 @@ const pageSize = 500
 
 export class Informer<T extends KubeObject> {
   readonly kind: Kind<T>
-  /** Resolves once the first list is in the cache and the handlers have heard of it; never rejects. */
+  /** Resolves once the first list, or what was remembered of it, is in the cache and the handlers have heard of it; never rejects. */
   readonly synced: Promise<void>
+  /** Resolves once the server itself has listed; never rejects. */
+  readonly heard: Promise<void>
   readonly #select: Select
   readonly #trim: (object: T) => T
   readonly #metadataOnly: { metadataOnly?: boolean }
@@ -47,12 +49,20 @@ export class Informer<T extends KubeObject> {
   readonly #handlers = new Set<Handler<T>>()
   readonly #closing = new AbortController()
   readonly #markSynced: () => void
+  readonly #markHeard: () => void
+  readonly #shelf: Shelf<T> | undefined
   /** Observed while there was no position: versions, by key, that a list may not show yet. */
   readonly #early = new Map<string, number>()
   /** Who waits to hear of a deletion, by key. */
   readonly #awaited = new Map<string, Set<() => void>>()
   /** Everything up to this version has been heard; undefined: a list is needed. */
   #position: string | undefined
+  /** The server has listed. */
+  #listed = false
+  /** As an earlier process knew them. */
+  #recalled: readonly T[] | undefined
+  /** What is in the cache is remembered, and may be less than the whole object. */
+  #remembered = false
   #running: Promise<void> | undefined
 
   constructor(
@@ -69,6 +79,16 @@ export class Informer<T extends KubeObject> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.synced = promise
     this.#markSynced = resolve
+    const heard = Promise.withResolvers<void>()
+    this.heard = heard.promise
+    this.#markHeard = heard.resolve
+    this.#shelf = deps.memory?.shelf(kind, select)
+    this.#recalled = this.#shelf?.recall()
+  }
+
+  /** It begins with what is remembered, if the server does not answer in time. */
+  get remembers(): boolean {
+    return this.#recalled !== undefined
   }
 
   get size(): number {
@@ -149,6 +169,9 @@ export class Informer<T extends KubeObject> {
     const { clock, random, log } = this.#deps
     const { signal } = this.#closing
     let failures = 0
+    const recall = () => this.#recall()
+    const impatience = this.#recalled && clock.after(this.#shelf?.patience() ?? 0, recall)
+    signal.addEventListener('abort', () => impatience?.cancel(), { once: true })
     while (!signal.aborted) {
       const began = clock.monotonic()
       const from = this.#position
@@ -157,6 +180,7 @@ export class Informer<T extends KubeObject> {
         await this.#follow(signal)
       } catch (error) {
         if (signal.aborted) return
+        recall()
         if (outOfReach(error)) this.#position = undefined
         // Once in a row, when it is more than a restart of the server.
         log[failures === 5 ? 'warn' : 'debug']({ kind: this.kind.kind, err: error }, 'watch interrupted')
@@ -166,6 +190,16 @@ export class Informer<T extends KubeObject> {
       const pause = Math.min(firstPause * 2 ** Math.min(failures, 10), longestPause)
       await sleep(clock, pause * (0.5 + random() / 2), signal)
     }
+  }
+
+  /** Once, and only as long as the server has not listed. */
+  #recall(): void {
+    const objects = this.#recalled
+    this.#recalled = undefined
+    if (!objects || this.#listed || this.#closing.signal.aborted) return
+    this.#remembered = true
+    for (const object of objects) this.#put(object)
+    this.#markSynced()
   }
 
   async #relist(signal: AbortSignal): Promise<void> {
@@ -180,6 +214,8 @@ export class Informer<T extends KubeObject> {
       version = page.metadata.resourceVersion
     } while (token)
 
+    this.#listed = true
+    this.#recalled = undefined
     const listed = new Set(objects.map((object) => keyOf(object.metadata)))
     for (const object of this.#cache.values()) {
       const key = keyOf(object.metadata)
@@ -194,7 +230,10 @@ export class Informer<T extends KubeObject> {
     }
     this.#early.clear()
     this.#position = version
+    this.#remembered = false
+    this.#shelf?.listed(() => this.#cache.values())
     this.#markSynced()
+    this.#markHeard()
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
@@ -221,7 +260,7 @@ export class Informer<T extends KubeObject> {
   #put(object: T): void {
     const key = keyOf(object.metadata)
     const known = this.#cache.get(key)
-    if (known?.metadata.resourceVersion === object.metadata.resourceVersion) return
+    if (known?.metadata.resourceVersion === object.metadata.resourceVersion && !this.#remembered) return
     if (known && known.metadata.uid !== object.metadata.uid) {
       // Deleted and made again while we were not listening: two objects, heard as such.
       this.#remove(known)
@@ -230,6 +269,7 @@ export class Informer<T extends KubeObject> {
     // What `observe` took in is newer than what the watch is just coming to.
     if (known && this.#position !== undefined && Number(known.metadata.resourceVersion) > Number(object.metadata.resourceVersion)) return
     this.#cache.set(freeze(object))
+    this.#shelf?.changed(key, object)
     for (const handler of this.#handlers) {
       this.#call(() => (known ? handler.update?.(object, known) : handler.add?.(object)))
     }
@@ -240,6 +280,7 @@ export class Informer<T extends KubeObject> {
     const known = this.#cache.get(keyOf(object.metadata))
     if (!known || known.metadata.uid !== object.metadata.uid) return
     this.#cache.delete(keyOf(object.metadata))
+    this.#shelf?.changed(keyOf(object.metadata), undefined)
     const last = freeze(object)
     for (const handler of this.#handlers) this.#call(() => handler.delete?.(last))
     this.#wake(keyOf(object.metadata))

@@ -4,7 +4,8 @@ import type { Client } from '../client/client.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { apiVersionOf, type Kind, type KubeObject } from '../kinds/kind.ts'
 import type { Log } from '../log.ts'
-import { Informer, type Select } from './informer.ts'
+import { Informer } from './informer.ts'
+import type { Memory, Select } from './memory.ts'
 import { references, trimOf } from './trim.ts'
 
 export type Informers = {
@@ -22,9 +23,17 @@ export type Informers = {
   close(): Promise<void>
 }
 
-export type InformersDeps = { client: Client; log: Log; clock?: Clock; random?: () => number }
+export type InformersDeps = {
+  client: Client
+  log: Log
+  clock?: Clock
+  random?: () => number
+  /** Of an earlier process. */
+  memory?: Memory
+}
 
-export function informers({ client, log, clock = systemClock, random = Math.random }: InformersDeps): Informers {
+export function informers({ client, log, clock = systemClock, random = Math.random, memory }: InformersDeps): Informers {
+  const deps = { client, log, clock, random, ...(memory && { memory }) }
   const shared = new Map<string, Informer<KubeObject>>()
   const bare = new Map<string, Informer<KubeObject>>()
   const idOf = (kind: Kind, { namespace, labelSelector, fieldSelector }: Select = {}) =>
@@ -35,7 +44,7 @@ export function informers({ client, log, clock = systemClock, random = Math.rand
       const id = idOf(kind, select)
       const found = shared.get(id)
       if (found) return found as unknown as Informer<T>
-      const made = new Informer(kind, select, { client, log, clock, random }, { trim: trimOf<T>(kind) })
+      const made = new Informer(kind, select, deps, { trim: trimOf<T>(kind) })
       shared.set(id, made as unknown as Informer<KubeObject>)
       made.start()
       return made

@@ -130,11 +130,20 @@ const tokenFile = (plan: ClusterPlan): string => join(plan.dir, 'join-token')
 
 /** `options`: what this node's agent is told beside what all are. */
 export const startAgent = (plan: ClusterPlan, node: NodePlan, ...options: string[]): Promise<number> =>
+  startAgentBy(inside(node), plan, node, options)
+
+/** `prefix` runs the command where the node is. */
+export const startAgentBy = (
+  prefix: readonly string[],
+  plan: ClusterPlan,
+  node: NodePlan,
+  options: readonly string[] = [],
+): Promise<number> =>
   start({
     pidFile: join(node.dir, 'agent.pid'),
     logFile: agentLog(plan, node),
     command: [
-      ...inside(node),
+      ...prefix,
       coracle,
       'agent',
       `--server=${plan.server.url}`,

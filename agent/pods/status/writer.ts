@@ -28,6 +28,7 @@ export class StatusWriter {
   /** As the server has it, as far as we know. */
   #written: PodStatus
   #wanted: PodStatus | undefined
+  #wrote = false
   #calm: Timer | undefined
   #writing: Promise<void> | undefined
 
@@ -49,6 +50,11 @@ export class StatusWriter {
     } else {
       this.#calm ??= this.#deps.clock.after(CALM_MS, () => this.#write())
     }
+  }
+
+  /** The server has this, whatever was believed. Before anything was written. */
+  heard(status: PodStatus): void {
+    if (!this.#wrote) this.#written = status
   }
 
   /** Writes at once what is held back; resolves when the server has it all or the pod is gone from it. */
@@ -95,6 +101,7 @@ export class StatusWriter {
         const patch = { metadata: { uid: this.#uid }, status: { ...status, ...lists } }
         await client.patch(Pod, this.#ref, 'strategic', patch, { subresource: 'status', signal })
         this.#written = status
+        this.#wrote = true
         if (this.#wanted === status) this.#wanted = undefined
         pause = RETRY_MIN_MS
       } catch (error) {

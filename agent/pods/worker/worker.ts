@@ -9,7 +9,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { ageOf, type Timer } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
 import { Pod } from '#api/kinds/index.ts'
-import type { Container } from '#api/types/core-v1.gen.ts'
+import type { Container, PodStatus } from '#api/types/core-v1.gen.ts'
 import type { ContainerState } from '../../runtime/runtime.ts'
 import { ContainerWorker, type PodContext } from '../containers/container-worker.ts'
 import { type ContainerRecord, ID_PREFIX, slotOfEphemeral, slotsOf, viewOf } from '../containers/record.ts'
@@ -37,6 +37,9 @@ export type WorkerOptions = {
   onDone: () => void
 }
 
+/** A pod of which nothing is known yet but that it should be here. */
+export const unseen = (pod: Pod): Pod => ({ ...pod, status: { phase: 'Pending' } })
+
 /** Between attempts to take a pod down, doubled. */
 const RETRY_MIN_MS = 500
 const RETRY_MAX_MS = 60_000
@@ -61,6 +64,7 @@ export class PodWorker {
   readonly #finishing = { busy: false, failures: 0, retryAt: 0 }
   #objectHolds: (() => void)[] = []
   #pod: Pod
+  #status: PodStatus | undefined
   #turn: Promise<void> = Promise.resolve()
   #poked = false
   #wake: Timer | undefined
@@ -146,6 +150,17 @@ export class PodWorker {
     this.poke()
   }
 
+  /** What `update` last told is what the API has: before, it may have been remembered. */
+  heard(): void {
+    this.#writer.heard(this.#pod.status ?? {})
+    this.poke()
+  }
+
+  /** With its status of this moment, which the API may not have yet. */
+  get seen(): Pod {
+    return this.#status ? { ...this.#pod, status: this.#status } : unseen(this.#pod)
+  }
+
   exited(state: ContainerState): void {
     this.#workers.find((worker) => worker.exited(state))
   }
@@ -155,7 +170,6 @@ export class PodWorker {
     this.#closing.abort()
     this.#wake?.cancel()
     for (const worker of this.#workers) worker.close()
-    for (const release of this.#objectHolds.splice(0)) release()
     await this.#writer.close()
     await Promise.all(this.#tasks)
   }
@@ -283,7 +297,8 @@ export class PodWorker {
       finished,
       resize: this.#resizer.situation(this.#leaving),
     }
-    this.#writer.set(statusOf({ ...situation, failed: this.#failed }))
+    this.#status = statusOf({ ...situation, failed: this.#failed })
+    this.#writer.set(this.#status)
   }
 
   /** One event for each wait of a crash loop, and one when a failed pull turns into backing off. */

@@ -1,0 +1,136 @@
+// A node that comes back from a power cut while its master is off: its pods run as they did before it has reached
+// anybody, and go on as they are when the master is back.
+
+import assert from 'node:assert/strict'
+import { cp, mkdtemp } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { test } from 'node:test'
+import { openRecord } from '#agent/record/record.ts'
+import { systemClock } from '#api/clock.ts'
+import { silent } from '#api/log.ts'
+import type { Pod } from '#api/types/core-v1.gen.ts'
+import { killServer, startServer } from './cluster/cluster.ts'
+import { eventually } from './cluster/eventually.ts'
+import { testCluster } from './cluster/fixture.ts'
+import type { NodePlan } from './cluster/plan.ts'
+import { boot, cutPower } from './cluster/power.ts'
+import { attempt, run } from './cluster/shell.ts'
+
+const coracle = resolve(import.meta.dirname, '../bin/coracle')
+const { plan, kubectl } = await testCluster({ nodes: 2 })
+const node = plan.nodes[0] as NodePlan
+
+const world = `
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: page }
+data: { index.html: hello from the config }
+---
+apiVersion: v1
+kind: Secret
+metadata: { name: word }
+stringData: { word: swordfish }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web }
+spec: { selector: { app: web }, ports: [{ port: 80, targetPort: http }] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: web, labels: { app: web } }
+spec:
+  nodeName: node-1
+  terminationGracePeriodSeconds: 1
+  containers:
+    - name: httpd
+      image: busybox:1.35
+      command: [httpd, -f, -p, '8080', -h, /srv]
+      ports: [{ name: http, containerPort: 8080 }]
+      env: [{ name: WORD, valueFrom: { secretKeyRef: { name: word, key: word } } }]
+      readinessProbe: { httpGet: { port: http }, periodSeconds: 1 }
+      volumeMounts:
+        - { name: page, mountPath: /srv }
+        - { name: word, mountPath: /secret }
+        - { name: scratch, mountPath: /scratch }
+  volumes:
+    - { name: page, configMap: { name: page } }
+    - { name: word, secret: { secretName: word } }
+    - { name: scratch, emptyDir: {} }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: guest, labels: { app: guest } }
+spec:
+  nodeName: node-1
+  terminationGracePeriodSeconds: 1
+  containers: [{ name: main, image: 'busybox:1.35', command: [sh, -c, 'trap exit TERM; while :; do sleep 0.2; done'] }]
+`
+
+const onNode = (command: string, ...args: string[]) => run(coracle, 'node', command, `--data-dir=${node.dir}`, ...args)
+const podsHere = async () => (JSON.parse(await onNode('pods', '--output=json')) as { items: Pod[] }).items
+const isReady = (pod: Pod) => pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')
+const allReady = () =>
+  eventually(async () => {
+    const pods = await podsHere()
+    assert.equal(
+      pods.filter(isReady).length,
+      2,
+      JSON.stringify(pods.map(({ metadata, status }) => [metadata.name, status?.containerStatuses])),
+    )
+    return pods
+  })
+const byName = (a: unknown, b: unknown) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)
+const addresses = (pods: Pod[]) => pods.map(({ metadata, status }) => [metadata.name, status?.podIP]).toSorted(byName)
+const states = (pods: Pod[]) =>
+  pods
+    .map(({ metadata, status }) => [metadata.name, status?.podIP, status?.containerStatuses?.map((c) => [c.containerID, c.restartCount])])
+    .toSorted(byName)
+
+/** Resolves once the record on the disk has these pods, as Ready as they are. */
+const remembered = (node: NodePlan, pods: readonly Pod[]) =>
+  eventually(async () => {
+    const copy = await mkdtemp(join(plan.dir, 'record-'))
+    await cp(join(node.dir, 'record'), copy, { recursive: true })
+    const record = await openRecord({ dir: copy, clock: systemClock, log: silent })
+    const kept = record.names().map((name) => record.take(name) as Pod)
+    for (const { metadata } of pods)
+      assert.ok(
+        kept.some((pod) => pod.metadata?.uid === metadata.uid && isReady(pod)),
+        metadata.name,
+      )
+    await record.close()
+  })
+
+test('after a power cut, with the master off, the node runs its pods as before', async () => {
+  const { code, stderr } = await attempt('kubectl', [`--kubeconfig=${plan.kubeconfig}`, 'apply', '-f', '-'], { input: world })
+  assert.equal(code, 0, stderr)
+  await kubectl('wait', 'pod', '--all', '--for=condition=Ready', '--timeout=60s')
+  await allReady()
+  const before = await podsHere()
+  await remembered(node, before)
+
+  await killServer(plan)
+  await cutPower(plan, node)
+  await boot(plan, node)
+
+  const after = await allReady()
+  assert.deepEqual(addresses(after), addresses(before), 'the same addresses')
+  assert.deepEqual(
+    after.map(({ status }) => status?.containerStatuses?.[0]?.restartCount),
+    [1, 1],
+  )
+  const said = await onNode('exec', 'web', '--', 'sh', '-c', 'cat /srv/index.html /secret/word; echo $WORD')
+  assert.equal(said, 'hello from the configswordfishswordfish\n')
+  // By its name, through the service, from another pod.
+  await eventually(async () => assert.equal(await onNode('exec', 'guest', '--', 'wget', '-qO-', 'http://web/'), 'hello from the config'))
+
+  await startServer(plan)
+  await eventually(() => kubectl('get', 'nodes'))
+  await kubectl('wait', 'node', 'node-1', '--for=condition=Ready', '--timeout=60s')
+  await eventually(async () => {
+    const told = (JSON.parse(await kubectl('get', 'pods', '-o', 'json')) as { items: Pod[] }).items
+    assert.deepEqual(states(told), states(after), 'nothing restarted, and all is told')
+  })
+  assert.deepEqual(states(await podsHere()), states(after))
+})
