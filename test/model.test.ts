@@ -1,10 +1,11 @@
-// The model tests of services and policies, longer and from another seed each time; one that fails names it.
+// The model tests of services, policies and workloads, longer and from another seed each time; one that fails names it.
 
 import { test } from 'node:test'
 import { fakeNft, openNft } from 'nft-js'
 import { freshNetns, needsRoot } from 'nft-js/testing/fresh-netns.ts'
 import { runModel as policies } from '#agent/policy/model.fixture.ts'
 import { runModel as services } from '#agent/proxy/model.fixture.ts'
+import { daemonSetHistory, deploymentHistory, statefulSetHistory } from '#control/controllers/histories.fake.ts'
 
 const seed = Date.now() % 1_000_000
 
@@ -21,4 +22,12 @@ test('both in the kernel', { skip: needsRoot }, async (t) => {
   t.after(() => nft.close())
   await services(nft, { steps: 150, seed, connections: 20 })
   await policies(nft, { steps: 80, seed })
+})
+
+test('workloads in memory', async () => {
+  for (let i = 0; i < 8; i++) {
+    await deploymentHistory(seed + i, 100)
+    await statefulSetHistory(seed + i, 100)
+    await daemonSetHistory(seed + i, 100)
+  }
 })

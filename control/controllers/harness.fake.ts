@@ -11,6 +11,7 @@ import { Lease, Namespace, Node, Pod } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
 import type { Certify } from './certificates/certificates.ts'
 import { startControllers, startScheduler } from './index.ts'
+import { mortal } from './mortal.fake.ts'
 import { podRanges } from './node/cidr.ts'
 
 export type Harness = {
@@ -25,29 +26,34 @@ export type Harness = {
   starting: boolean
   /** Pods that run and never become ready. */
   sick: (pod: Pod) => boolean
+  /** Names of nodes that do nothing for their pods. */
+  readonly lost: Set<string>
   /** What went wrong enough to be told. */
   complaints: string[]
+  /** Kills controllers and scheduler after so many writes more, the last of them `written` or not. */
+  dieAt(writes: number, written: boolean): void
+  /** Starts others in their place, which know nothing. */
+  restart(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
 export async function harness({ certify }: { certify?: Certify } = {}): Promise<Harness> {
   const clock = fakeClock()
   const client = fakeClient({ clock })
-  const stop = new AbortController()
-  const { signal } = stop
   const complaints: string[] = []
   const complain = ({ err, ...fields }: { err?: unknown }, message: string) =>
     void complaints.push(`${message} ${JSON.stringify(fields)} ${err instanceof Error ? err.message : ''}`)
   const log: Log = { debug() {}, info() {}, warn: complain, error: complain }
-  const shared = informers({ client, log, clock, random: () => 0.5 })
-  const common = { client, log, signal, clock, random: () => 0.5, informers: shared }
   await client.create(Namespace, { metadata: { name: 'default' } })
 
   let starting = true
   const address = addresses()
-  const agent = shared.of(Pod)
+  // The nodes live on while the controllers are killed.
+  const nodes = informers({ client, log, clock, random: () => 0.5 })
+  const agent = nodes.of(Pod)
+  const lost = new Set<string>()
   const tend = (pod: Pod) => {
-    if (!pod.spec.nodeName) return
+    if (!pod.spec.nodeName || lost.has(pod.spec.nodeName)) return
     if (pod.metadata.deletionTimestamp) void client.delete(Pod, pod.metadata, { gracePeriodSeconds: 0 }).catch(unlessLate)
     else if (starting && pod.status.phase === 'Pending')
       void client
@@ -56,15 +62,30 @@ export async function harness({ certify }: { certify?: Certify } = {}): Promise<
   }
   agent.on({ add: tend, update: tend })
 
-  const running = [
-    startControllers({
-      ...common,
-      ca: 'CA',
-      ...(certify && { certify }),
-      podRanges: podRanges(parseCidrs('10.42.0.0/16,fd42::/56')!, { IPv4: 24, IPv6: 64 }),
-    }),
-    startScheduler(common),
-  ]
+  const start = () => {
+    const stop = new AbortController()
+    const { signal } = stop
+    const life = mortal(client, () => stop.abort())
+    const own = life.client
+    const shared = informers({ client: own, log, clock, random: () => 0.5 })
+    const common = { client: own, log, signal, clock, random: () => 0.5, informers: shared }
+    const running = [
+      startControllers({
+        ...common,
+        ca: 'CA',
+        ...(certify && { certify }),
+        podRanges: podRanges(parseCidrs('10.42.0.0/16,fd42::/56')!, { IPv4: 24, IPv6: 64 }),
+      }),
+      startScheduler(common),
+    ]
+    const close = async () => {
+      life.die()
+      await shared.close()
+      await Promise.all(running)
+    }
+    return { life, close }
+  }
+  let controllers = start()
   const settled = () => settle(40)
   await settled()
   const made: Harness = {
@@ -72,6 +93,7 @@ export async function harness({ certify }: { certify?: Certify } = {}): Promise<
     clock,
     complaints,
     sick: () => false,
+    lost,
     settle: settled,
     get starting() {
       return starting
@@ -102,10 +124,15 @@ export async function harness({ certify }: { certify?: Certify } = {}): Promise<
       }
       await settled()
     },
+    dieAt: (writes, written) => controllers.life.dieAt(writes, written),
+    async restart() {
+      await controllers.close()
+      controllers = start()
+      await settled()
+    },
     async [Symbol.asyncDispose]() {
-      stop.abort()
-      await shared.close()
-      await Promise.all(running)
+      await controllers.close()
+      await nodes.close()
     },
   }
   return made

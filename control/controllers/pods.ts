@@ -14,11 +14,14 @@ export const isReady = (pod: Pod): boolean => readyCondition(pod)?.status === 'T
 /** Milliseconds that a pod has been ready. */
 export type ReadyFor = (pod: Pod) => number
 
-/** Milliseconds until the pod has been ready for `minReadySeconds`: 0 once it has; Infinity while it is not ready. */
+/**
+ * Milliseconds until the pod has been ready for `minReadySeconds`: 0 once it has; Infinity while it is not ready. How
+ * long it has been is asked always: where the seconds are raised later, it is known.
+ */
 export function untilAvailable(pod: Pod, minReadySeconds: number, readyFor: ReadyFor): number {
   const ready = readyCondition(pod)
   if (ready?.status !== 'True') return Number.POSITIVE_INFINITY
+  const left = minReadySeconds * 1000 - readyFor(pod)
   if (minReadySeconds === 0) return 0
-  if (!ready.lastTransitionTime) return Number.POSITIVE_INFINITY
-  return Math.max(0, minReadySeconds * 1000 - readyFor(pod))
+  return ready.lastTransitionTime ? Math.max(0, left) : Number.POSITIVE_INFINITY
 }

@@ -82,6 +82,7 @@ test('what is of no use goes before what is healthy is touched', () => {
   assert.equal(plan(one, ['a: old', 'b: old unready', 'c: old']), 'delete b update')
   assert.equal(plan(one, ['a: old unready', 'b: old unready', 'c: old']), 'delete a update, delete b update')
   assert.equal(plan({ maxUnavailable: 2 }, ['a: old', 'b: old unready', 'c: old']), 'delete b update, delete a update')
+  assert.equal(plan(one, ['a: old young', 'b: old young', 'c: old']), 'in 3000')
 })
 
 test('a node that does not answer holds up nothing', () => {

@@ -1,9 +1,10 @@
 // What to do next about a DaemonSet's pods: a pod to every node that should have one, none to those that should not,
 // and, in a rolling update, new ones for old ones.
 //
-// An update first replaces what is of no use: old pods that are not available, so that a mistake is mended before more
-// is touched. Of those that are, it takes as many as may be unavailable (or puts up as many beside them as may be too
-// many). Only nodes that live count: one that does not answer holds nothing up.
+// An update first replaces what is of no use: old pods that are not ready, so that a mistake is mended before more is
+// touched. Of those that are, it takes as many as may be unavailable (or puts up as many beside them as may be too
+// many). Only nodes that live count: one that does not answer holds nothing up. An old pod that is ready, and not yet
+// for long enough, is waited for.
 
 import type { DaemonSet } from '#api/types/apps-v1.gen.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
@@ -87,18 +88,19 @@ function update({ set, isUpdated, wait }: Sight, nodes: readonly Staying[], { do
     const old = active.find((pod) => !isUpdated(pod))
     const counts = verdict.run && alive
     const isNew = fresh !== undefined && wait(fresh) === 0
+    const isUseless = old && wait(old) === Number.POSITIVE_INFINITY
     // A new pod would not come: what is old here is not waited for.
     if (old && !verdict.run) doom(old, node.name, 'update')
     else if (limits.surge) {
       if (old && isNew) doom(old, node.name, 'update')
       else if (old && fresh) used += Number(counts)
-      else if (old && wait(old) > 0) create.add(node.name)
+      else if (isUseless) create.add(node.name)
       else if (old) candidates.push({ node, old })
-    } else if (old && !fresh && wait(old) > 0) {
-      doom(old, node.name, 'update')
+    } else if (old && !fresh && wait(old) === 0) candidates.push({ node, old })
+    else if (!isNew) {
       used += Number(counts)
-    } else if (old && !fresh) candidates.push({ node, old })
-    else if (!isNew) used += Number(counts)
+      if (old && !fresh && isUseless) doom(old, node.name, 'update')
+    }
   }
   const most = limits.surge || limits.unavailable
   for (const { node, old } of candidates.filter(({ node }) => node.alive).slice(0, Math.max(0, most - used))) {

@@ -16,7 +16,10 @@ const sum = (sets: readonly ReplicaSet[], of: (set: ReplicaSet) => number | unde
   sets.reduce((total, set) => total + (of(set) ?? 0), 0)
 
 type Counts = Required<
-  Pick<DeploymentStatus, 'replicas' | 'updatedReplicas' | 'readyReplicas' | 'availableReplicas' | 'unavailableReplicas'>
+  Pick<
+    DeploymentStatus,
+    'replicas' | 'updatedReplicas' | 'readyReplicas' | 'availableReplicas' | 'unavailableReplicas' | 'terminatingReplicas'
+  >
 >
 
 function count(current: ReplicaSet | undefined, old: readonly ReplicaSet[]): Counts {
@@ -28,6 +31,7 @@ function count(current: ReplicaSet | undefined, old: readonly ReplicaSet[]): Cou
     readyReplicas: sum(all, ({ status }) => status?.readyReplicas),
     availableReplicas,
     unavailableReplicas: Math.max(0, sum(all, ({ spec }) => spec.replicas ?? 1) - availableReplicas),
+    terminatingReplicas: sum(all, ({ status }) => status?.terminatingReplicas),
   }
 }
 

@@ -62,3 +62,17 @@ test('pods on their way out are counted apart, by replica sets', async () => {
   const { status } = await h.client.get(ReplicaSet, made.metadata)
   assert.deepEqual([status.replicas, status.readyReplicas, status.terminatingReplicas], [2, 2, 1])
 })
+
+test('seconds of readiness that are asked for later count from when the pods became ready', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  const made = await h.client.create(ReplicaSet, {
+    metadata: { name: 'web', namespace },
+    spec: { replicas: 2, selector: { matchLabels: { app: 'web' } }, template },
+  })
+  await h.settle()
+  await h.clock.advance(30_000)
+  await h.client.patch(ReplicaSet, made.metadata, 'merge', { spec: { minReadySeconds: 20 } })
+  await h.settle()
+  assert.equal((await h.client.get(ReplicaSet, made.metadata)).status.availableReplicas, 2)
+})

@@ -147,6 +147,7 @@ test('maxUnavailable: as many as may be missing, those of no use first', () => {
   assert.equal(plan(many(2), ['0 v1', '1 v1', '2 v1', '3 v2 unready', '4 v2 unready']), '')
   assert.equal(plan(many(2), ['0 v1 unready', '1 v1', '2 v1', '3 v1', '4 v1']), 'delete 0 update, delete 4 update')
   assert.equal(plan(many(1), ['0 v1 unready', '1 v1', '2 v1', '3 v1', '4 v1']), 'delete 0 update')
+  assert.equal(plan(many(2), ['0 v1 young', '1 v1 young', '2 v1', '3 v1', '4 v1']), 'in 5000')
   assert.equal(plan(many(1), ['0 v1 unready', '1 v1 unready', '2 v1', '3 v1', '4 v1']), 'delete 1 update')
 })
 

@@ -73,7 +73,7 @@ function replace(sight: Sight, replicas: readonly (Pod | undefined)[]): Move[] {
   const outdated = [...replicas.entries()]
     .flatMap(([i, pod]) => (pod && !pod.metadata.deletionTimestamp && !isTerminal(pod) && isOutdated(sight, pod, i) ? [pod] : []))
     .reverse()
-  const useless = outdated.filter((pod) => !isAvailable(pod))
+  const useless = outdated.filter((pod) => !isRunningAndReady(pod))
   const most = mostUnavailable(set)
   const doomed = [
     ...useless.slice(0, Math.max(0, most - (unavailable - useless.length))),
