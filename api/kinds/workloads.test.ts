@@ -282,6 +282,14 @@ describe('autoscaling and policy', () => {
       'NAME=one | REFERENCE=Deployment/web | TARGETS=cpu: <unknown>/80% | MINPODS=1 | MAXPODS=3 | REPLICAS=0 | AGE=60s',
     )
     const bad = (spec: object) => created(horizontalPodAutoscaler, { spec: { scaleTargetRef, maxReplicas: 3, ...spec } }).wrong
+    assert.deepEqual(bad({ minReplicas: 0 }), [
+      'spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero replicas',
+    ])
+    const external = { type: 'External', external: { metric: { name: 'queue' }, target: { type: 'Value', value: '1' } } }
+    assert.deepEqual(bad({ minReplicas: 0, metrics: [external] }), [])
+    assert.deepEqual(bad({ minReplicas: -1, metrics: [external] }), [
+      'spec.minReplicas: Invalid value: -1: must be greater than or equal to 0',
+    ])
     assert.deepEqual(bad({ minReplicas: 5 }), ['spec.maxReplicas: Invalid value: 3: must be greater than or equal to `minReplicas`'])
     assert.deepEqual(bad({ metrics: [{ type: 'Pods' }] }), [
       'spec.metrics[0].pods: Required value: must populate information for the given metric source',

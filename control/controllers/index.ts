@@ -10,6 +10,7 @@ import type { Log } from '#api/log.ts'
 import { run } from '#api/queue/run.ts'
 import { schedule } from '../scheduler/scheduler.ts'
 import { availability, localApiServices, type Probe } from './api-services.ts'
+import { autoscalers } from './autoscaler/autoscaler.ts'
 import { type Certify, certificateExpiry, certificateSigning } from './certificates/certificates.ts'
 import { clusterRoles } from './cluster-roles.ts'
 import { collectGarbage } from './collector/collector.ts'
@@ -87,6 +88,7 @@ export async function startControllers({ ca, podRanges, certify, probe = nobodyT
     jobTracking(deps),
     ttlAfterFinished(deps),
     cronJobs(deps),
+    autoscalers(deps),
     endpointSlices(deps),
     endpoints(deps),
     loadBalancers(deps),

@@ -97,6 +97,7 @@ export type Assembly = {
   onRevoked(run: () => void): void
   fairness: Fairness
   agentTls: AgentTls
+  usage: Usage
   aggregator: Aggregator
   /** From now on the server says that it is ready. */
   ready(): void
@@ -169,7 +170,8 @@ export async function assemble({
   loop.start()
   const rules = new Evaluator({ clock, log })
   const webhooks = openWebhooks({ resolve: (service) => serviceDestination(core, service, String(service.port)) })
-  const client = inProcessClient({ core, user: serverUser, creators, agentTls })
+  const usage = new Usage({ core, tls: agentTls, clock })
+  const client = inProcessClient({ core, user: serverUser, creators, agentTls, usage })
   const custom = customDefinitions({ core, cache, resources, client, clock, log, rules, callWebhook: webhooks.call })
   let isReady = false
   // A webhook that nobody runs yet must not keep the server from starting.
@@ -207,7 +209,7 @@ export async function assemble({
         creatorRoute(creators),
         scaleRoute(core, clock),
         componentStatusRoute({ handler, checks: checks.filter(({ name }) => name === 'store'), revision: () => cache.revision }),
-        metricsRoute({ core, handler, usage: new Usage({ core, tls: agentTls, clock }) }),
+        metricsRoute({ core, handler, usage }),
         logRoute({ core, tls: agentTls }),
         proxyRoute({ core, tls: agentTls }),
       ],
@@ -245,6 +247,7 @@ export async function assemble({
     },
     fairness,
     agentTls,
+    usage,
     aggregator,
     ready() {
       isReady = true

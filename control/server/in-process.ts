@@ -20,6 +20,7 @@ import type {
 import { logQuery } from '#api/client/path.ts'
 import type { ActionSubresource, AnswerOf, BodyOf, PartSubresource, Subresource } from '#api/client/subresource.ts'
 import { isStatus, StatusError } from '#api/errors.ts'
+import { PodMetrics } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import { hasSubresource } from '#api/kinds/spec.ts'
 import { decode } from '#api/schema/decode.ts'
@@ -33,15 +34,17 @@ import { readScale, writeScale } from './objects/scale.ts'
 import type { AgentTls } from './routes/agent.ts'
 import type { Creators } from './routes/creators.ts'
 import { openLog } from './routes/log.ts'
+import { podMetrics } from './routes/metrics.ts'
+import type { Usage } from './views/usage.ts'
 
 /** Writes that begin in one turn of the event loop: a controller that makes hundreds of pods lets requests come between. */
 const writesATurn = 8
 /** What lets writes through; all clients of a server share one. */
 export const turnsOfWrites = (): Breathe => turnstile(writesATurn)
 
-export type InProcessDeps = { core: Core; user: User; creators: Creators; agentTls: AgentTls; turn?: Breathe }
+export type InProcessDeps = { core: Core; user: User; creators: Creators; agentTls: AgentTls; usage: Usage; turn?: Breathe }
 
-export function inProcessClient({ core, user, creators, agentTls, turn = turnsOfWrites() }: InProcessDeps): Client {
+export function inProcessClient({ core, user, creators, agentTls, usage, turn = turnsOfWrites() }: InProcessDeps): Client {
   const resourceOf = (kind: Kind) => core.resources.of(kind)
   const targetOf = (kind: Kind, { namespace, name }: Ref, subresource?: Subresource): Target => {
     const resource = resourceOf(kind)
@@ -86,6 +89,9 @@ export function inProcessClient({ core, user, creators, agentTls, turn = turnsOf
     },
     async list<T extends KubeObject>(kind: Kind<T>, { signal, metadataOnly, ...options }: ListOptions = {}): Promise<List<T>> {
       signal?.throwIfAborted()
+      // Nothing of it is stored: the nodes are asked.
+      if (kind.group === PodMetrics.group && kind.kind === PodMetrics.kind)
+        return { items: (await podMetrics({ core, usage }, options)) as T[], metadata: { resourceVersion: String(core.revision) } }
       const query = { resource: resourceOf(kind), ...options }
       const listed = metadataOnly ? await core.listKept(query) : await core.list(query)
       return {

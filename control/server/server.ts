@@ -67,9 +67,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const stop = new AbortController()
   const { identity = { names: [], addresses: [options.advertise.address] } } = options
   const assembly = await assemble({ store, pki, clock, log, serviceCidrs, identity, ...(options.dial && { dial: options.dial }) })
-  const { app, core, creators, agentTls } = assembly
+  const { app, core, creators, agentTls, usage } = assembly
   const turn = turnsOfWrites()
-  const client = (user = serverUser) => aggregating(inProcessClient({ core, user, creators, agentTls, turn }), assembly.aggregator, user)
+  const client = (user = serverUser) =>
+    aggregating(inProcessClient({ core, user, creators, agentTls, usage, turn }), assembly.aggregator, user)
   const limits = { ...standardLimits, ...options.limits }
   const connections = new Connections({ limits, clock, log })
   const server = secureServer(options, assembly, limits, connections)

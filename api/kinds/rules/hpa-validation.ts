@@ -24,7 +24,10 @@ const sources = {
 
 export function validateAutoscaler(spec: HorizontalPodAutoscalerSpec, faults: Faults): void {
   const { minReplicas, maxReplicas, metrics = [], behavior } = spec
-  if (minReplicas !== undefined && minReplicas < 1) faults.invalid('spec.minReplicas', minReplicas, 'must be greater than or equal to 1')
+  if (minReplicas !== undefined && minReplicas < 0) faults.invalid('spec.minReplicas', minReplicas, 'must be greater than or equal to 0')
+  // Without pods only a metric that is not theirs can tell that some are wanted.
+  if (minReplicas === 0 && !metrics.some(({ type }) => type === 'Object' || type === 'External'))
+    faults.forbidden('spec.metrics', 'must specify at least one Object or External metric to support scaling to zero replicas')
   if (maxReplicas < 1) faults.invalid('spec.maxReplicas', maxReplicas, 'must be greater than 0')
   if (minReplicas !== undefined && maxReplicas < minReplicas)
     faults.invalid('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`')

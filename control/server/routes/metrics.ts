@@ -4,6 +4,7 @@ import { timestamp } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
 import { Node, NodeMetrics, Pod, PodMetrics } from '#api/kinds/index.ts'
 import { apiVersionOf, type Kind, type KubeObject } from '#api/kinds/kind.ts'
+import { labelMatcher } from '#api/selector/label.ts'
 import { Item } from '../cache/item.ts'
 import { selectionOf } from '../cache/selection.ts'
 import { answerItem, answerList } from '../http/answer.ts'
@@ -31,7 +32,7 @@ export const metricsRoute =
     const look = handler.look(resource, exchange, [])
     const text = (name: string) => url.searchParams.get(name) || undefined
     const selection = selectionOf(resource.spec, text('labelSelector'), text('fieldSelector'))
-    const found = resource.kind.kind === NodeMetrics.kind ? await ofNodes(core, usage, exchange) : await ofPods(core, usage, exchange)
+    const found = resource.kind.kind === NodeMetrics.kind ? await ofNodes(core, usage, exchange) : await podMetrics({ core, usage }, info)
     const items = found.map(itemOf).filter((item) => selection.matches(item))
     if (info.verb === 'list') return await answerList(resource, { items, revision: core.revision }, look)
     const [item] = items
@@ -48,9 +49,14 @@ async function ofNodes(core: Core, usage: Usage, { info }: Exchange): Promise<Ku
   })
 }
 
-async function ofPods(core: Core, usage: Usage, { info }: Exchange): Promise<KubeObject[]> {
-  const pods = (await read<Pod>(core, Pod, info.namespace)).filter(
-    ({ metadata, spec }) => spec.nodeName && (info.name === undefined || metadata.name === info.name),
+/** Only the nodes of the pods that are asked for are asked themselves. */
+export async function podMetrics(
+  { core, usage }: Pick<Deps, 'core' | 'usage'>,
+  asked: { namespace?: string | undefined; name?: string | undefined; labelSelector?: string | undefined },
+): Promise<KubeObject[]> {
+  const matches = labelMatcher(asked.labelSelector ?? '')
+  const pods = (await read<Pod>(core, Pod, asked.namespace)).filter(
+    ({ metadata, spec }) => spec.nodeName && (asked.name === undefined || metadata.name === asked.name) && matches(metadata.labels),
   )
   const of: Measured = (node) => usage.of(node)
   const names = [...new Set(pods.map(({ spec }) => spec.nodeName ?? ''))]
