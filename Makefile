@@ -70,10 +70,10 @@ bench: deps bench-packages images .coracle/debian-etcd
 	@$(NODE) test/bench/run.ts $(BENCH)
 
 # Programs of others in Go, which meet the API as their users do; nothing else here needs Go. Each is built once
-# for its version (a mark beside it says which), two packages at a time: compiling Helm is most of it.
+# for its version (a mark beside it says which), two packages at a time: compiling Helm and k9s is most of it.
 CLIENTS := .coracle/clients
 GO_CLIENTS := helm3=helm.sh/helm/v3/cmd/helm@v3.22.0 helm4=helm.sh/helm/v4/cmd/helm@v4.3.1 \
-  stern=github.com/stern/stern@v1.33.0
+  stern=github.com/stern/stern@v1.33.0 k9s=github.com/derailed/k9s@v0.50.16
 GO_BUILD := -p 2 -buildvcs=false -ldflags='-s -w'
 
 clients: deps images test-packages $(CLIENTS)

@@ -1,4 +1,4 @@
-// stern in a terminal, as people have it open all day, on a cluster where much goes on.
+// stern and k9s in a terminal, as people have them open all day, on a cluster where much goes on.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -63,9 +63,7 @@ function inTerminal(t: { after(work: () => unknown): void }, command: string) {
   })
   return {
     shown: () => stripVTControlCharacters(shown),
-    forget: () => {
-      shown = ''
-    },
+    drawn: () => shown,
     keys: (text: string) => void child.stdin.write(text),
     closed: once(child, 'close').then(([code]) => code as number | null),
     end: () => child.kill('SIGINT'),
@@ -95,4 +93,54 @@ test('stern follows all containers of a deployment, those that come later too, a
   }
   stern.keys('\u0003')
   await stern.closed
+})
+
+/** What is on the screen: a program that draws, draws only what changes. */
+function screenOf(drawn: string): string {
+  const rows = Array.from({ length: 40 }, () => Array.from({ length: 160 }, () => ' '))
+  let [y, x] = [0, 0]
+  // Sequences of escapes, then characters.
+  for (const [whole, parameters, verb] of drawn.matchAll(/\u001b\[([0-9;?]*)([A-Za-z])|\u001b[()][A-Z0-9]|\u001b.|./gsu)) {
+    const [first = 1, second = 1] = (parameters ?? '').split(';').map((each) => Number(each) || 1)
+    if (verb === 'H') [y, x] = [first - 1, second - 1]
+    else if (verb === 'J') for (const row of rows) row.fill(' ')
+    else if (whole === '\r') x = 0
+    else if (whole === '\n') y += 1
+    else if (whole === '\b') x -= 1
+    else if (whole.startsWith('\u001b')) continue
+    else {
+      const row = rows[y]
+      if (row && x >= 0 && x < row.length) row[x] = whole
+      x += 1
+    }
+  }
+  return rows.map((row) => row.join('').trimEnd()).join('\n')
+}
+
+test('k9s lists the pods as they come and go, and describes one', async (t) => {
+  const k9s = inTerminal(
+    t,
+    `${program('k9s')} --namespace default --command pods --refresh 1 --logoless --logFile ${join(home, 'k9s.log')}`,
+  )
+  const pods = async () => (await kubectl('get', 'pods', '-o', 'jsonpath={.items[*].metadata.name}')).split(' ')
+  const draws = (what: RegExp, keys = '') =>
+    eventually(
+      async () => {
+        const screen = screenOf(k9s.drawn())
+        if (!what.test(screen)) k9s.keys(keys)
+        assert.match(screen, what)
+      },
+      { withinMs: 60_000 },
+    )
+  for (const pod of await pods()) await draws(new RegExp(`${pod} .*1/1 .*Running`))
+  await kubectl('scale', 'deployment/other', '--replicas=3')
+  await kubectl('rollout', 'status', 'deployment/other', '--timeout=60s')
+  for (const pod of await pods()) await draws(new RegExp(`${pod} .*1/1 .*Running`))
+  // Filtered to one deployment, then the pod under the cursor.
+  k9s.keys('/other\r')
+  await draws(/pods\(default\)\[3\] <\/other>/i)
+  await draws(/Describe\(default\/other-/i, 'd')
+  await draws(/Service Account: +default/)
+  k9s.end()
+  await k9s.closed
 })
