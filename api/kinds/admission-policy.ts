@@ -2,12 +2,18 @@ import type { MatchCondition, MatchResources, ParamKind, Variable } from '../typ
 import { MutatingAdmissionPolicy, ValidatingAdmissionPolicy } from './index.ts'
 import { defaultMatch, validateConditions, validateMatch } from './rules/admission-rules.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
+import { validateStatusConditions } from './rules/conditions.ts'
 import { type Faults, repeats } from './rules/faults.ts'
-import { isDns1123Subdomain, isQualifiedName } from './rules/names.ts'
+import { isDns1035Label, isDns1123Subdomain, isQualifiedName } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
 
 const reasons = ['Forbidden', 'Invalid', 'RequestEntityTooLarge', 'Unauthorized']
-const longestMessage = 5 * 1024
+const longestExpression = 5 * 1024
+const mostAnnotations = 20
+/** Names that CEL has for itself. */
+const reserved = new Set(
+  'true false null in as break const continue else for function if import let loop package namespace return var void while'.split(' '),
+)
 const paramText = (kind: ParamKind | undefined) => (kind ? `${kind.apiVersion}/${kind.kind}` : '<unset>')
 
 type Spec = {
@@ -39,30 +45,45 @@ export const validatingAdmissionPolicy: KindSpec<ValidatingAdmissionPolicy> = {
   prepareCreate(policy) {
     policy.status = {}
   },
-  validate({ spec }, faults) {
+  validateUpdate({ status }, _previous, faults, subresource) {
+    if (subresource !== 'status') return
+    for (const [i, { fieldRef, warning }] of (status?.typeChecking?.expressionWarnings ?? []).entries()) {
+      const at = `status.typeChecking.expressionWarnings[${i}]`
+      if (!warning) faults.required(`${at}.warning`)
+      if (!fieldRef) faults.required(`${at}.fieldRef`)
+    }
+    validateStatusConditions('status.conditions', status?.conditions, faults)
+  },
+  validate({ metadata, spec }, faults) {
     validateCommon(spec, faults)
     const { validations = [], auditAnnotations = [] } = spec
     if (validations.length === 0 && auditAnnotations.length === 0) {
       faults.required('spec.validations', 'validations or auditAnnotations must contain at least one item')
       faults.required('spec.auditAnnotations', 'validations or auditAnnotations must contain at least one item')
     }
-    for (const [i, { expression, message, reason }] of validations.entries()) {
+    for (const [i, { expression, message, messageExpression, reason }] of validations.entries()) {
       const at = `spec.validations[${i}]`
       if (!expression?.trim()) faults.required(`${at}.expression`, 'expression is not specified')
-      if (message !== undefined) {
+      if (messageExpression && !messageExpression.trim())
+        faults.invalid(`${at}.messageExpression`, messageExpression, 'must be non-empty if specified')
+      if (message) {
         const trimmed = message.trim()
-        if (trimmed === '') faults.invalid(`${at}.message`, message, 'message must be non-empty if specified')
-        else if (trimmed.includes('\n')) faults.invalid(`${at}.message`, message, 'message must not contain line breaks')
-        if (message.length > longestMessage) faults.tooLong(`${at}.message`, longestMessage)
+        if (trimmed === '') faults.invalid(`${at}.message`, message, 'must be non-empty if specified')
+        else if (/[\r\n]/.test(trimmed)) faults.invalid(`${at}.message`, message, 'must not contain line breaks')
       }
       if (reason !== undefined) faults.oneOf(`${at}.reason`, reason, reasons)
     }
+    if (auditAnnotations.length > mostAnnotations)
+      faults.invalid('spec.auditAnnotations', auditAnnotations, `must not have more than ${mostAnnotations} auditAnnotations`)
     const repeated = repeats()
     for (const [i, { key, valueExpression }] of auditAnnotations.entries()) {
       const at = `spec.auditAnnotations[${i}]`
-      if (!key) faults.required(`${at}.key`)
-      else faults.each(`${at}.key`, key, isQualifiedName(key))
+      // They are told of with the policy's name before them.
+      const told = `${metadata.name}/${key ?? ''}`
+      faults.each(`${at}.key`, told, isQualifiedName(told))
       if (!valueExpression?.trim()) faults.required(`${at}.valueExpression`, 'valueExpression is not specified')
+      else if (valueExpression.trim().length > longestExpression)
+        faults.required(`${at}.valueExpression`, `must not exceed ${longestExpression} bytes in length`)
       if (repeated(key)) faults.duplicate(`${at}.key`, key)
     }
   },
@@ -101,11 +122,27 @@ export const mutatingAdmissionPolicy: KindSpec<MutatingAdmissionPolicy> = {
   },
 }
 
+function validateParamKind({ apiVersion, kind }: ParamKind, faults: Faults): void {
+  const at = 'spec.paramKind'
+  const parts = (apiVersion ?? '').split('/')
+  const [version = '', group = ''] = parts.toReversed()
+  if (!apiVersion) faults.required(`${at}.apiVersion`)
+  else if (parts.length > 2) faults.invalid(`${at}.apiVersion`, apiVersion, `unexpected GroupVersion string: ${apiVersion}`)
+  else {
+    const [wrong, wrongVersion] = [group ? isDns1123Subdomain(group) : [], isDns1035Label(version)]
+    if (wrong.length > 0) faults.invalid(`${at}.apiVersion`, group, wrong.join(','))
+    if (version === '') faults.invalid(`${at}.apiVersion`, apiVersion, 'version must be specified')
+    else if (wrongVersion.length > 0) faults.invalid(`${at}.apiVersion`, version, wrongVersion.join(','))
+  }
+  if (!kind) return faults.required(`${at}.kind`)
+  const wrong = isDns1035Label(kind.toLowerCase())
+  if (wrong.length > 0) faults.invalid(`${at}.kind`, kind, `may have mixed case, but should otherwise match: ${wrong.join(',')}`)
+}
+
 function validateCommon(spec: Spec, faults: Faults): void {
   faults.oneOf('spec.failurePolicy', spec.failurePolicy, ['Fail', 'Ignore'])
   if (spec.paramKind) {
-    if (!spec.paramKind.apiVersion) faults.required('spec.paramKind.apiVersion')
-    if (!spec.paramKind.kind) faults.required('spec.paramKind.kind')
+    validateParamKind(spec.paramKind, faults)
   }
   const match = spec.matchConstraints
   if (!match) faults.required('spec.matchConstraints')
@@ -118,7 +155,8 @@ function validateCommon(spec: Spec, faults: Faults): void {
   for (const [i, { name, expression }] of (spec.variables ?? []).entries()) {
     const at = `spec.variables[${i}]`
     if (!name?.trim()) faults.required(`${at}.name`, 'name is not specified')
-    else if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) faults.invalid(`${at}.name`, name, 'name is not a valid CEL identifier')
+    else if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || reserved.has(name))
+      faults.invalid(`${at}.name`, name, 'must be a valid CEL identifier')
     else if (names.has(name)) faults.duplicate(`${at}.name`, name)
     names.add(name)
     if (!expression?.trim()) faults.required(`${at}.expression`, 'expression is not specified')

@@ -41,6 +41,11 @@ export const apiService: KindSpec<APIService> = {
   prepareCreate(service) {
     service.status = {}
   },
+  validateUpdate({ status }, _previous, faults, subresource) {
+    if (subresource !== 'status') return
+    for (const [i, condition] of (status?.conditions ?? []).entries())
+      faults.oneOf(`status.conditions[${i}].status`, condition.status, ['True', 'False', 'Unknown'])
+  },
   validate({ metadata: { name }, spec }, faults) {
     const { group = '', version = '', service } = spec
     const wanted = apiServiceName({ group, version })

@@ -1,6 +1,7 @@
 import type { NonResourcePolicyRule, PolicyRulesWithSubjects, ResourcePolicyRule, Subject } from '../types/flowcontrol-v1.gen.ts'
 import { FlowSchema } from './index.ts'
 import { ageColumn, nameColumn, none } from './rules/columns.ts'
+import { validateConditionTypes } from './rules/conditions.ts'
 import type { Faults } from './rules/faults.ts'
 import { isDns1123Label, isDns1123Subdomain } from './rules/names.ts'
 import { allVerbs, type KindSpec } from './spec.ts'
@@ -28,6 +29,9 @@ export const flowSchema: KindSpec<FlowSchema> = {
   },
   prepareCreate(f) {
     f.status = {}
+  },
+  validateUpdate({ status }, _previous, faults) {
+    validateConditionTypes('status.conditions', status?.conditions, faults)
   },
   validate({ metadata: { name }, spec }, faults) {
     const { matchingPrecedence: precedence, priorityLevelConfiguration: level } = spec

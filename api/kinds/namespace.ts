@@ -29,6 +29,12 @@ export const namespace: KindSpec<Namespace> = {
   validate({ spec }, faults) {
     if (spec?.finalizers) validateFinalizers('spec.finalizers', spec.finalizers, false, faults)
   },
+  validateUpdate({ metadata, status }, _previous, faults, subresource) {
+    if (subresource !== 'status') return
+    const [wanted, is] = metadata.deletionTimestamp ? ['Terminating', 'is not'] : ['Active', 'is']
+    if (status?.phase !== wanted)
+      faults.invalid('status.Phase', status?.phase ?? '', `may only be '${wanted}' if \`deletionTimestamp\` ${is} empty`)
+  },
   prepareUpdate(next, previous, subresource) {
     if (subresource !== 'finalize') next.spec = { ...next.spec, finalizers: previous.spec.finalizers }
     if (subresource === 'finalize') next.status = previous.status

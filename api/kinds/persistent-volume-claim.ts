@@ -4,6 +4,7 @@ import { accessModesText, storageClassOf } from './rules/access-modes.ts'
 import { validateClaimSpec } from './rules/claim-validation.ts'
 import { claimWarnings } from './rules/claim-warnings.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
+import { validateClaimSizes } from './rules/expansion-status.ts'
 import { same } from './rules/faults.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
@@ -54,7 +55,7 @@ export const persistentVolumeClaim: KindSpec<PersistentVolumeClaim> = {
     validateClaimSpec('spec', spec, faults)
   },
   validateUpdate(next, previous, faults, subresource) {
-    if (subresource === 'status') return
+    if (subresource === 'status') return validateClaimSizes(next.status, faults)
     const bound = previous.status?.phase === 'Bound'
     if (!same(fixedPart(next, previous, bound), fixedPart(previous, previous, bound)))
       faults.forbidden('spec', 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims')

@@ -1,6 +1,7 @@
 import type { LimitResponse } from '../types/flowcontrol-v1.gen.ts'
 import { PriorityLevelConfiguration } from './index.ts'
 import { ageColumn, nameColumn, none } from './rules/columns.ts'
+import { validateConditionTypes } from './rules/conditions.ts'
 import type { Faults } from './rules/faults.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
 import type { KindSpec } from './spec.ts'
@@ -41,6 +42,9 @@ export const priorityLevelConfiguration: KindSpec<PriorityLevelConfiguration> = 
   },
   prepareCreate(level) {
     level.status = {}
+  },
+  validateUpdate({ status }, _previous, faults) {
+    validateConditionTypes('status.conditions', status?.conditions, faults)
   },
   validate({ metadata: { name }, spec }, faults) {
     if ((name === 'exempt') !== (spec.type === 'Exempt'))

@@ -1,4 +1,5 @@
 import { ResourceClaim } from './index.ts'
+import { validateClaimStatus } from './rules/claim-status.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { defaultDevices, validateDevices } from './rules/device-request.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
@@ -26,7 +27,8 @@ export const resourceClaim: KindSpec<ResourceClaim> = {
   validate({ spec }, faults) {
     if (spec?.devices) validateDevices('spec.devices', spec.devices, faults)
   },
-  validateUpdate(next, previous, faults) {
+  validateUpdate(next, previous, faults, subresource) {
     faults.immutable('spec', next.spec, previous.spec)
+    if (subresource === 'status') validateClaimStatus(next, previous, faults)
   },
 }

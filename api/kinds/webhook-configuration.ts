@@ -1,10 +1,11 @@
-import type { MutatingWebhook, ValidatingWebhook, WebhookClientConfig } from '../types/admissionregistration-v1.gen.ts'
+import type { MutatingWebhook, ValidatingWebhook } from '../types/admissionregistration-v1.gen.ts'
 import { MutatingWebhookConfiguration, ValidatingWebhookConfiguration } from './index.ts'
 import { defaultRules, validateConditions, validateRules } from './rules/admission-rules.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
 import { type Faults, repeats } from './rules/faults.ts'
 import { validateFullyQualifiedName } from './rules/forms.ts'
 import { isDns1035Label, isDns1123Subdomain } from './rules/names.ts'
+import { validateClient } from './rules/webhook-client.ts'
 import { validateLabelSelector } from './rules/workload.ts'
 import type { Column, KindSpec } from './spec.ts'
 
@@ -66,35 +67,6 @@ function validateVersions(field: string, given: readonly string[] | undefined, f
     faults.each(`${field}[${i}]`, version, isDns1035Label(version))
   }
   if (!given.some((v) => versions.includes(v))) faults.invalid(field, given, `must include at least one of ${versions.join(', ')}`)
-}
-
-/** Of webhooks for admission and conversion alike. */
-export function validateClient(at: string, { url, service }: WebhookClientConfig, faults: Faults): void {
-  if ((url === undefined) === (service === undefined)) faults.required(at, 'exactly one of url or service is required')
-  if (url !== undefined) validateUrl(`${at}.url`, url, faults)
-  if (!service) return
-  if (!service.name) faults.required(`${at}.service.name`, 'service name is required')
-  if (!service.namespace) faults.required(`${at}.service.namespace`, 'service namespace is required')
-  if (service.port !== undefined && (service.port < 1 || service.port > 65_535))
-    faults.invalid(`${at}.service.port`, service.port, 'port is not valid: must be between 1 and 65535, inclusive')
-  const { path } = service
-  if (!path || path === '/') return
-  if (!path.startsWith('/')) return faults.invalid(`${at}.service.path`, path, "must start with a '/'")
-  for (const [i, step] of path.replace(/\/$/, '').slice(1).split('/').entries()) {
-    if (step === '') faults.invalid(`${at}.service.path`, path, `segment[${i}] may not be empty`)
-    for (const wrong of step === '' ? [] : isDns1123Subdomain(step)) faults.invalid(`${at}.service.path`, path, `segment[${i}]: ${wrong}`)
-  }
-}
-
-function validateUrl(field: string, text: string, faults: Faults): void {
-  const form = '; desired format: https://host[/path]'
-  if (!URL.canParse(text)) return faults.required(field, `url must be a valid URL${form}`)
-  const url = new URL(text)
-  if (url.protocol !== 'https:') faults.invalid(field, url.protocol.slice(0, -1), `'https' is the only allowed URL scheme${form}`)
-  if (!url.host) faults.invalid(field, url.host, `host must be specified${form}`)
-  if (url.username) faults.invalid(field, url.username, 'user information is not permitted in the URL')
-  if (url.hash) faults.invalid(field, url.hash.slice(1), 'fragments are not permitted in the URL')
-  if (url.search) faults.invalid(field, url.search.slice(1), 'query parameters are not permitted in the URL')
 }
 
 const common = { generation: true, nameRule: isDns1123Subdomain, columns, validate } as const

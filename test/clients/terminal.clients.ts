@@ -100,14 +100,14 @@ function screenOf(drawn: string): string {
   const rows = Array.from({ length: 40 }, () => Array.from({ length: 160 }, () => ' '))
   let [y, x] = [0, 0]
   // Sequences of escapes, then characters.
-  for (const [whole, parameters, verb] of drawn.matchAll(/\u001b\[([0-9;?]*)([A-Za-z])|\u001b[()][A-Z0-9]|\u001b.|./gsu)) {
+  for (const [whole, parameters, verb] of drawn.replaceAll('\u001b', '␛').matchAll(/␛\[([0-9;?]*)([A-Za-z])|␛[()][A-Z0-9]|␛.|./gsu)) {
     const [first = 1, second = 1] = (parameters ?? '').split(';').map((each) => Number(each) || 1)
     if (verb === 'H') [y, x] = [first - 1, second - 1]
     else if (verb === 'J') for (const row of rows) row.fill(' ')
     else if (whole === '\r') x = 0
     else if (whole === '\n') y += 1
     else if (whole === '\b') x -= 1
-    else if (whole.startsWith('\u001b')) continue
+    else if (whole.startsWith('␛')) continue
     else {
       const row = rows[y]
       if (row && x >= 0 && x < row.length) row[x] = whole

@@ -2,8 +2,9 @@
 // rules (pkg/apis/admissionregistration/validation). Expressions are only checked for being there.
 
 import type { MatchCondition, MatchResources, ParamRef, RuleWithOperations } from '../../types/admissionregistration-v1.gen.ts'
-import type { Faults } from './faults.ts'
-import { isDns1123Subdomain, isQualifiedName } from './names.ts'
+import { type Faults, repeats } from './faults.ts'
+import { isPathSegment } from './forms.ts'
+import { isQualifiedName } from './names.ts'
 import { validateLabelSelector } from './workload.ts'
 
 const operations = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE']
@@ -64,8 +65,16 @@ export function validateMatch(at: string, match: MatchResources, faults: Faults)
   if (match.matchPolicy) faults.oneOf(`${at}.matchPolicy`, match.matchPolicy, ['Equivalent', 'Exact'])
   if (match.namespaceSelector) validateLabelSelector(`${at}.namespaceSelector`, match.namespaceSelector, faults)
   if (match.objectSelector) validateLabelSelector(`${at}.objectSelector`, match.objectSelector, faults)
-  validateRules(`${at}.resourceRules`, match.resourceRules, faults)
-  validateRules(`${at}.excludeResourceRules`, match.excludeResourceRules, faults)
+  for (const field of ['resourceRules', 'excludeResourceRules'] as const) {
+    for (const [i, { resourceNames = [] }] of (match[field] ?? []).entries()) {
+      const repeated = repeats()
+      for (const [j, name] of resourceNames.entries()) {
+        faults.each(`${at}.${field}[${i}].resourceNames[${j}]`, name, isPathSegment(name))
+        if (repeated(name)) faults.duplicate(`${at}.${field}[${i}].resourceNames[${j}]`, name)
+      }
+    }
+    validateRules(`${at}.${field}`, match[field], faults)
+  }
 }
 
 export function validateConditions(at: string, conditions: readonly MatchCondition[] | undefined, faults: Faults): void {
@@ -85,8 +94,9 @@ export function validateConditions(at: string, conditions: readonly MatchConditi
 export function validateParamRef(at: string, ref: ParamRef | undefined, faults: Faults): void {
   if (!ref) return
   if (ref.name) {
-    faults.each(`${at}.name`, ref.name, isDns1123Subdomain(ref.name))
-    if (ref.selector) faults.forbidden(`${at}.name`, 'name and selector are mutually exclusive')
+    faults.each(`${at}.name`, ref.name, isPathSegment(ref.name))
+    if (ref.selector)
+      for (const field of ['name', 'selector']) faults.forbidden(`${at}.${field}`, 'name and selector are mutually exclusive')
   } else if (ref.selector) validateLabelSelector(`${at}.selector`, ref.selector, faults)
   else faults.required(at, 'one of name or selector must be specified')
   if (!ref.parameterNotFoundAction) faults.required(`${at}.parameterNotFoundAction`)

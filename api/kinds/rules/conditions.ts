@@ -1,7 +1,7 @@
 // Rules for conditions of the common form (apimachinery meta/v1 validation).
 
 import type { Condition } from '../../types/meta-v1.gen.ts'
-import type { Faults } from './faults.ts'
+import { type Faults, repeats } from './faults.ts'
 import { isQualifiedName } from './names.ts'
 
 const longest = { reason: 1024, message: 32 * 1024 }
@@ -30,5 +30,14 @@ export function validateStatusConditions(at: string, conditions: readonly Condit
     }
     if (reason.length > longest.reason) faults.tooLong(`${here}.reason`, longest.reason)
     if (message.length > longest.message) faults.tooLong(`${here}.message`, longest.message)
+  }
+}
+
+/** Of conditions that are older than the common form: each type once. */
+export function validateConditionTypes(at: string, conditions: readonly { type?: string }[] | undefined, faults: Faults): void {
+  const repeated = repeats()
+  for (const [i, { type = '' }] of (conditions ?? []).entries()) {
+    if (repeated(type)) faults.duplicate(`${at}[${i}].type`, type)
+    if (!type) faults.required(`${at}[${i}].type`)
   }
 }

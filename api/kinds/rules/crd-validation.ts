@@ -15,9 +15,10 @@ import type {
   CustomResourceDefinitionVersion,
   CustomResourceSubresourceScale,
 } from '../../types/apiextensions-v1.gen.ts'
-import type { Faults } from './faults.ts'
+import { type Faults, repeats } from './faults.ts'
 import { isDns1035Label, isDns1123Subdomain } from './names.ts'
 import { validateSelectableFields } from './selectable-fields.ts'
+import { validateClient } from './webhook-client.ts'
 
 type Definition = CustomResourceDefinition
 
@@ -25,6 +26,7 @@ const approval = 'api-approved.kubernetes.io'
 const columnTypes = ['boolean', 'date', 'integer', 'number', 'string']
 const columnFormats = ['byte', 'date', 'date-time', 'double', 'float', 'int32', 'int64', 'password']
 const reviewVersions = ['v1', 'v1beta1']
+const longestWarning = 256
 
 export function validateDefinition(definition: Definition, faults: Faults): void {
   const { metadata, spec } = definition
@@ -61,8 +63,13 @@ export function validateDefinitionUpdate(next: Definition, previous: Definition,
     faults.immutable('spec.scope', next.spec.scope, previous.spec.scope)
     faults.immutable('spec.names.kind', next.spec.names.kind, previous.spec.names.kind)
   }
+  const stored = next.status?.storedVersions ?? []
+  if (previous.status && stored.length === 0) faults.invalid('status.storedVersions', stored, 'must have at least one stored version')
+  const storage = next.spec.versions.find((version) => version.storage)?.name
+  if (stored.length > 0 && storage && !stored.includes(storage))
+    faults.invalid('status.storedVersions', stored, `must have the storage version ${storage}`)
   const known = new Set(next.spec.versions.map((version) => version.name))
-  for (const [i, name] of (next.status?.storedVersions ?? []).entries()) {
+  for (const [i, name] of stored.entries()) {
     if (known.has(name)) continue
     faults.invalid(
       `status.storedVersions[${i}]`,
@@ -132,13 +139,25 @@ function validateVersion(version: CustomResourceDefinitionVersion, field: string
   const wrong = isDns1035Label(version.name)
   if (wrong.length) faults.invalid(`${field}.name`, version.name, wrong.join(','))
   if (!version.schema?.openAPIV3Schema) faults.required(`${field}.schema.openAPIV3Schema`, 'schemas are required')
-  if (version.deprecationWarning !== undefined && !version.deprecated) {
-    faults.invalid(`${field}.deprecationWarning`, version.deprecationWarning, 'can only be set for deprecated versions')
-  }
+  validateWarning(version, `${field}.deprecationWarning`, faults)
   if (version.subresources?.scale) validateScale(version.subresources.scale, `${field}.subresources.scale`, faults)
   for (const [i, column] of (version.additionalPrinterColumns ?? []).entries()) {
     validateColumn(column, `${field}.additionalPrinterColumns[${i}]`, faults)
   }
+}
+
+function validateWarning({ deprecated, deprecationWarning: text }: CustomResourceDefinitionVersion, field: string, faults: Faults): void {
+  if (text === undefined) return
+  if (!deprecated) return faults.invalid(field, text, 'can only be set for deprecated versions')
+  if (Buffer.byteLength(text) > longestWarning) faults.invalid(field, text, `must be <= ${longestWarning} characters long`)
+  if (text === '') faults.invalid(field, text, 'must not be an empty string')
+  const odd = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.exec(text)
+  if (odd)
+    faults.invalid(
+      field,
+      text,
+      `must only contain printable UTF-8 characters; non-printable character found at index ${Buffer.byteLength(text.slice(0, odd.index))}`,
+    )
 }
 
 function validateScale(scale: CustomResourceSubresourceScale, field: string, faults: Faults): void {
@@ -188,21 +207,14 @@ function validateConversion(conversion: CustomResourceConversion | undefined, fa
   }
   const { clientConfig, conversionReviewVersions: versions = [] } = webhook ?? {}
   if (!clientConfig) faults.required(`${field}.webhook.clientConfig`, 'required when strategy is set to Webhook')
-  else {
-    const { url, service } = clientConfig
-    const at = `${field}.webhook.clientConfig`
-    if (!url === !service) faults.required(at, 'exactly one of url or service is required')
-    if (url && !/^https:\/\/[^/]/.test(url))
-      faults.invalid(`${at}.url`, url, "'https' is the only allowed URL scheme; desired format: https://host[/path]")
-    if (service) {
-      if (!service.namespace) faults.required(`${at}.service.namespace`)
-      if (!service.name) faults.required(`${at}.service.name`)
-      if (service.port !== undefined) faults.port(`${at}.service.port`, service.port)
-      if (service.path && !service.path.startsWith('/')) faults.invalid(`${at}.service.path`, service.path, "must start with a '/'")
-    }
+  else validateClient(`${field}.webhook.clientConfig`, clientConfig, faults)
+  const at = `${field}.webhook.conversionReviewVersions`
+  if (!versions.length) return faults.required(at)
+  const repeated = repeats()
+  for (const [i, version] of versions.entries()) {
+    if (repeated(version)) faults.invalid(`${at}[${i}]`, version, 'duplicate version')
+    else faults.each(`${at}[${i}]`, version, isDns1035Label(version))
   }
-  if (!versions.length) faults.required(`${field}.webhook.conversionReviewVersions`)
-  else if (!versions.some((version) => reviewVersions.includes(version))) {
-    faults.invalid(`${field}.webhook.conversionReviewVersions`, versions, `must include at least one of ${reviewVersions.join(', ')}`)
-  }
+  if (!versions.some((version) => reviewVersions.includes(version)))
+    faults.invalid(at, versions, `must include at least one of ${reviewVersions.join(', ')}`)
 }

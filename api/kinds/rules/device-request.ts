@@ -44,7 +44,7 @@ export function validateDevices(at: string, { requests, constraints = [], config
       validateRequest(`${here}.firstAvailable[${j}]`, sub, faults)
     }
   }
-  const known = new Set(requests.flatMap(({ name, firstAvailable = [] }) => [name, ...firstAvailable.map((s) => `${name}/${s.name}`)]))
+  const known = requestNames({ requests })
   if (constraints.length > most.constraints) faults.tooMany(`${at}.constraints`, constraints.length, most.constraints)
   for (const [i, constraint] of constraints.entries()) {
     const here = `${at}.constraints[${i}]`
@@ -58,7 +58,11 @@ export function validateDevices(at: string, { requests, constraints = [], config
   }
 }
 
-function validateReferences(at: string, names: readonly string[] = [], known: Set<string>, faults: Faults): void {
+/** Of requests, and of the alternatives within them. */
+export const requestNames = (devices: Pick<DeviceClaim, 'requests'> | undefined): Set<string> =>
+  new Set(devices?.requests?.flatMap(({ name, firstAvailable = [] }) => [name, ...firstAvailable.map((s) => `${name}/${s.name}`)]))
+
+export function validateReferences(at: string, names: readonly string[] = [], known: Set<string>, faults: Faults): void {
   const repeated = repeats()
   for (const [i, name] of names.entries()) {
     if (!known.has(name))

@@ -2,19 +2,26 @@
 
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { validatingAdmissionPolicy } from '../admission-policy.ts'
+import { apiService } from '../api-service.ts'
 import { created, updated } from '../check.fake.ts'
+import { customResourceDefinition } from '../custom-resource-definition.ts'
 import { daemonSet } from '../daemon-set.ts'
 import { deployment } from '../deployment.ts'
 import { endpointSlice } from '../endpoint-slice.ts'
+import { flowSchema } from '../flow-schema.ts'
 import { horizontalPodAutoscaler } from '../horizontal-pod-autoscaler.ts'
 import { job } from '../job.ts'
 import type { KubeObject } from '../kind.ts'
 import { lease } from '../lease.ts'
+import { namespace } from '../namespace.ts'
 import { persistentVolumeClaim } from '../persistent-volume-claim.ts'
 import { pod } from '../pod.ts'
 import { podDisruptionBudget } from '../pod-disruption-budget.ts'
+import { priorityLevelConfiguration } from '../priority-level.ts'
 import { replicaSet } from '../replica-set.ts'
 import { replicationController } from '../replication-controller.ts'
+import { resourceClaim } from '../resource-claim.ts'
 import { service } from '../service.ts'
 import type { KindSpec } from '../spec.ts'
 import { statefulSet } from '../stateful-set.ts'
@@ -266,4 +273,137 @@ it('claims, names and hints', () => {
   assert.deepEqual(fromFile({ configMap: { name: 'm' } }), [
     'spec.containers[0].env[0].valueFrom.fileKeyRef.volumeName: Invalid value: "v": referenced volume must be of type emptyDir',
   ])
+})
+
+it('how large a claim is', () => {
+  const states =
+    '"ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizeInProgress", "NodeResizeInfeasible", "NodeResizePending"'
+  check(persistentVolumeClaim, { spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } }, [
+    [{ phase: 'Bound', capacity: { storage: '1Gi', 'example.com/iops': '3' } }],
+    [{ capacity: { storage: '-1Gi' } }, 'status.capacity[storage]: Invalid value: "-1Gi": must be a valid resource quantity'],
+    [
+      { allocatedResources: { storage: '-1' } },
+      'status.allocatedResources[storage]: Invalid value: "-1": must be a valid resource quantity',
+    ],
+    [{ allocatedResources: { cpu: '1' } }, 'status.allocatedResources: Unsupported value: "cpu": supported values: "storage"'],
+    [{ allocatedResourceStatuses: { storage: 'NodeResizePending', 'example.com/iops': 'NodeResizeInProgress' } }],
+    [
+      { allocatedResourceStatuses: { storage: 'Soon' } },
+      `status.allocatedResourceStatuses: Unsupported value: "storage": supported values: ${states}`,
+    ],
+  ])
+})
+
+it('which devices a claim got, and who uses them', () => {
+  const result = { request: 'gpu', driver: 'gpu.example.com', pool: 'node-1', device: 'gpu-0' }
+  const allocation = { devices: { results: [result] } }
+  const allocated = (change: object) => ({ allocation: { devices: { results: [{ ...result, ...change }] } } })
+  const user = { resource: 'pods', name: 'p', uid: 'u' }
+  const { request: _, ...which } = result
+  const device = { ...which, conditions: [] }
+  const at = 'status.allocation.devices.results[0]'
+  const label =
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+  const body = { spec: { devices: { requests: [{ name: 'gpu', exactly: { deviceClassName: 'gpu.example.com' } }] } } }
+  check(resourceClaim, body, [
+    [{ allocation, reservedFor: [user], devices: [device] }],
+    [
+      allocated({ request: 'tpu' }),
+      `${at}.request: Invalid value: "tpu": must be the name of a request in the claim or the name of a request and a subrequest separated by '/'`,
+    ],
+    [
+      allocated({ driver: '', pool: '', device: '' }),
+      `${at}.driver: Required value`,
+      `${at}.pool: Required value`,
+      `${at}.device: Required value`,
+    ],
+    [allocated({ device: 'A' }), `${at}.device: Invalid value: "A": ${label}`],
+    [
+      { allocation: { devices: { results: Array.from({ length: 33 }, () => result) } } },
+      'status.allocation.devices.results: Too many: 33: must have at most 32 items',
+    ],
+    [
+      { allocation: { devices: { config: [{ source: 'FromMe', opaque: { driver: 'd', parameters: {} } }] } } },
+      'status.allocation.devices.config[0].source: Unsupported value: "FromMe": supported values: "FromClaim", "FromClass"',
+    ],
+    [{ reservedFor: [user] }, 'status.reservedFor: Forbidden: may not be specified when `allocated` is not set'],
+    [{ allocation, reservedFor: [user, user] }, 'status.reservedFor[1]: Duplicate value: "u"'],
+    [
+      { allocation, reservedFor: [{ resource: '', name: '', uid: '' }] },
+      'status.reservedFor[0].resource: Required value',
+      'status.reservedFor[0].name: Required value',
+      'status.reservedFor[0].uid: Required value',
+    ],
+    [
+      { allocation, devices: [{ ...device, device: 'gpu-1' }] },
+      'status.devices[0]: Invalid value: "gpu.example.com/node-1/gpu-1": must be an allocated device in the claim',
+    ],
+    [{ allocation, devices: [device, device] }, 'status.devices[1]: Duplicate value: "gpu.example.com/node-1/gpu-0"'],
+    [
+      { allocation, devices: [{ ...device, networkData: { ips: ['10.0.0.1'] } }] },
+      'status.devices[0].networkData.ips[0]: Invalid value: "10.0.0.1": must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)',
+    ],
+  ])
+  const [other] = [{ ...allocation, nodeSelector: undefined, devices: { results: [{ ...result, device: 'gpu-1' }] } }]
+  check(
+    resourceClaim,
+    body,
+    [[{ allocation: other }, `status.allocation: Invalid value: ${JSON.stringify(other)}: field is immutable`], [{ allocation }], [{}]],
+    { allocation },
+  )
+})
+
+it('what the rest is told of itself', () => {
+  check(namespace, {}, [
+    [{ phase: 'Active' }],
+    [{ phase: 'Terminating' }, 'status.Phase: Invalid value: "Terminating": may only be \'Active\' if `deletionTimestamp` is empty'],
+  ])
+  const repeated: Rows = [
+    [{ conditions: [{ type: 'A' }, { type: 'B' }] }],
+    [{ conditions: [{ type: 'A' }, { type: 'A' }] }, 'status.conditions[1].type: Duplicate value: "A"'],
+    [{ conditions: [{ type: '' }] }, 'status.conditions[0].type: Required value'],
+  ]
+  check(flowSchema, { spec: { priorityLevelConfiguration: { name: 'a' } } }, repeated)
+  check(priorityLevelConfiguration, { spec: { type: 'Limited', limited: { limitResponse: { type: 'Reject' } } } }, repeated)
+  const service = {
+    metadata: { name: 'v1.example.com' },
+    spec: { group: 'example.com', version: 'v1', groupPriorityMinimum: 1, versionPriority: 1 },
+  }
+  check(apiService, service, [
+    [{ conditions: [{ type: 'Available', status: 'True' }] }],
+    [
+      { conditions: [{ type: 'Available', status: 'Yes' }] },
+      'status.conditions[0].status: Unsupported value: "Yes": supported values: "True", "False", "Unknown"',
+    ],
+  ])
+  const rule = { operations: ['*'], apiGroups: [''], apiVersions: ['v1'], resources: ['pods'] }
+  const policy = { spec: { matchConstraints: { resourceRules: [rule] }, validations: [{ expression: 'true' }] } }
+  check(validatingAdmissionPolicy, policy, [
+    [{ typeChecking: { expressionWarnings: [{ fieldRef: 'spec.validations[0].expression', warning: 'odd' }] } }],
+    [
+      { typeChecking: { expressionWarnings: [{ fieldRef: '', warning: '' }] } },
+      'status.typeChecking.expressionWarnings[0].warning: Required value',
+      'status.typeChecking.expressionWarnings[0].fieldRef: Required value',
+    ],
+    [
+      { conditions: [{ type: 'A', status: 'Yes', reason: 'R', message: '', lastTransitionTime: '2024-01-01T00:00:00Z' }] },
+      'status.conditions[0].status: Unsupported value: "Yes": supported values: "False", "True", "Unknown"',
+    ],
+  ])
+  const names = { plural: 'things', singular: 'thing', kind: 'Thing', listKind: 'ThingList' }
+  const version = { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }
+  const body = { metadata: { name: 'things.example.com' }, spec: { group: 'example.com', scope: 'Cluster', names, versions: [version] } }
+  check(
+    customResourceDefinition,
+    body,
+    [
+      [{ storedVersions: ['v1'] }],
+      [{ storedVersions: [] }, 'status.storedVersions: Invalid value: []: must have at least one stored version'],
+      [
+        { storedVersions: ['v0', 'v1'] },
+        'status.storedVersions[0]: Invalid value: "v0": missing from spec.versions; v0 was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in v0 and removes v0 from status.storedVersions',
+      ],
+    ],
+    { storedVersions: ['v1'] },
+  )
 })
