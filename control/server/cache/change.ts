@@ -1,7 +1,7 @@
 // One change of one object, as watches see it.
 
 import type { StoreEvent } from '../../store/store.ts'
-import { encode, Item } from './item.ts'
+import { Item } from './item.ts'
 
 export type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED'
 /** How a watch is told of a change, in the encoding of its client. The same function for all clients with that encoding. */
@@ -30,12 +30,12 @@ export class Change {
       return new Change(previous ? 'MODIFIED' : 'ADDED', event.entry.modRevision, new Item(event.entry), previous)
     }
     const previous = new Item(event.previous)
-    return new Change('DELETED', event.revision, stampedAt(previous, event.revision), previous)
+    return new Change('DELETED', event.revision, previous.at(event.revision), previous)
   }
 
   /** The state before this change, at its revision: what a watch is told whose selector no longer matches. */
   get left(): Item {
-    this.#gone ??= this.type === 'DELETED' ? this.item : stampedAt(this.previous ?? this.item, this.revision)
+    this.#gone ??= this.type === 'DELETED' ? this.item : (this.previous ?? this.item).at(this.revision)
     return this.#gone
   }
 
@@ -50,9 +50,6 @@ export class Change {
     return bytes
   }
 }
-
-const stampedAt = (item: Item, revision: number): Item =>
-  new Item({ key: item.key, value: encode(item.object, revision), createRevision: item.createRevision, modRevision: revision })
 
 const tail = Buffer.from('}\n')
 

@@ -23,9 +23,12 @@ type Options = {
   log: Log
 }
 
+/** Of items that are gone, besides as many as there are. */
+const fewKeys = 64
+
 export class Collection {
   readonly #items = new Map<string, Item>()
-  /** Sorted. */
+  /** Sorted. Those of items that are gone stay until they are many: to close the gap for each would cost its square. */
   #keys: string[] = []
   readonly #history: History
   readonly #watchers: Watchers
@@ -64,7 +67,8 @@ export class Collection {
     for (; at < this.#keys.length; at += 1) {
       const key = this.#keys[at] as string
       if (!key.startsWith(prefix)) return
-      yield this.#items.get(key) as Item
+      const item = this.#items.get(key)
+      if (item) yield item
     }
   }
 
@@ -72,10 +76,9 @@ export class Collection {
     const { key } = change.item
     if (change.type === 'DELETED') {
       this.#items.delete(key)
-      const at = this.#firstAtLeast(key)
-      if (this.#keys[at] === key) this.#keys.splice(at, 1)
+      if (this.#keys.length > this.#items.size * 2 + fewKeys) this.#keys = this.#keys.filter((each) => this.#items.has(each))
     } else {
-      if (!this.#items.has(key)) this.#keys.splice(this.#firstAtLeast(key), 0, key)
+      if (!this.#items.has(key)) this.#addKey(key)
       this.#items.set(key, change.item)
     }
     this.#history.push(change)
@@ -128,6 +131,11 @@ export class Collection {
     this.#gathering.rounds.close()
     this.#history.close()
     for (const watcher of this.#watchers) watcher.close()
+  }
+
+  #addKey(key: string): void {
+    const at = this.#firstAtLeast(key)
+    if (this.#keys[at] !== key) this.#keys.splice(at, 0, key)
   }
 
   #turnsOf({ gathered }: Watcher): Turns {

@@ -101,4 +101,4 @@ export class Allowance {
 const overhead = 512
 
 /** A deletion has the last state of the object twice: as it was, and at the revision of the deletion. */
-const weightOf = ({ type, item }: Change): number => item.bytes.length * (type === 'DELETED' ? 2 : 1) + overhead
+const weightOf = ({ type, item }: Change): number => item.size * (type === 'DELETED' ? 2 : 1) + overhead

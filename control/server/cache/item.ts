@@ -16,16 +16,35 @@ export class Item {
   readonly key: string
   readonly revision: number
   readonly createRevision: number
-  readonly bytes: Uint8Array
+  #bytes: Uint8Array | undefined
+  /** What this one is another revision of; its own bytes are made when they are asked for. */
+  readonly #of: Item | undefined
 
-  constructor(entry: Entry) {
+  constructor(entry: Omit<Entry, 'value'> & ({ value: Uint8Array } | { of: Item })) {
     this.key = entry.key
     this.revision = entry.modRevision
     this.createRevision = entry.createRevision
-    this.bytes = entry.value
+    if ('of' in entry) this.#of = entry.of
+    else this.#bytes = entry.value
+  }
+
+  /** The same object as of another revision, e.g. of its deletion: of interest to few, who often need no bytes. */
+  at(revision: number): Item {
+    return new Item({ key: this.key, of: this, createRevision: this.createRevision, modRevision: revision })
+  }
+
+  get bytes(): Uint8Array {
+    this.#bytes ??= encode((this.#of as Item).object, this.revision)
+    return this.#bytes
+  }
+
+  /** Of the bytes, or near it. */
+  get size(): number {
+    return this.#bytes?.length ?? (this.#of as Item).size
   }
 
   get object(): KubeObject {
+    if (!this.#bytes) return stamped((this.#of as Item).object, this.revision)
     const known = decoded.get(this.bytes)?.deref()
     if (known) return known
     const object = guard(parseExact(text.decode(this.bytes)) as KubeObject, this.bytes)
@@ -35,6 +54,7 @@ export class Item {
 
   /** The object for one reading: what nobody else had decoded is not kept. */
   read(): KubeObject {
+    if (!this.#bytes) return stamped((this.#of as Item).read(), this.revision)
     return decoded.get(this.bytes)?.deref() ?? (parseExact(text.decode(this.bytes)) as KubeObject)
   }
 
@@ -51,12 +71,16 @@ export class Item {
 
 /** The bytes of `object` as of `revision`, in Kubernetes' order of keys; `check` throws where they are too many. */
 export function encode(object: KubeObject, revision: number, check?: (bytes: number) => void): Uint8Array {
-  const { kind, apiVersion, metadata, ...rest } = object
-  const stamped = { kind, apiVersion, metadata: { ...metadata, resourceVersion: String(revision) }, ...rest }
-  const bytes = alone(JSON.stringify(stamped))
+  const written = stamped(object, revision)
+  const bytes = alone(JSON.stringify(written))
   check?.(bytes.length)
-  decoded.set(bytes, new WeakRef(guard(stamped, bytes)))
+  decoded.set(bytes, new WeakRef(guard(written, bytes)))
   return bytes
+}
+
+function stamped(object: KubeObject, revision: number): KubeObject {
+  const { kind, apiVersion, metadata, ...rest } = object
+  return { kind, apiVersion, metadata: { ...metadata, resourceVersion: String(revision) }, ...rest }
 }
 
 /**

@@ -57,7 +57,7 @@ export class Watcher {
     if (slow) this.close()
     else {
       this.#waiting.push(change)
-      this.#bytes += change.item.bytes.length
+      this.#bytes += change.item.size
     }
     return !slow
   }
@@ -91,7 +91,7 @@ export class Watcher {
     let bytes = 0
     let count = 0
     while (bytes < takenBytes && count < this.#waiting.length) {
-      bytes += this.#waiting[count]?.item.bytes.length ?? 0
+      bytes += this.#waiting[count]?.item.size ?? 0
       count += 1
     }
     this.#bytes -= bytes
