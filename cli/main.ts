@@ -95,6 +95,7 @@ ranges(program.command('server').description('run the control plane: API server,
   .option('--advertise-address <address>', 'where agents and pods reach this server; by default its first address', address)
   .option('--node-cidr-mask-size-ipv4 <length>', 'prefix of the IPv4 range that each node gets for its pods', prefixLength(30), 24)
   .option('--node-cidr-mask-size-ipv6 <length>', 'and of the IPv6 range', prefixLength(126), 64)
+  .option('--scheduler-config <file>', 'a KubeSchedulerConfiguration: profiles, their plugins, weights and arguments')
   .option('--tls-san <host...>', 'further names and addresses of this server, for its certificate', [])
   .option(...logLevel)
   .action(async (options) => (await import('./server.ts')).runServer(options))

@@ -11,6 +11,7 @@ import { keepRenewed } from '#api/x509/renewal.ts'
 import { startControllers, startScheduler } from '#control/controllers/index.ts'
 import { podRanges } from '#control/controllers/node/cidr.ts'
 import { openPki } from '#control/pki/pki.ts'
+import { readConfiguration } from '#control/scheduler/config/configuration.ts'
 import { startServer } from '#control/server/server.ts'
 import { openLevelStore } from '#control/store/level.ts'
 import { firstAddress } from './address.ts'
@@ -38,6 +39,7 @@ export type ServerOptions = {
   nodeCidrMaskSizeIpv4: number
   nodeCidrMaskSizeIpv6: number
   clusterDomain: string
+  schedulerConfig?: string
   logLevel: string
 }
 
@@ -47,6 +49,7 @@ export async function runServer(options: ServerOptions): Promise<void> {
   const { pods, services, dns } = networkOf(options)
   const ranges = podRanges(pods, { IPv4: options.nodeCidrMaskSizeIpv4, IPv6: options.nodeCidrMaskSizeIpv6 })
   const advertise = advertised(options, services)
+  const configuration = options.schedulerConfig === undefined ? undefined : await readConfiguration(options.schedulerConfig)
   await keepPrivate(options.dataDir, log)
   const hosts = hostsOf(options, services, advertise)
   const pkiDir = join(options.dataDir, 'pki')
@@ -90,7 +93,7 @@ export async function runServer(options: ServerOptions): Promise<void> {
         (subject.usage === 'server' ? pki.agents.authority : pki.authority).certify(key, subject, ...rest),
       podRanges: ranges,
     }),
-    startScheduler({ client, informers, log, signal: stop.signal }),
+    startScheduler({ client, informers, log, signal: stop.signal, ...(configuration && { configuration }) }),
   ])
   stack.defer(async () => {
     stop.abort()

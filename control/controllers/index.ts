@@ -8,6 +8,7 @@ import { type Informers, informers as informersOf } from '#api/informer/informer
 import { observing } from '#api/informer/observing.ts'
 import type { Log } from '#api/log.ts'
 import { run } from '#api/queue/run.ts'
+import type { SchedulerConfiguration } from '../scheduler/config/configuration.ts'
 import { schedule } from '../scheduler/scheduler.ts'
 import { availability, localApiServices, type Probe } from './api-services.ts'
 import { autoscalers } from './autoscaler/autoscaler.ts'
@@ -117,8 +118,8 @@ export async function startControllers({ ca, podRanges, certify, probe = nobodyT
 
 const nobodyToAsk: Probe = () => Promise.reject(new Error('nobody here can ask it'))
 
-export async function startScheduler(given: ControlDeps): Promise<void> {
-  const { signal, clock = systemClock, log } = given
+export async function startScheduler(given: ControlDeps & { configuration?: SchedulerConfiguration }): Promise<void> {
+  const { signal, clock = systemClock, log, configuration } = given
   await using base = open(given)
   const recorders = new Map<string, EventRecorder>()
   const recorderFor = (component: string) => {
@@ -126,7 +127,8 @@ export async function startScheduler(given: ControlDeps): Promise<void> {
     recorders.set(component, made)
     return made
   }
-  await schedule({ client: given.client, informers: base.informers, recorderFor, clock, random: base.random, log, signal })
+  const deps = { client: given.client, informers: base.informers, recorderFor, clock, random: base.random, log, signal }
+  await schedule({ ...deps, ...(configuration && { configuration }) })
   await Promise.all([...recorders.values()].map((each) => each.close()))
 }
 

@@ -4,6 +4,7 @@ import { fakeClock, settle } from '#api/clock.fake.ts'
 import { StatusError } from '#api/errors.ts'
 import { Namespace, Node, Pod } from '#api/kinds/index.ts'
 import { PodInfo } from './cluster/pod-info.ts'
+import { configurationOf } from './config/configuration.ts'
 import { SchedulingQueue } from './queue/queue.ts'
 import { namespace, setup } from './scheduler.fake.ts'
 
@@ -220,4 +221,46 @@ test('others come between while many pods are placed', async () => {
     await new Promise(setImmediate)
   }
   assert.ok(turns > 10, 'placing them took more than one turn of the event loop')
+})
+
+test('each profile has its pods, and nobody those that name another scheduler', async () => {
+  const args = { scoringStrategy: { type: 'MostAllocated' } }
+  await using t = await setup(
+    configurationOf({
+      apiVersion: 'kubescheduler.config.k8s.io/v1',
+      kind: 'KubeSchedulerConfiguration',
+      profiles: [{}, { schedulerName: 'packer', pluginConfig: [{ name: 'NodeResourcesFit', args }] }],
+    }),
+  )
+  for (const name of ['node-1', 'node-2', 'node-3']) t.node(name, '4')
+  await t.put('first', '1', { nodeName: 'node-2' })
+  await settle()
+  for (const i of [1, 2]) await t.put(`packed-${i}`, '1', { schedulerName: 'packer' })
+  await t.put('spread', '1')
+  await t.put('theirs', '1', { schedulerName: 'nobody' })
+  await t.put('huge', '9', { schedulerName: 'packer' })
+  await settle(20)
+  assert.deepEqual(await t.where(), ['first node-2', 'huge -', 'packed-1 node-2', 'packed-2 node-2', 'spread node-1', 'theirs -'])
+  assert.deepEqual(
+    t.told
+      .filter((line) => line.startsWith('packer: '))
+      .map((line) => line.split(' ').slice(0, 4).join(' '))
+      .sort(),
+    ['packer: huge Warning FailedScheduling', 'packer: packed-1 Normal Scheduled', 'packer: packed-2 Normal Scheduled'],
+  )
+  assert.ok(!t.told.some((line) => line.includes('theirs')))
+})
+
+test('a pod whose gates have been taken away is placed', async () => {
+  await using t = await setup()
+  t.node('node-1')
+  const pod = await t.put('gated', '1', { schedulingGates: [{ name: 'example.com/a' }, { name: 'example.com/b' }] })
+  await settle()
+  t.client.put(Pod, { ...pod, spec: { ...pod.spec, schedulingGates: [{ name: 'example.com/b' }] } })
+  await t.clock.advance(400_000)
+  assert.deepEqual(await t.where(), ['gated -'])
+  assert.deepEqual(t.told, [])
+  t.client.put(Pod, { ...pod, spec: { ...pod.spec, schedulingGates: [] } })
+  await settle()
+  assert.deepEqual(await t.where(), ['gated node-1'])
 })

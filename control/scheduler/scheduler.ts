@@ -12,11 +12,11 @@ import { bind } from './bind.ts'
 import { Cluster } from './cluster/cluster.ts'
 import { defaultSelectors } from './cluster/default-selectors.ts'
 import type { PodInfo } from './cluster/pod-info.ts'
+import { defaultConfiguration, type SchedulerConfiguration } from './config/configuration.ts'
 import { follow } from './follow.ts'
 import { Placer, type Profile } from './framework/profile.ts'
 import { PermitWaits } from './framework/waiting.ts'
 import { Gate } from './gate.ts'
-import { defaultProfile } from './plugins/registry.ts'
 import { SchedulingQueue } from './queue/queue.ts'
 import { report } from './report.ts'
 
@@ -29,23 +29,22 @@ export type SchedulerDeps = {
   random: () => number
   log: Log
   signal: AbortSignal
-  /** Pods that name another scheduler are left alone. */
-  name?: string
+  /** Pods that name a scheduler for which there is no profile are left alone. */
+  configuration?: SchedulerConfiguration
 }
-
-const backoff = { first: 50, longest: 10_000 }
 
 /** Resolves once the signal has aborted and no binding is under way. */
 export async function schedule(deps: SchedulerDeps): Promise<void> {
-  const { informers, clock, random, log, signal, name = 'default-scheduler' } = deps
+  const { informers, recorderFor, clock, random, log, signal, configuration = defaultConfiguration } = deps
   const followed = [informers.of(Node), informers.of(Pod), informers.of(Namespace)].map(({ synced }) => synced)
   const namespaces = informers.of(Namespace)
   const cluster = new Cluster({ labelsOf: (namespace) => namespaces.get(namespace)?.metadata.labels ?? {} })
   const waiting = new PermitWaits(clock)
   const profiles = new Map<string, Profile>()
   const selectors = defaultSelectors(informers)
-  const handle = { ...deps, cluster, waiting, selectors, events: deps.recorderFor(name), schedulerName: name }
-  profiles.set(name, defaultProfile(handle))
+  for (const { schedulerName, make } of configuration.profiles) {
+    profiles.set(schedulerName, make({ ...deps, cluster, waiting, selectors, events: recorderFor(schedulerName), schedulerName }))
+  }
   const [first] = profiles.values()
   const profileOf = (pod: Pod): Profile | undefined => profiles.get(pod.spec.schedulerName ?? 'default-scheduler')
   const queue = new SchedulingQueue({
@@ -53,7 +52,7 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
     ready: () => drain(),
     before: (a, b) => first!.plugins.queueSort.before(a, b),
     gated: (pod) => profileOf(pod.pod)?.plugins.preEnqueue.some((plugin) => plugin.preEnqueue?.(pod) !== undefined) ?? true,
-    backoff,
+    backoff: configuration.backoff,
   })
   const gate = new Gate()
   const placer = new Placer({ cluster, random })
@@ -84,7 +83,7 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
 
   function scheduleOne(pod: PodInfo, profile: Profile): void {
     const placement = placer.place(pod, profile)
-    const context = { ...deps, events: deps.recorderFor(profile.schedulerName), cluster, queue, waiting }
+    const context = { ...deps, events: recorderFor(profile.schedulerName), cluster, queue, waiting }
     if (placement.nodeName !== undefined) {
       cluster.assume(pod, placement.nodeName)
       start(bind(pod, placement.nodeName, profile, { ...context, gate }))
