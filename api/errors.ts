@@ -40,6 +40,7 @@ export type CauseReason =
   | 'FieldManagerConflict'
   | 'ResourceVersionTooLarge'
   | 'DisruptionBudget'
+  | 'NamespaceTerminating'
   | 'UnexpectedServerResponse'
 
 export type StatusDetails = { name?: string; group?: string; kind?: string; uid?: string; causes?: Cause[]; retryAfterSeconds?: number }
@@ -88,6 +89,10 @@ export class StatusError extends Error {
 /** Whether `error` is a StatusError, of one of `reasons` if any are given. */
 export const isStatus = (error: unknown, ...reasons: Reason[]): error is StatusError =>
   error instanceof StatusError && (reasons.length === 0 || reasons.includes(error.reason))
+
+/** The namespace is going away: nothing can be made in it any more. */
+export const isNamespaceTerminating = (error: unknown): boolean =>
+  isStatus(error, 'Forbidden') && (error.details?.causes?.some(({ reason }) => reason === 'NamespaceTerminating') ?? false)
 
 /** A field path (`spec.ports[0].port`), why it is wrong, and what was wrong with it, in Kubernetes' wording. */
 export type FieldError = Required<Pick<Cause, 'field' | 'message' | 'reason'>>

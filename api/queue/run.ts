@@ -1,7 +1,7 @@
 // Runs reconcilers: informers feed each one's queue, its workers empty it.
 
 import type { Clock } from '../clock.ts'
-import { isStatus } from '../errors.ts'
+import { isNamespaceTerminating, isStatus } from '../errors.ts'
 import type { Informers } from '../informer/informers.ts'
 import type { Log } from '../log.ts'
 import { WorkQueue } from './queue.ts'
@@ -55,6 +55,8 @@ async function runOne(reconciler: Reconciler, { informers, clock, log, signal }:
       if (result.after !== undefined) queue.addAfter(key, result.after)
     } catch (error) {
       if (signal.aborted) return
+      // Nothing can be made in it any more, and what is left goes with it.
+      if (isNamespaceTerminating(error)) return queue.forget(key)
       if (error instanceof TerminalError) {
         queue.forget(key)
         log.error({ controller: reconciler.name, key, err: error }, 'gave up until something changes')

@@ -2,7 +2,7 @@
 // plugin may change the object, then, after the kind's own rules, every plugin may refuse it.
 // A plugin holds no lock and may be called for many objects at once.
 
-import { StatusError } from '#api/errors.ts'
+import { type Cause, StatusError } from '#api/errors.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import type { GroupVersionKind, KindSpec } from '#api/kinds/spec.ts'
 import type { JsonObject } from '#api/schema/decode.ts'
@@ -81,12 +81,13 @@ export const isKind = (review: Review, group: string, kind: string): boolean =>
   review.spec.kind.group === group && review.spec.kind.kind === kind
 
 /** 403 in the form of the API server: `pods "web" is forbidden: …`. */
-export function forbidden(review: Review, why: string): StatusError {
+export function forbidden(review: Review, why: string, causes?: Cause[]): StatusError {
   const { group, plural } = review.spec.kind
   const what = group ? `${plural}.${group}` : plural
   return new StatusError('Forbidden', `${what} ${JSON.stringify(review.name)} is forbidden: ${why}`, {
     name: review.name,
     group,
     kind: plural,
+    ...(causes && { causes }),
   })
 }

@@ -25,7 +25,10 @@ export const namespaceLifecycle = ({ find }: { find: Find }): Admission => ({
       })
     }
     if (namespace.metadata.deletionTimestamp || namespace.status?.phase === 'Terminating') {
-      throw forbidden(review, `unable to create new content in namespace ${review.namespace} because it is being terminated`)
+      const message = `namespace ${review.namespace} is being terminated`
+      throw forbidden(review, `unable to create new content in namespace ${review.namespace} because it is being terminated`, [
+        { reason: 'NamespaceTerminating', message, field: 'metadata.namespace' },
+      ])
     }
   },
 })

@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { StatusError } from '#api/errors.ts'
-import { Deployment, EndpointSlice, Endpoints, Pod, Service } from '#api/kinds/index.ts'
-import { harness } from './harness.fake.ts'
+import { DaemonSet, Deployment, EndpointSlice, Endpoints, Pod, Service, StatefulSet } from '#api/kinds/index.ts'
+import type { KubeObject } from '#api/kinds/kind.ts'
+import { type Harness, harness } from './harness.fake.ts'
 import { condition, deployment, images, namespace, pods, sets, web } from './web.fake.ts'
 
 test('a deployment becomes pods on all nodes, and says so', async () => {
@@ -223,3 +224,70 @@ test('pods that the server refuses are reported, not hammered', async () => {
   assert.equal((await pods(h)).length, 50)
   assert.equal(condition(await deployment(h), 'ReplicaFailure'), undefined)
 })
+
+test('a replica set that the server refuses is told of once, and made when it may be', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  let refused = 0
+  h.client.intercept(({ kind, verb }) => {
+    if (kind.kind !== 'ReplicaSet' || verb !== 'create') return
+    refused += 1
+    throw new StatusError('Forbidden', `exceeded quota, for the ${refused}. time`)
+  })
+  await h.client.create(Deployment, web(1))
+  await minute(h)
+  const told = condition(await deployment(h), 'Progressing')
+  assert.deepEqual([told?.status, told?.reason], ['False', 'ReplicaSetCreateError'])
+  assert.match(told?.message ?? '', /^Failed to create new replica set "web-\w+": exceeded quota, for the 1\. time$/)
+  assert.equal(h.client.writes.filter((line) => line.startsWith('update Deployment/status')).length, 1)
+  h.client.intercept(undefined)
+  await minute(h)
+  assert.equal((await pods(h)).length, 1)
+  assert.equal(condition(await deployment(h), 'Progressing')?.reason, 'NewReplicaSetAvailable')
+})
+
+test('pods on their way out are counted in the status, apart', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  await h.client.create(Deployment, web(2))
+  await h.settle()
+  const [victim] = await pods(h)
+  const held = h.client.put(Pod, { ...victim!, metadata: { ...victim!.metadata, finalizers: ['example.com/slow'] } })
+  await h.client.delete(Pod, held.metadata)
+  await h.settle()
+  const { status } = await deployment(h)
+  assert.deepEqual([status.replicas, status.terminatingReplicas, status.unavailableReplicas], [2, 1, 0])
+})
+
+test('in a namespace that goes away nobody tries again', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  let asked = 0
+  h.client.intercept(({ verb, kind }) => {
+    if (verb !== 'create' || kind.kind === 'Event') return
+    asked += 1
+    const causes = [{ reason: 'NamespaceTerminating' as const, message: 'it goes' }]
+    throw new StatusError('Forbidden', 'it is being terminated', { causes })
+  })
+  const spec = {
+    selector: { matchLabels: { app: 'web' } },
+    template: web().spec!.template,
+    updateStrategy: { type: 'RollingUpdate' as const },
+  }
+  for (const kind of [Deployment, StatefulSet, DaemonSet]) {
+    const object = { ...web(1), metadata: { name: 'web', namespace, uid: kind.kind }, ...(kind !== Deployment && { spec }) }
+    h.client.put<KubeObject>(kind, object)
+  }
+  await minute(h)
+  // Each by each, and again only for what it wrote itself.
+  assert.ok(asked <= 6, `asked ${asked} times`)
+  assert.deepEqual(h.complaints, [])
+})
+
+/** In which the node lives. */
+async function minute(h: Harness): Promise<void> {
+  for (let i = 0; i < 60; i++) {
+    if (i % 20 === 0) await h.beat('node-1')
+    await h.clock.advance(1000)
+  }
+}

@@ -1,6 +1,6 @@
 // Rolls Deployments out: one ReplicaSet per template, the current one up, the others down.
 
-import { isStatus } from '#api/errors.ts'
+import { isNamespaceTerminating, isStatus } from '#api/errors.ts'
 import { byNamespace, byOwner } from '#api/informer/indexes.ts'
 import { Deployment, Pod, ReplicaSet } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
@@ -9,6 +9,7 @@ import { selectorMatcher } from '#api/selector/label.ts'
 import { Ages } from '../ages.ts'
 import type { Deps } from '../deps.ts'
 import { claim, controllerOf, isControlledBy, orphansByNamespace, refOf, settleClaims } from '../ownership.ts'
+import { textOf } from '../pod-control/pod-control.ts'
 import { isTerminal } from '../pods.ts'
 import { canonical } from '../template.ts'
 import { planRollout } from './plan.ts'
@@ -117,12 +118,22 @@ export function deployments({ client, informers, recorderFor, clock }: Deps): Re
         ]),
       )
 
+      let failure: { error: unknown; message: string } | undefined
       if (!deployment.metadata.deletionTimestamp) {
         const steps = planRollout(deployment, [...own.values()], oldPodsLeft(deployment, [...own.values()]))
         for (const step of steps) {
           // An earlier step may have given this set a new version.
           const known = step.do === 'create' ? undefined : own.get(step.set.metadata.name)
-          const changed = await run(deployment, known && step.do !== 'create' ? { ...step, set: known } : step, signal)
+          let changed: ReplicaSet | undefined
+          try {
+            changed = await run(deployment, known && step.do !== 'create' ? { ...step, set: known } : step, signal)
+          } catch (error) {
+            if (step.do !== 'create' || signal.aborted || isNamespaceTerminating(error) || isStatus(error, 'AlreadyExists')) throw error
+            const message = `Failed to create new replica set ${JSON.stringify(step.set.metadata.name)}: ${textOf(error)}`
+            events.event(deployment, 'Warning', 'ReplicaSetCreateError', message)
+            failure = { error, message }
+            break
+          }
           if (changed) own.set(changed.metadata.name, changed)
           else if (step.do === 'delete') own.delete(step.set.metadata.name)
         }
@@ -132,9 +143,10 @@ export function deployments({ client, informers, recorderFor, clock }: Deps): Re
       const current = currentSet(deployment, [...own.values()])
       const old = [...own.values()].filter((set) => set !== current)
       const { uid } = deployment.metadata
-      const { status, recheck } = planStatus(deployment, current, old, clock.now(), (time) => ages.of(uid, time))
+      const { status, recheck } = planStatus(deployment, current, old, clock.now(), (time) => ages.of(uid, time), failure?.message)
       if (canonical(status) !== canonical(deployment.status))
         await client.update(Deployment, { ...deployment, status }, { subresource: 'status', signal })
+      if (failure) throw failure.error
       // A second more: conditions tell time in whole seconds.
       return recheck === undefined ? done : after(recheck + 1000)
     },

@@ -10,6 +10,7 @@ const reasons = {
   timedOut: 'ProgressDeadlineExceeded',
   paused: 'DeploymentPaused',
   resumed: 'DeploymentResumed',
+  notCreated: 'ReplicaSetCreateError',
 } as const
 
 const sum = (sets: readonly ReplicaSet[], of: (set: ReplicaSet) => number | undefined): number =>
@@ -47,13 +48,14 @@ export type Report = { status: DeploymentStatus; recheck?: number }
 /** Milliseconds that the deployment has told of the progress that it told of at `time`. */
 export type Idle = (time: string | undefined) => number
 
-/** `recheck`: milliseconds until the progress deadline would pass. */
+/** `recheck`: milliseconds until the progress deadline would pass. `notCreated`: why there is no current set. */
 export function planStatus(
   deployment: Deployment,
   current: ReplicaSet | undefined,
   old: readonly ReplicaSet[],
   now: number,
   idle: Idle,
+  notCreated?: string,
 ): Report {
   const counts = count(current, old)
   const before = deployment.status ?? {}
@@ -71,7 +73,7 @@ export function planStatus(
       message: 'Deployment does not have minimum availability.',
     })
 
-  const recheck = progress(deployment, current, old, counts, conditions, { now, idle })
+  const recheck = progress(deployment, current, old, counts, conditions, { now, idle, notCreated })
 
   const failure = [...(current ? [current] : []), ...old]
     .map((each) => each.status?.conditions?.find(({ type }) => type === 'ReplicaFailure'))
@@ -98,7 +100,7 @@ function progress(
   old: readonly ReplicaSet[],
   counts: Counts,
   conditions: Conditions,
-  { now, idle }: { now: number; idle: Idle },
+  { now, idle, notCreated }: { now: number; idle: Idle; notCreated: string | undefined },
 ): number | undefined {
   const deadline = deployment.spec.progressDeadlineSeconds ?? 600
   const known = conditions.get('Progressing')
@@ -117,6 +119,11 @@ function progress(
     set('Unknown', reasons.resumed, 'Deployment is resumed')
     return deadline * 1000
   }
+  if (notCreated !== undefined) {
+    // One that stands is left alone: what the server says may be different each time, and each write is a new event.
+    if (known?.reason !== reasons.notCreated) set('False', reasons.notCreated, notCreated)
+    return undefined
+  }
   const name = current ? `ReplicaSet "${current.metadata.name}"` : `Deployment "${deployment.metadata.name}"`
   if (isComplete(deployment, current, old)) {
     set('True', reasons.complete, `${name} has successfully progressed.`)
@@ -131,7 +138,7 @@ function progress(
     counts.replicas - counts.updatedReplicas < oldBefore ||
     counts.readyReplicas > (before.readyReplicas ?? 0) ||
     counts.availableReplicas > (before.availableReplicas ?? 0)
-  if (moved || !known || known.reason === reasons.complete) {
+  if (moved || !known || known.reason === reasons.complete || known.reason === reasons.notCreated) {
     set('True', reasons.updated, `${name} is progressing.`, true)
     return deadline * 1000
   }

@@ -99,7 +99,7 @@ export function podControlConformance(name: string, open: () => Promise<PodContr
     })
 
     on('a namespace that goes away is nothing to complain of', async (subject, owner) => {
-      const cause = { reason: 'NamespaceTerminating' as never, message: 'it goes' }
+      const cause = { reason: 'NamespaceTerminating' as const, message: 'it goes' }
       subject.refuse(new StatusError('Forbidden', 'because it is being terminated', { causes: [cause] }))
       assert.deepEqual(await subject.control.create(owner, wanted(subject, 3), signal), { pods: [] })
       assert.deepEqual(await subject.told(), [])

@@ -1,11 +1,11 @@
 // Pods in a map, for tests of controllers' decisions: no server, no watch, nothing ever late.
 
 import { randomUUID } from 'node:crypto'
-import { StatusError } from '#api/errors.ts'
+import { isNamespaceTerminating, StatusError } from '#api/errors.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import { claim, controllerRef } from '../ownership.ts'
 import { inBursts } from './burst.ts'
-import { isTerminating, type Owner, type PodControl, plainWords, textOf, type Words } from './pod-control.ts'
+import { type Owner, type PodControl, plainWords, textOf, type Words } from './pod-control.ts'
 
 export type FakePodControl = PodControl & {
   /** All pods, by name; a test may change them. */
@@ -31,7 +31,7 @@ export function fakePodControl(words: Words = plainWords): FakePodControl {
     const name = pod.metadata.name ?? `${pod.metadata.generateName}${(generated += 1)}`
     const error = fake.refusal ?? (pods.has(name) ? new StatusError('AlreadyExists', `pods "${name}" already exists`) : undefined)
     if (error) {
-      if (!isTerminating(error)) told.push(`FailedCreate ${words.notCreated(owner, name, textOf(error))}`)
+      if (!isNamespaceTerminating(error)) told.push(`FailedCreate ${words.notCreated(owner, name, textOf(error))}`)
       throw error
     }
     const made = { status: { phase: 'Pending' }, ...pod, metadata: { ...pod.metadata, name, uid: randomUUID() } } as Pod
@@ -65,7 +65,7 @@ export function fakePodControl(words: Words = plainWords): FakePodControl {
     },
     async create(owner, wanted) {
       const { done, error } = await inBursts(wanted, async (pod) => make(owner, pod))
-      return { pods: done, ...(error !== undefined && !isTerminating(error) && { error }) }
+      return { pods: done, ...(error !== undefined && !isNamespaceTerminating(error) && { error }) }
     },
     async delete(owner, doomedPods) {
       for (const { metadata } of doomedPods) {

@@ -5,7 +5,7 @@
 // What the server accepted and failed to say is looked up before an error is given back.
 
 import type { Client, New } from '#api/client/client.ts'
-import { isStatus, StatusError } from '#api/errors.ts'
+import { isNamespaceTerminating, isStatus, StatusError } from '#api/errors.ts'
 import type { EventRecorder } from '#api/events/recorder.ts'
 import { byNamespace, byOwner } from '#api/informer/indexes.ts'
 import type { Informer } from '#api/informer/informer.ts'
@@ -69,7 +69,7 @@ export function podControl({ client, informers, events, words = plainWords }: Po
       events.event(owner.object, 'Normal', 'SuccessfulCreate', words.created(owner, made.metadata.name))
       return made
     } catch (error) {
-      if (!signal.aborted && !isTerminating(error))
+      if (!signal.aborted && !isNamespaceTerminating(error))
         events.event(owner.object, 'Warning', 'FailedCreate', words.notCreated(owner, nameOf(pod), textOf(error)))
       throw error
     }
@@ -101,7 +101,7 @@ export function podControl({ client, informers, events, words = plainWords }: Po
     async create(owner, pods, signal) {
       const { done, error } = await inBursts(pods, (pod) => make(owner, pod, signal))
       signal.throwIfAborted()
-      if (error === undefined || isTerminating(error)) return { pods: done }
+      if (error === undefined || isNamespaceTerminating(error)) return { pods: done }
       if (isUncertain(error)) await lookUp(owner)
       return { pods: done, error }
     },
@@ -138,10 +138,6 @@ export function podWatches<T extends KubeObject>(kind: Kind<T>, owners: Informer
 const many = 100
 const msForEach = 0.2
 const gatherMs = (pods: number): number => (pods < many ? 0 : Math.min(pods * msForEach, 500))
-
-/** The namespace is going away: nothing will ever come of it. */
-export const isTerminating = (error: unknown): boolean =>
-  isStatus(error, 'Forbidden') && (error.details?.causes?.some((cause) => (cause.reason as string) === 'NamespaceTerminating') ?? false)
 
 /** The write may have been made all the same. */
 const isUncertain = (error: unknown): boolean =>

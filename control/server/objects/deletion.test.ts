@@ -99,6 +99,9 @@ describe('deletion', () => {
     const late = await server.ask('POST', `${path}/configmaps`, configMap('late'))
     assert.equal(late.code, 403)
     assert.match(late.body.message, /unable to create new content in namespace going because it is being terminated/)
+    assert.deepEqual(late.body.details.causes, [
+      { reason: 'NamespaceTerminating', message: 'namespace going is being terminated', field: 'metadata.namespace' },
+    ])
     const { body: updated } = await server.ask('PUT', path, { ...body, spec: {} })
     assert.deepEqual(updated.spec.finalizers, ['kubernetes'], 'only through finalize')
     await server.ask('PUT', `${path}/finalize`, { ...updated, spec: { finalizers: [] } })
