@@ -29,7 +29,7 @@ import { unseen } from './pods/worker/worker.ts'
 import { findProgram } from './program.ts'
 import { type AgentMemory, memoryOf } from './record/memory.ts'
 import { rangesOf } from './record/ranges.ts'
-import { openRecord } from './record/record.ts'
+import type { AgentRecord } from './record/record.ts'
 import { keptTokens } from './record/tokens.ts'
 import type { ProxyMode } from './ruleset/rules.ts'
 import { openCgroups } from './runtime/cgroups.ts'
@@ -40,6 +40,8 @@ import { assignedTo, openWorkload, type Workload, type WorkloadOptions } from '.
 export type AgentOptions = {
   client: Client
   log: Log
+  /** What an earlier agent knew. */
+  record: AgentRecord
   nodeName: string
   addresses: NodeAddresses
   /** The agent's own folder, e.g. `/var/lib/coracle/agent`. */
@@ -70,6 +72,8 @@ export type AgentOptions = {
 export type Agent = {
   /** The server knows that the node is Ready. */
   readonly ready: Promise<void>
+  /** Its own endpoint shows these from now on. */
+  renew(serving: Tls): void
   /** Lets go of everything and leaves it running. Idempotent. */
   close(): Promise<void>
 }
@@ -87,7 +91,7 @@ const SERVER_NAME = 'system:coracle-server'
 
 /** Throws where this machine cannot run containers at all; a server that is away is waited for. */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
-  const { client, nodeName, dataDir, log, clock = systemClock, random = Math.random } = options
+  const { client, nodeName, dataDir, record, log, clock = systemClock, random = Math.random } = options
   const stack = new AsyncDisposableStack()
   const closing = new AbortController()
   try {
@@ -108,8 +112,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       await Promise.race([events.flush(), sleep(clock, LAST_EVENTS_MS)])
       await events.close()
     })
-    const record = await openRecord({ dir: places(dataDir).record, clock, log })
-    stack.defer(() => record.close())
     const memory = memoryOf({ record, clock })
     const tokens = keptTokens(record)
     const watched = informers({ client, log, clock, random, memory })
@@ -202,6 +204,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     let closed: Promise<void> | undefined
     return {
       ready: node.ready,
+      renew: (serving) => server.renew(serving),
       close() {
         closing.abort()
         closed ??= stack.disposeAsync()

@@ -6,11 +6,13 @@ import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { startAgent } from '#agent/agent.ts'
 import { cleanupAgent } from '#agent/cleanup.ts'
-import { isForeign } from '#agent/folders.ts'
-import { joinCluster, type NodeCredentials } from '#agent/join/join.ts'
+import { isForeign, places } from '#agent/folders.ts'
+import { joinCluster, keptCredentials, type NodeCredentials, periodOf } from '#agent/join/join.ts'
 import type { Backend } from '#agent/network/nodes.ts'
 import { fixedAddresses, followAddresses } from '#agent/node/addresses.ts'
 import { checkUnsafeSysctls } from '#agent/pods/sandbox/isolation.ts'
+import { keepAddresses, keptAddresses } from '#agent/record/addresses.ts'
+import { openRecord } from '#agent/record/record.ts'
 import { type ProxyMode, proxyModes } from '#agent/ruleset/rules.ts'
 import type { Cidr } from '#api/cidr.ts'
 import { httpsClient } from '#api/client/https.ts'
@@ -53,6 +55,8 @@ const defaultDir = '/var/lib/coracle/agent'
 const backends: readonly string[] = ['auto', 'vxlan', 'host-gw', 'routed']
 /** How long to wait before the server is asked again to let this node in. */
 const joinAgainMs = { first: 50, most: 5_000 }
+/** What the server has to answer before a node that was let in once goes on with what it has. */
+const patienceMs = 2_000
 
 export async function runAgent(options: AgentOptions): Promise<void> {
   const log = openLog('agent', options.logLevel)
@@ -76,20 +80,31 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 
   const stop = new AbortController()
   const stopped = untilSignal().then(() => stop.abort())
+  await using stack = new AsyncDisposableStack()
+  const record = await openRecord({ dir: places(dataDir).record, clock: systemClock, log })
+  stack.defer(() => record.close())
   const families = pods.map(({ family }) => family)
   const addresses = options.nodeIp
     ? fixedAddresses(options.nodeIp)
-    : await followAddresses({ families, clock: systemClock, log, signal: stop.signal })
+    : await followAddresses({ families, before: keptAddresses(record), clock: systemClock, log, signal: stop.signal })
   if (!addresses) return
-  await using stack = new AsyncDisposableStack()
   stack.defer(() => addresses.close())
-  const credentials = await joined({ server, token, nodeName, addresses: addresses.current, dir: join(dataDir, 'pki') }, log, stop.signal)
-  if (!credentials) return
-  const client = httpsClient({ server, credentials: { ca: credentials.ca, ...credentials.client }, userAgent: 'coracle-agent/0.1.0', log })
+  keepAddresses(record, addresses)
+  const joining = { server, token, nodeName, addresses: addresses.current, dir: join(dataDir, 'pki') }
+  const found = await credentialsOf(joining, log, stop.signal)
+  if (!found) return
+  let { credentials } = found
+  const client = httpsClient({
+    server,
+    credentials: () => ({ ca: credentials.ca, ...credentials.client }),
+    userAgent: 'coracle-agent/0.1.0',
+    log,
+  })
   stack.defer(addresses.on(() => client.reconnect()))
   const agent = await startAgent({
     client,
     log,
+    record,
     nodeName,
     addresses,
     dataDir,
@@ -116,9 +131,17 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     () => log.info({ nodeName }, 'the node is Ready'),
     () => {}, // closed before it was
   )
+  const renewing = (async () => {
+    const renewed = await found.later
+    if (!renewed || renewed.client.cert === credentials.client.cert) return
+    credentials = renewed
+    client.reconnect()
+    agent.renew({ ca: credentials.agentsCa, ...credentials.serving })
+  })()
   collectWhenQuiet({ clock: systemClock })
   await stopped
   await agent.close()
+  await renewing
   client.close()
 }
 
@@ -128,12 +151,42 @@ const cgroupOf = (dataDir: string): string => {
   return folder === defaultDir ? '/coracle' : `/coracle-${createHash('sha256').update(folder).digest('hex').slice(0, 8)}`
 }
 
+type Joining = Omit<Parameters<typeof joinCluster>[0], 'now' | 'signal'>
+type Found = {
+  credentials: NodeCredentials /** Those that were asked for and may still come. */
+  later?: Promise<NodeCredentials | undefined>
+}
+
+/** A node that was let in once does not wait for the server: what it has may still do, and its pods need none. */
+async function credentialsOf(joining: Joining, log: Log, signal: AbortSignal): Promise<Found | undefined> {
+  const kept = await keptCredentials(joining)
+  const asked = joined(joining, log, signal)
+  if (!kept) return await asked.then((credentials) => credentials && { credentials })
+  const late = new AbortController()
+  const first = await Promise.race([
+    asked.catch((err: unknown) => {
+      log.error({ err }, 'this node cannot join the cluster: its pods run on without it')
+      return kept
+    }),
+    sleep(systemClock, patienceMs, late.signal),
+  ])
+  late.abort()
+  if (signal.aborted) return undefined
+  const credentials = first ?? kept
+  const { from, to } = periodOf(credentials)
+  const now = Date.now()
+  const about = { now: new Date(now), from: new Date(from), to: new Date(to) }
+  if (now < from)
+    log.warn(
+      about,
+      'the clock of this machine stands before its certificates begin: pods run, but the cluster is out of reach until it is set',
+    )
+  if (now > to) log.warn(about, 'the certificates of this node have run out: pods run, but the cluster is out of reach until it has others')
+  return { credentials, ...(!first && { later: asked.catch(() => undefined) }) }
+}
+
 /** Asks until the server answers; undefined if the process is to end before. A token of the wrong form ends it at once. */
-async function joined(
-  options: Omit<Parameters<typeof joinCluster>[0], 'now' | 'signal'>,
-  log: Log,
-  signal: AbortSignal,
-): Promise<NodeCredentials | undefined> {
+async function joined(options: Joining, log: Log, signal: AbortSignal): Promise<NodeCredentials | undefined> {
   for (let wait = joinAgainMs.first; !signal.aborted; wait = Math.min(wait * 2, joinAgainMs.most)) {
     try {
       return await joinCluster({ ...options, now: Date.now, signal })

@@ -9,12 +9,12 @@ import { openRecord } from '#agent/record/record.ts'
 import { systemClock } from '#api/clock.ts'
 import { silent } from '#api/log.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
-import { killServer, startServer } from './cluster/cluster.ts'
+import { killAgent, killServer, startAgent, startServer } from './cluster/cluster.ts'
 import { eventually } from './cluster/eventually.ts'
 import { testCluster } from './cluster/fixture.ts'
 import type { NodePlan } from './cluster/plan.ts'
 import { boot, cutPower } from './cluster/power.ts'
-import { attempt, run } from './cluster/shell.ts'
+import { run } from './cluster/shell.ts'
 
 const coracle = resolve(import.meta.dirname, '../bin/coracle')
 const { plan, kubectl } = await testCluster({ nodes: 2 })
@@ -68,14 +68,25 @@ spec:
 `
 
 const onNode = (command: string, ...args: string[]) => run(coracle, 'node', command, `--data-dir=${node.dir}`, ...args)
-const podsHere = async () => (JSON.parse(await onNode('pods', '--output=json')) as { items: Pod[] }).items
+const podsOn = async ({ dir }: NodePlan) =>
+  (JSON.parse(await run(coracle, 'node', 'pods', `--data-dir=${dir}`, '--output=json')) as { items: Pod[] }).items
+const podsHere = () => podsOn(node)
+const apply = async (yaml: string) => {
+  const { code, stderr } = await kubectl.attempt(['apply', '-f', '-'], yaml)
+  assert.equal(code, 0, stderr)
+}
+const masterIsBack = async () => {
+  await startServer(plan)
+  await eventually(() => kubectl('get', 'nodes'))
+  await kubectl('wait', 'node', 'node-1', '--for=condition=Ready', '--timeout=60s')
+}
 const isReady = (pod: Pod) => pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')
-const allReady = () =>
+const allReady = (count = 2) =>
   eventually(async () => {
     const pods = await podsHere()
     assert.equal(
       pods.filter(isReady).length,
-      2,
+      count,
       JSON.stringify(pods.map(({ metadata, status }) => [metadata.name, status?.containerStatuses])),
     )
     return pods
@@ -103,8 +114,7 @@ const remembered = (node: NodePlan, pods: readonly Pod[]) =>
   })
 
 test('after a power cut, with the master off, the node runs its pods as before', async () => {
-  const { code, stderr } = await attempt('kubectl', [`--kubeconfig=${plan.kubeconfig}`, 'apply', '-f', '-'], { input: world })
-  assert.equal(code, 0, stderr)
+  await apply(world)
   await kubectl('wait', 'pod', '--all', '--for=condition=Ready', '--timeout=60s')
   await allReady()
   const before = await podsHere()
@@ -125,12 +135,81 @@ test('after a power cut, with the master off, the node runs its pods as before',
   // By its name, through the service, from another pod.
   await eventually(async () => assert.equal(await onNode('exec', 'guest', '--', 'wget', '-qO-', 'http://web/'), 'hello from the config'))
 
-  await startServer(plan)
-  await eventually(() => kubectl('get', 'nodes'))
-  await kubectl('wait', 'node', 'node-1', '--for=condition=Ready', '--timeout=60s')
+  await masterIsBack()
   await eventually(async () => {
     const told = (JSON.parse(await kubectl('get', 'pods', '-o', 'json')) as { items: Pod[] }).items
     assert.deepEqual(states(told), states(after), 'nothing restarted, and all is told')
   })
   assert.deepEqual(states(await podsHere()), states(after))
+})
+
+const guest = (name: string, on: string) => `
+apiVersion: v1
+kind: Pod
+metadata: { name: ${name}, labels: { app: ${name} } }
+spec:
+  nodeName: ${on}
+  terminationGracePeriodSeconds: 1
+  containers: [{ name: main, image: 'busybox:1.35', command: [sh, -c, 'trap exit TERM; while :; do sleep 0.2; done'] }]
+`
+const policy = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: web }
+spec:
+  podSelector: { matchLabels: { app: web } }
+  ingress: [{ from: [{ podSelector: { matchLabels: { app: friend } } }] }]
+`
+
+test('policies are in force from the beginning, containers are restarted and counted, and what was deleted meanwhile goes', async () => {
+  await apply([policy, guest('friend', 'node-1'), guest('leaving', 'node-1')].join('---'))
+  await kubectl('wait', 'pod', '--all', '--for=condition=Ready', '--timeout=60s')
+  await remembered(node, await allReady(4))
+  await cutPower(plan, node)
+  await kubectl('delete', 'pod', 'leaving', '--wait=false')
+  await kubectl('delete', 'pod', 'guest', '--force', '--grace-period=0')
+  await killServer(plan)
+  await boot(plan, node)
+
+  // One of them is gone from the cluster, and one is to go: nobody here can know.
+  await allReady(4)
+  const fetch = (from: string) => onNode('exec', from, '--', 'timeout', '3', 'wget', '-qO-', 'http://web/')
+  await eventually(async () => assert.equal(await fetch('friend'), 'hello from the config'))
+  await assert.rejects(fetch('guest'), /exit 143/)
+  const restarts = async () =>
+    (await podsHere()).find(({ metadata }) => metadata.name === 'friend')?.status?.containerStatuses?.[0]?.restartCount
+  const before = (await restarts()) ?? 0
+  await run(coracle, 'node', 'exec', `--data-dir=${node.dir}`, 'friend', '--', 'kill', '-TERM', '1').catch(() => {})
+  await eventually(async () => assert.equal(await restarts(), before + 1))
+
+  const web = (await podsHere()).filter(({ metadata }) => metadata.name === 'web')
+  await masterIsBack()
+  await eventually(async () => {
+    const here = await podsHere()
+    assert.deepEqual(here.map(({ metadata }) => metadata.name).toSorted(byName), ['friend', 'web'])
+    assert.deepEqual(states(here.filter(({ metadata }) => metadata.name === 'web')), states(web))
+  })
+  await eventually(async () => {
+    const told = await kubectl('get', 'pod', 'friend', '-o', 'jsonpath={.status.containerStatuses[0].restartCount}')
+    assert.equal(told, String(before + 1), 'what happened meanwhile is told')
+  })
+})
+
+test('an agent that is killed and started while the master is off finds its pods, and restarts none', async () => {
+  const other = plan.nodes[1] as NodePlan
+  await apply(guest('other', 'node-2'))
+  await kubectl('wait', 'pod', 'other', '--for=condition=Ready', '--timeout=60s')
+  await remembered(other, await podsOn(other))
+  const before = states(await podsOn(other))
+  await killServer(plan)
+  await killAgent(other)
+  await startAgent(plan, other)
+  await eventually(async () => {
+    const pods = await podsOn(other)
+    assert.ok(pods.length === 1 && pods.every(isReady))
+    assert.deepEqual(states(pods), before)
+  })
+  await masterIsBack()
+  await kubectl('wait', 'pod', 'other', '--for=condition=Ready', '--timeout=60s')
+  assert.deepEqual(states(await podsOn(other)), before)
 })

@@ -55,6 +55,18 @@ export async function joinCluster(options: JoinOptions): Promise<NodeCredentials
   return await certified(options, { ca }, file)
 }
 
+/** What this node has joined with, whether it is still good or not. */
+export async function keptCredentials({ dir, nodeName }: Pick<JoinOptions, 'dir' | 'nodeName'>): Promise<NodeCredentials | undefined> {
+  const kept = await load(join(dir, 'credentials.json'))
+  return kept && isOf(kept, nodeName) ? kept : undefined
+}
+
+/** From when and until when the cluster takes the node's certificate, milliseconds since the epoch. */
+export function periodOf({ client }: NodeCredentials): { from: number; to: number } {
+  const { validFrom, validTo } = new X509Certificate(client.cert)
+  return { from: Date.parse(validFrom), to: Date.parse(validTo) }
+}
+
 const renewed = (options: JoinOptions, { ca, client }: NodeCredentials, file: string) => certified(options, { ca, ...client }, file)
 
 type Shown = { ca: string; cert?: string; key?: string }
@@ -92,13 +104,12 @@ async function load(file: string): Promise<NodeCredentials | undefined> {
 
 /** The server knows the node by its name, wherever it is: its addresses may have changed since. */
 function stillGood(kept: NodeCredentials, { nodeName, now }: JoinOptions, before: number): boolean {
-  if (!kept.agentsCa) return false
-  const [client, serving] = [new X509Certificate(kept.client.cert), new X509Certificate(kept.serving.cert)]
-  return (
-    client.subject.split('\n').includes(`CN=system:node:${nodeName}`) &&
-    [client, serving].every((c) => Date.parse(c.validTo) - now() > before)
-  )
+  if (!isOf(kept, nodeName)) return false
+  return [kept.client, kept.serving].every(({ cert }) => Date.parse(new X509Certificate(cert).validTo) - now() > before)
 }
+
+const isOf = (kept: NodeCredentials, nodeName: string): boolean =>
+  Boolean(kept.agentsCa) && new X509Certificate(kept.client.cert).subject.split('\n').includes(`CN=system:node:${nodeName}`)
 
 type Answer = { clientCert: string; servingCert: string; agentsCa: string }
 

@@ -58,6 +58,8 @@ export type FollowOptions = {
   families: readonly Family[]
   /** Path of a network namespace; absent: the process's own. */
   netns?: string
+  /** Those of an earlier agent. */
+  before?: readonly string[]
   clock: Clock
   log: Log
   signal: AbortSignal
@@ -66,12 +68,12 @@ export type FollowOptions = {
 /** DHCP clients take the old address before they set the new one. */
 const GATHER_MS = 20
 
-/** Resolves once there is an address; undefined if the signal aborts before. */
+/** Resolves once there is an address, or one from before; undefined if the signal aborts before. */
 export async function followAddresses(options: FollowOptions): Promise<NodeAddresses | undefined> {
-  const { families, netns, clock, log, signal } = options
+  const { families, netns, before = [], clock, log, signal } = options
   const told = new Set<(addresses: readonly string[]) => void>()
   const found = Promise.withResolvers<void>()
-  let current: readonly string[] = []
+  let current: readonly string[] = before
   const rt = await openRtnetlink({ netns })
   const watch = await watchNetwork({ netns, kinds: ['link', 'address', 'route'] })
   const look = coalesce(
@@ -96,7 +98,8 @@ export async function followAddresses(options: FollowOptions): Promise<NodeAddre
     rt.close()
   }
   await look.first
-  if (current.length === 0) log.warn({ families }, 'this host has no address yet')
+  if (current.length > 0) found.resolve()
+  else log.warn({ families }, 'this host has no address yet')
   const aborted = Promise.withResolvers<void>()
   signal.addEventListener('abort', () => aborted.resolve(), { once: true })
   if (signal.aborted) aborted.resolve()

@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { ConfigMap, Pod, RuntimeClass } from '#api/kinds/index.ts'
 import type { ContainerStatus, PodStatus } from '#api/types/core-v1.gen.ts'
+import { ImageError } from '../images/images.ts'
 import { RuntimeError } from '../runtime/runtime-error.ts'
 import { VolumeError } from '../volumes/volume-error.ts'
 import { containerOf, podIn, type World, world } from './fakes.ts'
@@ -259,6 +260,35 @@ test('an image that is not to be had is backed off from', async (t) => {
   registry.add('nope:1')
   await clock.advance(10_000)
   await until(ready)
+})
+
+test('an image that is always to be pulled is the one that ran before while nobody can be asked', async (t) => {
+  const { client, until, runtime, events, deps, restart } = await setup(t)
+  const reference = 'busybox:1'
+  let failure: ImageError | undefined
+  const found = await deps.images.find(reference)
+  Object.assign(deps.images, {
+    find: async (name: string) => (name === reference || name === found?.id ? found : undefined),
+    async pull() {
+      if (failure) throw failure
+      return found
+    },
+  })
+  podIn(client, { containers: [containerOf('main', { image: reference, imagePullPolicy: 'Always' })] })
+  await until(ready)
+  failure = new ImageError('RegistryUnavailable', 'no route')
+  Object.assign(deps.host, { bootID: 'another' })
+  runtime.exit('main', 137)
+  await restart()
+  await until((status) => ready(status) && first(status).restartCount === 1)
+  assert.ok(
+    events.includes(`Warning Pulled Container image "${reference}" could not be asked for and is the one that ran before: no route`),
+  )
+  failure = new ImageError('ErrImagePull', 'denied')
+  Object.assign(deps.host, { bootID: 'a third' })
+  runtime.exit('main', 137)
+  await restart()
+  await until(waiting('ErrImagePull'))
 })
 
 test('an image that must not be pulled', async (t) => {

@@ -5,7 +5,7 @@ import type { Clock } from '#api/clock.ts'
 import type { Memory, Select, Shelf } from '#api/informer/memory.ts'
 import { apiVersionOf, type Kind, type KubeObject, keyOf } from '#api/kinds/kind.ts'
 import { lasting, withoutVersion } from './lasting.ts'
-import type { Record } from './record.ts'
+import type { AgentRecord } from './record.ts'
 
 export type AgentMemory = Memory & {
   /** Lets go of every selection that nobody has asked for since the start. */
@@ -16,7 +16,7 @@ export type AgentMemory = Memory & {
 const PATIENCE_MS = 1_000
 const PREFIX = 'objects '
 
-export function memoryOf({ record, clock }: { record: Record; clock: Clock }): AgentMemory {
+export function memoryOf({ record, clock }: { record: AgentRecord; clock: Clock }): AgentMemory {
   const openedAt = clock.monotonic()
   const opened = new Set<string>()
   let reached = false

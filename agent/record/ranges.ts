@@ -5,7 +5,7 @@ import type { Informer } from '#api/informer/informer.ts'
 import type { Pod } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
 import type { NodeAgent } from '../node/node.ts'
-import type { Record } from './record.ts'
+import type { AgentRecord } from './record.ts'
 
 const NAME = 'pod ranges'
 
@@ -16,7 +16,7 @@ export type Ranges = {
 }
 
 /** `assigned` tells whether the server answers. */
-export function rangesOf(deps: { node: Pick<NodeAgent, 'podCIDRs'>; record: Record; assigned: Informer<Pod>; log: Log }): Ranges {
+export function rangesOf(deps: { node: Pick<NodeAgent, 'podCIDRs'>; record: AgentRecord; assigned: Informer<Pod>; log: Log }): Ranges {
   const { node, record, assigned, log } = deps
   const kept = record.take(NAME) as readonly string[] | undefined
   const told = node.podCIDRs()

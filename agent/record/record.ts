@@ -11,7 +11,7 @@ import type { Log } from '#api/log.ts'
 import { syncFolder } from '../images/durable.ts'
 import { openSeal } from './seal.ts'
 
-export interface Record {
+export interface AgentRecord {
   /** As kept by an earlier process: given once, so that nothing is held in memory twice. */
   take(name: string): unknown
   /** Names of all values that are kept, or about to be. */
@@ -39,7 +39,7 @@ const RETRY_MS = 30_000
 type Wish = { make: (() => unknown) | undefined; sameAs: (value: unknown) => unknown; dueAt: number }
 
 /** Throws only where the folder itself cannot be used. */
-export async function openRecord({ dir, clock, log }: RecordOptions): Promise<Record> {
+export async function openRecord({ dir, clock, log }: RecordOptions): Promise<AgentRecord> {
   const files = join(dir, 'files')
   const damaged = join(dir, 'damaged')
   await mkdir(files, { recursive: true, mode: 0o700 })

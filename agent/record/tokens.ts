@@ -1,13 +1,13 @@
 // Service account tokens on the record: all in one file, since those of one node are renewed about together.
 
 import type { KeptTokens } from '../volumes/tokens.ts'
-import type { Record } from './record.ts'
+import type { AgentRecord } from './record.ts'
 
 const NAME = 'tokens'
 
 type Kept = { [uid: string]: { [key: string]: string } }
 
-export function keptTokens(record: Record): KeptTokens {
+export function keptTokens(record: AgentRecord): KeptTokens {
   const kept = new Map(
     Object.entries((record.take(NAME) as Kept | undefined) ?? {}).map(([uid, own]) => [uid, new Map(Object.entries(own))]),
   )

@@ -40,7 +40,7 @@ export async function startContainer(start: Start): Promise<{ process: Container
   const container = allottedContainer(record)
   if (prerequisites.shaky) await Promise.all([prerequisites.sandbox(), prerequisites.volumes(podSignal)])
   const [image, sandbox, mounted, files] = await Promise.all([
-    imageFor(pod, container, { ...deps, event, signal }),
+    imageFor(pod, container, { ...deps, event, before: record.current, signal }),
     prerequisites.sandbox(),
     prerequisites.volumes(podSignal),
     prerequisites.files(),
