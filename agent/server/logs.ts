@@ -1,40 +1,34 @@
 // `GET /containerLogs/<namespace>/<pod>/<container>`.
 
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import type { Clock } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
+import type { Incoming } from '#api/http/incoming.ts'
+import { Reply } from '#api/http/reply.ts'
+import type { Log } from '#api/log.ts'
 import { type LogOptions, readLogs } from '../runtime/logs/read.ts'
 import type { ContainerState, Runtime } from '../runtime/runtime.ts'
 import { type Finder, findContainer, type Names, previousLog } from './find.ts'
 
-type LogDeps = Finder & { runtime: Runtime; now: () => number; closing: AbortSignal }
+type LogDeps = Finder & { runtime: Runtime; clock: Clock; log: Log }
 
-export async function serveLogs(
-  deps: LogDeps,
-  names: Names,
-  query: URLSearchParams,
-  req: IncomingMessage,
-  res: ServerResponse,
-): Promise<void> {
-  const asked = logQuery(query, deps.now())
+/** Until its end, or the client's, or `closing`. Throws what findContainer does, and BadRequest. */
+export async function logOf(deps: LogDeps, names: Names, { url, signal }: Incoming, closing: AbortSignal): Promise<Reply> {
+  const asked = logQuery(url.searchParams, deps.clock.now())
   const state = await findContainer(deps, names)
   const path = asked.previous ? await previousLog(state) : state.spec.logPath
-  const gone = new AbortController()
-  req.once('close', () => gone.abort())
-  res.once('close', () => gone.abort())
-  const exit = asked.previous ? { promise: Promise.resolve(), forget() {} } : whenExited(deps.runtime, state)
-  try {
-    const signal = AbortSignal.any([gone.signal, deps.closing])
-    const log = Readable.from(readLogs(path, { ...asked, exited: exit.promise, signal }), { objectMode: false })
-    res.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' })
-    // A follower of a silent container must not wait for its headers.
-    res.flushHeaders()
-    await pipeline(log, res)
-  } catch (error) {
-    if (!gone.signal.aborted) throw error
-  } finally {
-    exit.forget()
+  const over = AbortSignal.any([signal, closing])
+  return new Reply(linesOf(), { headers: { 'content-type': 'text/plain; charset=utf-8' } })
+
+  async function* linesOf(): AsyncGenerator<Buffer> {
+    const exit = asked.previous ? { promise: Promise.resolve(), forget() {} } : whenExited(deps.runtime, state)
+    try {
+      yield* readLogs(path, { ...asked, exited: exit.promise, signal: over })
+    } catch (error) {
+      if (!signal.aborted) deps.log.error({ err: error, path }, 'a log could not be read to its end')
+      throw error
+    } finally {
+      exit.forget()
+    }
   }
 }
 

@@ -17,7 +17,7 @@ export type HttpEnv = {
 export type Stage<E extends HttpEnv = HttpEnv> = MiddlewareHandler<E>
 
 /** The form of @hono/node-server's RESPONSE_ALREADY_SENT. Theirs is made by fetch, which an agent does without. */
-const alreadySent = Object.freeze({ status: 200, body: null, headers: { 'x-hono-already-sent': 'true' } }) as unknown as Response
+export const alreadySent = Object.freeze({ status: 200, body: null, headers: { 'x-hono-already-sent': 'true' } }) as unknown as Response
 
 /** Answers with `reply`, which the outermost stage sends; what was answered before counts no more. */
 export function replied<E extends HttpEnv>(c: Context<E>, reply: Reply): Response {

@@ -26,16 +26,19 @@ export interface IncomingHeaders {
 export type NodeRequest = IncomingMessage & { stream?: ServerHttp2Stream }
 export type NodeResponse = ServerResponse & { stream?: ServerHttp2Stream }
 
+/** What closes when the client goes: the response, or a connection that is upgraded. */
+type Closing = { destroyed: boolean; once(event: 'close', run: () => void): unknown; stream?: ServerHttp2Stream }
+
 export class NodeIncoming implements Incoming {
   readonly method: string
   readonly url: URL
   readonly headers: IncomingHeaders
   readonly #request: NodeRequest
-  readonly #response: NodeResponse
+  readonly #response: Closing
   #gone: AbortController | undefined
 
   /** Throws BadRequest for what names no path. */
-  constructor(request: NodeRequest, response: NodeResponse) {
+  constructor(request: NodeRequest, response: Closing) {
     this.method = request.method ?? 'GET'
     this.url = urlOf(request)
     this.headers = new NodeHeaders(request)
