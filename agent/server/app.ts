@@ -1,7 +1,7 @@
 // What the agent answers: the kubelet's pages, logs, and commands whose output is the answer.
 
 import { Hono } from 'hono/tiny'
-import { StatusError } from '#api/errors.ts'
+import { type Status, StatusError } from '#api/errors.ts'
 import { replied } from '#api/http/env.ts'
 import { replies } from '#api/http/replies.ts'
 import { Reply } from '#api/http/reply.ts'
@@ -46,8 +46,12 @@ const prometheus = (body: string) => new Reply(body, { headers: { 'content-type'
 const json = (body: object) => new Reply(JSON.stringify(body), { headers: { 'content-type': 'application/json' } })
 
 export function statusReply(error: unknown): Reply {
-  const refusal =
-    error instanceof StatusError ? error : new StatusError('InternalError', error instanceof Error ? error.message : String(error))
-  const status = refusal.toStatus()
+  const status = statusOf(error)
   return new Reply(JSON.stringify(status), { status: status.code, headers: { 'content-type': 'application/json' } })
 }
+
+export const statusOf = (error: unknown): Status =>
+  (error instanceof StatusError
+    ? error
+    : new StatusError('InternalError', error instanceof Error ? error.message : String(error))
+  ).toStatus()

@@ -6,49 +6,48 @@ import type { Hono } from 'hono/tiny'
 import { connectInNetns } from 'nft-js'
 import { StatusError } from '#api/errors.ts'
 import type { Stage } from '#api/http/env.ts'
-import { newUpgrades, taking, type UpgradeEnv } from '#api/http/upgrades.ts'
+import { newUpgrades, taking, type Upgrade, upgradeIn } from '#api/http/upgrades.ts'
 import { servePortForward } from '#api/streaming/portforward.ts'
 import { commandRequest, serveCommand } from '#api/streaming/remotecommand.ts'
+import { statusOf } from './app.ts'
 import { type AgentEnv, namesIn, ofContainer, ofPod, only, type Served } from './env.ts'
 import { findRunning, networkOf } from './find.ts'
 
-type StreamEnv = AgentEnv & UpgradeEnv
-
 const dialMs = 10_000
 
-export function agentStreams(served: Served, closing: AbortSignal): Hono<StreamEnv> {
+export function agentStreams(served: Served, closing: AbortSignal): Hono<AgentEnv> {
   const { runtime, log } = served
-  const app = newUpgrades<StreamEnv>((error, c) => {
+  const app = newUpgrades<AgentEnv>((error, c) => {
     if (!(error instanceof StatusError)) log.error({ err: error, path: c.get('incoming').url.pathname }, 'a request to the agent failed')
-    return error
+    return statusOf(error)
   })
   app.use(endingWith(closing), only(served.callers))
   app.on(
     'ALL',
     ofPod('portForward'),
-    taking<StreamEnv>(async (c) => {
+    taking<AgentEnv>(async (c, upgrade) => {
       const netns = await networkOf(served, namesIn(c))
-      await servePortForward(connectionIn(c.env), c.get('incoming').url.searchParams, (port, signal) => dial(netns, port, signal))
+      await servePortForward(connectionIn(upgrade), c.get('incoming').url.searchParams, (port, signal) => dial(netns, port, signal))
     }),
   )
   app.on(
     'ALL',
     ofContainer('attach'),
-    taking<StreamEnv>(async (c) => {
+    taking<AgentEnv>(async (c, upgrade) => {
       const { id } = await findRunning(served, namesIn(c))
       const request = commandRequest(c.get('incoming').url.searchParams)
-      await serveCommand(connectionIn(c.env), request, (streams) => runtime.attach(id, { tty: request.tty, ...streams }))
+      await serveCommand(connectionIn(upgrade), request, (streams) => runtime.attach(id, { tty: request.tty, ...streams }))
     }),
   )
   app.on(
     'ALL',
     ofContainer('exec'),
-    taking<StreamEnv>(async (c) => {
+    taking<AgentEnv>(async (c, upgrade) => {
       const { id } = await findRunning(served, namesIn(c))
       const request = commandRequest(c.get('incoming').url.searchParams)
       const { command: args, tty } = request
       if (args.length === 0) throw new StatusError('BadRequest', 'you must specify at least one command for the container')
-      await serveCommand(connectionIn(c.env), request, (streams) => runtime.exec(id, { args, tty, ...streams }))
+      await serveCommand(connectionIn(upgrade), request, (streams) => runtime.exec(id, { args, tty, ...streams }))
     }),
   )
   app.notFound(() => {
@@ -57,13 +56,13 @@ export function agentStreams(served: Served, closing: AbortSignal): Hono<StreamE
   return app
 }
 
-const connectionIn = ({ incoming, socket, head }: StreamEnv['Bindings']) => ({ req: incoming, socket, head })
+const connectionIn = ({ incoming, socket, head }: Upgrade) => ({ req: incoming, socket, head })
 
 /** No stream outlives the endpoint. */
 const endingWith =
-  (closing: AbortSignal): Stage<StreamEnv> =>
+  (closing: AbortSignal): Stage<AgentEnv> =>
   async (c, next) => {
-    const { socket } = c.env
+    const { socket } = upgradeIn(c)
     const stop = () => socket.destroy()
     closing.addEventListener('abort', stop, { once: true })
     socket.once('close', () => closing.removeEventListener('abort', stop))

@@ -3,26 +3,28 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { Context } from 'hono'
+import type { Context, Handler } from 'hono'
 import { Hono } from 'hono/tiny'
+import { type Status, StatusError } from '../errors.ts'
 import { refuseUpgrade } from '../streaming/upgrade.ts'
 import { alreadySent, type HttpEnv } from './env.ts'
 import { NodeIncoming } from './incoming.ts'
 import { pathOf, RequestView } from './view.ts'
 
+/** The arguments of the `upgrade` event: what such an app has in its environment. */
 export type Upgrade = { incoming: IncomingMessage; socket: Duplex; head: Buffer }
-export type UpgradeEnv = { Bindings: HttpEnv['Bindings'] & Upgrade; Variables: HttpEnv['Variables'] }
 
-/** `told` is what the client hears of an error. */
-export function newUpgrades<E extends UpgradeEnv>(told: (error: Error, c: Context<E>) => Error): Hono<E> {
+/** `statusOf`: what the client is told of an error. */
+export function newUpgrades<E extends HttpEnv>(statusOf: (error: Error, c: Context<E>) => Status): Hono<E> {
   const app = new Hono<E>({ getPath: pathOf })
-  app.use(async (c, next) => {
+  app.use(async (context, next) => {
+    const c = context as unknown as Context<HttpEnv>
     const raw: unknown = c.req.raw
-    ;(c as unknown as Context<UpgradeEnv>).set('incoming', (raw as RequestView).incoming)
+    c.set('incoming', (raw as RequestView).incoming)
     await next()
   })
   app.onError((error, c) => {
-    refuseUpgrade(c.env.socket, told(error, c))
+    refuseUpgrade(upgradeIn(c).socket, statusOf(error, c))
     return alreadySent
   })
   return app
@@ -38,14 +40,17 @@ export const upgrades =
       const request: unknown = new RequestView(new NodeIncoming(incoming, socket))
       await app.fetch(request as Request, { incoming, socket, head })
     } catch (error) {
-      refuseUpgrade(socket, error)
+      const refusal = error instanceof StatusError ? error : new StatusError('InternalError', String(error))
+      refuseUpgrade(socket, refusal.toStatus())
     }
   }
 
-/** Makes of `run` a handler: it has the connection until it resolves. */
+/** A handler: `run` has the connection until it resolves. */
 export const taking =
-  <E extends UpgradeEnv>(run: (c: Context<E>) => Promise<void>) =>
-  async (c: Context<E>): Promise<Response> => {
-    await run(c)
+  <E extends HttpEnv>(run: (c: Context<E>, upgrade: Upgrade) => Promise<void>): Handler<E> =>
+  async (c) => {
+    await run(c, upgradeIn(c))
     return alreadySent
   }
+
+export const upgradeIn = <E extends HttpEnv>(c: Context<E>): Upgrade => c.env as unknown as Upgrade

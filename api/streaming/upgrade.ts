@@ -3,7 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
-import { StatusError } from '../errors.ts'
+import { type Status, StatusError } from '../errors.ts'
 
 const longestMessage = 32 << 20
 
@@ -52,9 +52,8 @@ export function acceptSpdy(socket: Duplex, head: Buffer, protocol: string): Dupl
 }
 
 /** Refuses an upgrade with a Status. */
-export function refuseUpgrade(socket: Duplex, error: unknown): void {
+export function refuseUpgrade(socket: Duplex, status: Status): void {
   if (socket.destroyed || socket.writableEnded) return
-  const status = (error instanceof StatusError ? error : new StatusError('InternalError', (error as Error).message)).toStatus()
   const body = JSON.stringify(status)
   const head = `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close`
   socket.on('error', () => {})

@@ -19,8 +19,8 @@ import { rbacEscalation } from '#control/admission/rbac-escalation.ts'
 import { runtimeClasses } from '#control/admission/runtime-class.ts'
 import { serviceAccounts } from '#control/admission/service-account.ts'
 import { type OwnAddresses, serviceAddresses } from '#control/admission/service-addresses.ts'
-import { type Authenticator, authenticator } from '#control/auth/authenticator.ts'
-import { type Authorizer, healthAuthorizer, mastersAuthorizer } from '#control/auth/authorizer.ts'
+import { authenticator } from '#control/auth/authenticator.ts'
+import { healthAuthorizer, mastersAuthorizer } from '#control/auth/authorizer.ts'
 import { nodeAuthorizer } from '#control/auth/node-authorizer.ts'
 import { rbacAuthorizer } from '#control/auth/rbac.ts'
 import { type Revoked, revocations, revokedCertificates } from '#control/auth/revoked.ts'
@@ -38,6 +38,7 @@ import { customDefinitions } from './custom/definitions.ts'
 import { type App, createApp } from './http/app.ts'
 import { type Aggregated, Discovery, subresourcesOf } from './http/discovery.ts'
 import { discoveryPages } from './http/discovery-pages.ts'
+import type { ServerStage } from './http/env.ts'
 import { ResourceHandler } from './http/handler.ts'
 import { LoopWatch } from './http/loop-watch.ts'
 import { openapiPages } from './http/openapi.ts'
@@ -90,8 +91,9 @@ export type Assembly = {
   app: App
   core: Core
   creators: Creators
-  authorizers: readonly Authorizer[]
-  authenticator: Authenticator
+  /** Stages that upgraded connections pass, too. */
+  authentication: ServerStage
+  authorization: ServerStage
   revoked: Revoked
   /** Calls back whenever the list of revoked certificates is another. */
   onRevoked(run: () => void): void
@@ -191,15 +193,18 @@ export async function assemble({
   ]
   const aggregator = new Aggregator({ core, cache, resources, proxyClient: () => pki.frontProxy.client })
   const handler = new ResourceHandler({ core, clock, randomTimeout: () => randomInt(1800, 3600) })
+  const stages = {
+    authentication: authentication({ authenticator: authenticates, authorizers, log, now: () => clock.monotonic() }),
+    authorization: authorization(authorizers),
+  }
   const app = createApp({
     open: joinPages({ pki, peek, revoked, server: identity ?? { names: [], addresses: [] }, serviceCidrs, fairness, clock, log }),
-    authentication: authentication({ authenticator: authenticates, authorizers, log, now: () => clock.monotonic() }),
+    ...stages,
     fairness: turns({
       fairness,
       resourceOf: ({ apiVersion, plural }) => resources.at(apiVersion, plural),
       sizeOf: (resource) => cache.sizeOf(resource),
     }),
-    authorization: authorization(authorizers),
     resources: resourceStage({
       core,
       handler,
@@ -234,8 +239,7 @@ export async function assemble({
     app,
     core,
     creators,
-    authorizers,
-    authenticator: authenticates,
+    ...stages,
     revoked,
     onRevoked(run) {
       const resource = resources.of(ConfigMap)

@@ -9,6 +9,7 @@ import type { Client } from '#api/client/client.ts'
 import { type Clock, sleep } from '#api/clock.ts'
 import type { NodeRequest, NodeResponse } from '#api/http/incoming.ts'
 import { listener } from '#api/http/listener.ts'
+import { upgrades } from '#api/http/upgrades.ts'
 import type { Log } from '#api/log.ts'
 import type { APIService } from '#api/types/apiregistration-v1.gen.ts'
 import { credentialsOf } from '#control/auth/peer.ts'
@@ -20,11 +21,10 @@ import { type Assembly, assemble } from './assemble.ts'
 import { bootstrap } from './bootstrap.ts'
 import type { App } from './http/app.ts'
 import { Connections, type Limits, limitOptions, standardLimits } from './http/connections.ts'
-import { credentialsIn } from './http/credentials.ts'
 import { answerStatus, statusOf } from './http/status.ts'
 import { inProcessClient, turnsOfWrites } from './in-process.ts'
 import type { Dial } from './routes/dial.ts'
-import { handleUpgrade } from './routes/upgrade.ts'
+import { connectApp } from './routes/upgrade.ts'
 
 export type ServerOptions = {
   /** Stays the caller's: closed after the server. */
@@ -82,19 +82,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       return certificate !== undefined && assembly.revoked.has(certificate)
     }),
   )
-  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    void handleUpgrade(
-      {
-        ...assembly,
-        tls: assembly.agentTls,
-        authenticate: async (r) => assembly.authenticator.authenticate(credentialsIn(r)),
-        signal: stop.signal,
-      },
-      request,
-      socket,
-      head,
-    )
-  })
+  const upgrade = upgrades(connectApp({ ...assembly, signal: stop.signal }))
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => void upgrade(request, socket, head))
   const compaction = keepCompacting(store, clock, log)
   const close = async () => {
     stop.abort()

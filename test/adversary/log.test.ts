@@ -30,7 +30,7 @@ after(() => server[Symbol.asyncDispose]())
 async function ask(
   method: string,
   path: string,
-  { authorization, as, body }: { authorization?: string; as?: Credentials; body?: string } = {},
+  { authorization, as, body, upgrade }: { authorization?: string; as?: Credentials; body?: string; upgrade?: string } = {},
 ) {
   const outgoing = request({
     host: '127.0.0.1',
@@ -40,7 +40,11 @@ async function ask(
     ca: server.pki.authority.cert,
     agent: false,
     ...as,
-    headers: { ...(authorization && { authorization }), ...(body && { 'content-type': 'application/json' }) },
+    headers: {
+      ...(authorization && { authorization }),
+      ...(body && { 'content-type': 'application/json' }),
+      ...(upgrade && { connection: 'Upgrade', upgrade }),
+    },
   })
   outgoing.end(body)
   const [answer] = await once(outgoing, 'response')
@@ -67,6 +71,7 @@ test('each who shows what is not good is told of once: where from, and what for'
     { authorization: 'Bearer eyJhbGciOiJub25lIn0.e30.c2VjcmV0' },
     { authorization: 'Basic YWRtaW46aHVudGVyMg==' },
     { as: stranger },
+    { authorization: `Bearer ${word}`, upgrade: 'websocket' },
   ]) {
     const found = await during(async () => assert.equal(await ask('GET', `${pods}?token=hunter2`, shown), 401))
     assert.deepEqual(found, [

@@ -2,17 +2,16 @@
 // The server checks who asks and joins the two sides. Logs it puts on a WebSocket itself.
 
 import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { Hono } from 'hono/tiny'
 import { StatusError } from '#api/errors.ts'
-import { NodeHeaders } from '#api/http/incoming.ts'
+import { newUpgrades, taking, type Upgrade } from '#api/http/upgrades.ts'
 import type { Backend } from '#api/streaming/backend.ts'
 import { proxyUpgrade } from '#api/streaming/proxy.ts'
 import { upgradeOf } from '#api/streaming/upgrade.ts'
-import { type Authorizer, authorize } from '#control/auth/authorizer.ts'
-import { impersonated } from '#control/auth/impersonation.ts'
-import type { User } from '#control/auth/user.ts'
 import type { Aggregator } from '../aggregation/api-services.ts'
-import { isTrue, noSuchPath, parseResourceRequest, type ResourceRequest } from '../http/request.ts'
+import type { ServerContext, ServerEnv, ServerStage } from '../http/env.ts'
+import { isTrue, noSuchPath, type ResourceRequest } from '../http/request.ts'
+import { requestInfo } from '../http/stages/request-info.ts'
 import { statusOf } from '../http/status.ts'
 import type { Core } from '../objects/core.ts'
 import { type AgentTls, backendOf, containerOf, placeOf } from './agent.ts'
@@ -24,50 +23,53 @@ import { proxied } from './proxy.ts'
 
 export type UpgradeDeps = {
   core: Core
-  tls: AgentTls
+  agentTls: AgentTls
   aggregator: Aggregator
-  authorizers: readonly Authorizer[]
-  authenticate(request: IncomingMessage): Promise<User>
+  /** Who asks: the stage that requests pass, too. */
+  authentication: ServerStage
+  authorization: ServerStage
   signal: AbortSignal
 }
 
-/** For the `upgrade` event of the HTTP server. Never rejects. */
-export async function handleUpgrade(deps: UpgradeDeps, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-  socket.on('error', () => socket.destroy())
-  try {
-    const caller = await deps.authenticate(request)
-    const user = await impersonated(deps.authorizers, caller, new NodeHeaders(request))
-    const to = await destination(deps, user, request)
-    if ('log' in to) await serveLog(deps, { request, socket, head }, to.log)
-    else await proxyUpgrade(request, socket, head, { ...to, signal: deps.signal })
-  } catch (error) {
-    const { status } = statusOf(error)
-    const body = JSON.stringify(status)
-    socket.end(
-      `HTTP/1.1 ${status.code} ${status.reason}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-    )
-  }
+export function connectApp(deps: UpgradeDeps): Hono<ServerEnv> {
+  const app = newUpgrades<ServerEnv>((error) => statusOf(error).status)
+  app.use(deps.authentication, requestInfo, resourcesOnly, deps.authorization)
+  app.all(
+    '*',
+    taking<ServerEnv>(async (c, upgrade) => await connect(deps, c, upgrade)),
+  )
+  return app
 }
 
-async function destination(deps: UpgradeDeps, user: User, request: IncomingMessage): Promise<Backend | { log: LogRequest }> {
-  const { core, authorizers } = deps
-  const url = new URL(request.url ?? '/', `https://${request.headers.host ?? 'server'}`)
-  const info = /^\/apis?\//.test(url.pathname) ? parseResourceRequest(request.method ?? 'GET', url.pathname, url.searchParams) : undefined
-  const resource = info && core.resources.at(info.apiVersion, info.plural)
-  if (!info) throw noSuchPath()
-  await authorize(authorizers, { ...info, user, resource: info.plural })
-  const remote = info.group ? deps.aggregator.at(info.apiVersion) : undefined
-  if (remote) return await deps.aggregator.backend(remote, user, `${url.pathname}${url.search}`)
+const resourcesOnly: ServerStage = async (c, next) => {
+  if (!c.get('info')) throw noSuchPath()
+  await next()
+}
+
+async function connect(deps: UpgradeDeps, c: ServerContext, { incoming: request, socket, head }: Upgrade): Promise<void> {
+  const to = await destination(deps, c, request)
+  if ('log' in to) await serveLog({ core: deps.core, tls: deps.agentTls, signal: deps.signal }, { request, socket, head }, to.log)
+  else await proxyUpgrade(request, socket, head, { ...to, signal: deps.signal })
+}
+
+async function destination(deps: UpgradeDeps, c: ServerContext, request: IncomingMessage): Promise<Backend | { log: LogRequest }> {
+  const { core, agentTls: tls, aggregator } = deps
+  const { url } = c.get('incoming')
+  const [user, info] = [c.get('user'), c.get('info')!]
+  const remote = info.group ? aggregator.at(info.apiVersion) : undefined
+  if (remote) return await aggregator.backend(remote, user, `${url.pathname}${url.search}`)
+  const resource = core.resources.at(info.apiVersion, info.plural)
   if (!resource || info.name === undefined || resource.kind.namespaced !== (info.namespace !== undefined)) throw noSuchPath()
   if (resource.kind.kind === 'Pod' && info.subresource === 'log' && info.verb === 'get' && upgradeOf(request) === 'websocket')
     return { log: { namespace: info.namespace ?? '', name: info.name, params: url.searchParams } }
   await admitConnection(core, resource, { info, params: url.searchParams }, { user })
-  if (info.subresource === 'proxy' && resource.kind.group === '') return proxied(await destinationOf(deps, resource, info), info, url)
+  if (info.subresource === 'proxy' && resource.kind.group === '')
+    return proxied(await destinationOf({ core, tls }, resource, info), info, url)
   if (resource.kind.kind !== 'Pod') throw noSuchPath()
   return await podDestination(deps, info, url.searchParams)
 }
 
-async function podDestination({ core, tls }: UpgradeDeps, info: ResourceRequest, params: URLSearchParams): Promise<Backend> {
+async function podDestination({ core, agentTls: tls }: UpgradeDeps, info: ResourceRequest, params: URLSearchParams): Promise<Backend> {
   const { namespace = '', name = '' } = info
   const { pod, agent } = await placeOf(core, namespace, name)
   if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') {
