@@ -2,19 +2,18 @@
 // nobody else can be reached. Paths are the kubelet's; who may open the socket may do all of it.
 
 import { chmod, rm } from 'node:fs/promises'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
-import type { Duplex } from 'node:stream'
-import { StatusError } from '#api/errors.ts'
+import { replied } from '#api/http/env.ts'
+import { listener } from '#api/http/listener.ts'
+import { upgrades } from '#api/http/upgrades.ts'
 import type { Log } from '#api/log.ts'
-import { commandRequest, serveCommand } from '#api/streaming/remotecommand.ts'
-import { refuseUpgrade } from '#api/streaming/upgrade.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import { createHttpServer } from '../http.ts'
 import type { Runtime } from '../runtime/runtime.ts'
-import { findRunning } from '../server/find.ts'
-import { serveLogs } from '../server/logs.ts'
-import { parseRoute, type Route } from '../server/route.ts'
+import { newApp, podList, statusReply } from '../server/answers.ts'
+import { namesIn, ofContainer } from '../server/env.ts'
+import { logOf } from '../server/logs.ts'
+import { execIn, newStreams } from '../server/streams.ts'
 
 export type LocalOptions = {
   /** The agent's own, closed to everybody else. */
@@ -33,49 +32,21 @@ const PATH_BYTES = 107
 
 /** Never throws: an agent whose folder has too long a name runs without it. */
 export async function openLocal(options: LocalOptions): Promise<{ close(): Promise<void> }> {
-  const { runtime, log } = options
+  const { log } = options
   const path = socketOf(options.dataDir)
   if (Buffer.byteLength(path) > PATH_BYTES) {
     log.warn({ path }, 'the path is too long for a socket: `coracle node pods|logs|exec` will not work here')
     return { close: async () => {} }
   }
   const closing = new AbortController()
-  const deps = { ...options, closing: closing.signal }
-  const server = createHttpServer()
-
-  async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const { route, query } = routeOf(req)
-    if (route.name === 'pods') {
-      const list = { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: options.pods() }
-      res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(list))
-    } else if (route.name === 'containerLogs') await serveLogs(deps, route, query, req, res)
-    else throw new StatusError('NotFound', `the agent has no ${req.url} here`)
-  }
-
-  async function upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const { route, query } = routeOf(req)
-    if (route.name !== 'exec') throw new StatusError('NotFound', 'nothing to upgrade here')
-    const { id } = await findRunning(options, route)
-    const request = commandRequest(query)
-    const { command: args, tty } = request
-    if (args.length === 0) throw new StatusError('BadRequest', 'you must specify at least one command for the container')
-    return await serveCommand({ req, socket, head }, request, (streams) => runtime.exec(id, { args, tty, ...streams }))
-  }
-
-  server.on('request', (req, res) => {
-    handle(req, res).catch((error: unknown) => {
-      const status = statusOf(error)
-      if (res.headersSent) res.destroy()
-      else res.writeHead(status.code, { 'content-type': 'application/json' }).end(JSON.stringify(status))
-    })
-  })
-  server.on('upgrade', (req, socket, head) => {
-    socket.on('error', () => {})
-    const stop = () => socket.destroy()
-    closing.signal.addEventListener('abort', stop, { once: true })
-    socket.once('close', () => closing.signal.removeEventListener('abort', stop))
-    upgrade(req, socket, head).catch((error: unknown) => refuseUpgrade(socket, error))
-  })
+  const app = newApp(log)
+  app.all('/pods', (c) => replied(c, podList(options.pods())))
+  app.on('ALL', ofContainer('containerLogs'), async (c) => replied(c, await logOf(options, namesIn(c), c.get('incoming'), closing.signal)))
+  const streams = newStreams(log, closing.signal)
+  streams.on('ALL', ofContainer('exec'), execIn(options))
+  const [answer, upgrade] = [listener(app, statusReply), upgrades(streams)]
+  const server = createHttpServer((request, response) => void answer(request, response))
+  server.on('upgrade', (request, socket, head) => void upgrade(request, socket, head))
   try {
     // Of an agent that was killed.
     await rm(path, { force: true })
@@ -97,16 +68,3 @@ export async function openLocal(options: LocalOptions): Promise<{ close(): Promi
     },
   }
 }
-
-function routeOf(req: IncomingMessage): { route: Route; query: URLSearchParams } {
-  const url = new URL(req.url ?? '/', 'http://agent')
-  const route = parseRoute(url.pathname)
-  if (!route) throw new StatusError('NotFound', `the agent has no ${url.pathname}`)
-  return { route, query: url.searchParams }
-}
-
-const statusOf = (error: unknown) =>
-  (error instanceof StatusError
-    ? error
-    : new StatusError('InternalError', error instanceof Error ? error.message : String(error))
-  ).toStatus()

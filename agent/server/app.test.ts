@@ -74,10 +74,13 @@ test('paths name a pod, with its uid or without, and a container of it', async (
 })
 
 test('the endpoint does without fetch, which takes megabytes of an agent', async () => {
-  const [app, listener] = [import.meta.resolve('./app.ts'), import.meta.resolve('#api/http/listener.ts')].map((url) => JSON.stringify(url))
+  const [app, answers, listener] = ['./app.ts', './answers.ts', '#api/http/listener.ts'].map((path) =>
+    JSON.stringify(import.meta.resolve(path)),
+  )
   const script = `
     const http = process.getBuiltinModule('node:http')
-    const { agentApp, statusReply } = await import(${app})
+    const { agentApp } = await import(${app})
+    const { statusReply } = await import(${answers})
     const { listener } = await import(${listener})
     const deps = { runtime: { list: async () => [] }, pods: () => [], nodeName: 'n', callers: ['api'], log: { error() {} } }
     const serve = listener(agentApp({ ...deps, clock: { monotonic: () => 0, now: () => 0 } }, new AbortController().signal), statusReply)

@@ -1,6 +1,5 @@
 // `GET /containerLogs/<namespace>/<pod>/<container>`.
 
-import type { Clock } from '#api/clock.ts'
 import { StatusError } from '#api/errors.ts'
 import type { Incoming } from '#api/http/incoming.ts'
 import { Reply } from '#api/http/reply.ts'
@@ -9,11 +8,11 @@ import { type LogOptions, readLogs } from '../runtime/logs/read.ts'
 import type { ContainerState, Runtime } from '../runtime/runtime.ts'
 import { type Finder, findContainer, type Names, previousLog } from './find.ts'
 
-type LogDeps = Finder & { runtime: Runtime; clock: Clock; log: Log }
+type LogDeps = Finder & { runtime: Runtime; now: () => number; log: Log }
 
 /** Until its end, or the client's, or `closing`. Throws what findContainer does, and BadRequest. */
 export async function logOf(deps: LogDeps, names: Names, { url, signal }: Incoming, closing: AbortSignal): Promise<Reply> {
-  const asked = logQuery(url.searchParams, deps.clock.now())
+  const asked = logQuery(url.searchParams, deps.now())
   const state = await findContainer(deps, names)
   const path = asked.previous ? await previousLog(state) : state.spec.logPath
   const over = AbortSignal.any([signal, closing])
