@@ -15,6 +15,13 @@ import type { KindSpec } from './spec.ts'
 const options = (name: string) => ({ group: '', version: 'v1', kind: name })
 const proxied = ['create', 'delete', 'get', 'patch', 'update']
 
+const schedulingGated = {
+  type: 'PodScheduled' as const,
+  status: 'False' as const,
+  reason: 'SchedulingGated',
+  message: 'Scheduling is blocked due to non-empty scheduling gates',
+}
+
 export const pod: KindSpec<Pod> = {
   kind: Pod,
   singular: 'pod',
@@ -49,7 +56,8 @@ export const pod: KindSpec<Pod> = {
     if (p.spec) defaultPod(p.spec)
   },
   prepareCreate(p) {
-    p.status = { phase: 'Pending', qosClass: qosClass(p.spec) }
+    const gated = p.spec?.schedulingGates?.length ? { conditions: [schedulingGated] } : {}
+    p.status = { phase: 'Pending', qosClass: qosClass(p.spec), ...gated }
   },
   prepareUpdate(next, previous, subresource) {
     if (subresource === 'ephemeralcontainers') {
