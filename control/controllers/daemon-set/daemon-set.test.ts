@@ -179,6 +179,22 @@ test('a bad template stops at its first node; the next replaces it there before 
   assert.equal(deleted[0], 'node-1')
 })
 
+test('an update that makes its node not ready stops there', async () => {
+  await using h = await start()
+  h.sick = (pod) => pod.spec.containers[0]?.image === 'log:bad'
+  // The node's agent says that its network is gone as soon as the bad pod is there.
+  h.client.intercept(async ({ kind, verb, body }) => {
+    const { spec } = (body ?? {}) as Partial<Pod>
+    if (kind.kind !== 'Pod' || verb !== 'update' || spec?.containers[0]?.image !== 'log:bad') return
+    const node = await h.client.get(Node, { name: spec.nodeName! })
+    if (node.status.conditions?.[0]?.status === 'False') return
+    h.client.put(Node, { ...node, status: { ...node.status, conditions: [{ type: 'Ready', status: 'False' }] } })
+  })
+  await change(h, { template: template('log:bad') })
+  for (let i = 0; i < 3; i++) await settled(h)
+  assert.deepEqual(await shown(h), ['node-1 log:bad', 'node-2 log:1', 'node-3 log:1'])
+})
+
 test('a pod that fails again and again is made again more and more rarely', async () => {
   await using h = await start()
   let made = 0

@@ -5,7 +5,6 @@ import { ControllerRevision, DaemonSet, Node, Pod } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
 import { after, done, mapped, of, ownedBy, type Reconciler } from '#api/queue/reconciler.ts'
 import { selectorMatcher } from '#api/selector/label.ts'
-import { isReady as isNodeReady } from '../../scheduler/taints.ts'
 import { Ages } from '../ages.ts'
 import type { WorkloadDeps } from '../deps.ts'
 import { revisionHistory, revisionLabel } from '../history/history.ts'
@@ -14,7 +13,7 @@ import { podWatches } from '../pod-control/pod-control.ts'
 import { readyCondition, untilAvailable } from '../pods.ts'
 import { canonical } from '../template.ts'
 import { HeldBack } from './held-back.ts'
-import { isTelling, judge, nodeOf, podFor } from './place.ts'
+import { answers, isTelling, judge, nodeOf, podFor, type Verdict } from './place.ts'
 import { type Doomed, planDaemons, type Sight } from './plan.ts'
 import { planStatus } from './status.ts'
 
@@ -41,6 +40,18 @@ export function daemonSets({ client, informers, recorderFor, podControlFor, cloc
           .map(({ metadata }) => keyOf(metadata))
           .toArray()
 
+  /** The verdict of a set on a node stands until one of them changes; with many nodes most of a look would be verdicts. */
+  const verdicts = new WeakMap<Node, Map<string, { generation: number; verdict: Verdict }>>()
+  function verdictOn(set: DaemonSet, node: Node): Verdict {
+    const { uid, generation = 0 } = set.metadata
+    const known = verdicts.get(node)?.get(uid)
+    if (known?.generation === generation) return known.verdict
+    const verdict = judge(set, node)
+    const all = verdicts.get(node) ?? new Map<string, { generation: number; verdict: Verdict }>()
+    verdicts.set(node, all.set(uid, { generation, verdict }))
+    return verdict
+  }
+
   function look(set: DaemonSet, own: readonly Pod[], hash: string | undefined): Sight {
     const byNode = Map.groupBy(own, (pod) => nodeOf(pod) ?? '')
     const known = nodes
@@ -51,7 +62,7 @@ export function daemonSets({ client, informers, recorderFor, podControlFor, cloc
       const { name } = node.metadata
       const there = byNode.get(name) ?? []
       byNode.delete(name)
-      return { name, verdict: judge(set, node), alive: isNodeReady(node), pods: there }
+      return { name, verdict: verdictOn(set, node), alive: answers(node), pods: there }
     })
     return {
       set,

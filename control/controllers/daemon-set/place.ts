@@ -4,8 +4,9 @@ import type { New } from '#api/client/client.ts'
 import { DaemonSet } from '#api/kinds/index.ts'
 import type { Affinity, Node, Pod, Taint, Toleration } from '#api/types/core-v1.gen.ts'
 import { matchesRequired } from '../../scheduler/node-affinity.ts'
-import { effectiveTaints, isReady, notReadyTaint, unreachableTaint, unschedulableTaint, untolerated } from '../../scheduler/taints.ts'
+import { effectiveTaints, notReadyTaint, unreachableTaint, unschedulableTaint, untolerated } from '../../scheduler/taints.ts'
 import { revisionLabel } from '../history/history.ts'
+import { readiness } from '../node/health.ts'
 import { podFrom } from '../template.ts'
 
 const nameField = 'metadata.name'
@@ -43,10 +44,13 @@ export function judge({ spec }: DaemonSet, node: Node): Verdict {
   return { run: !forbid(effectiveTaints(node), 'NoSchedule'), keep: true }
 }
 
+/** A node that says it is not ready does, and it may be our pod that made it so. */
+export const answers = (node: Node): boolean => readiness(node) !== 'Unknown'
+
 /** Whether the change of a node can change a verdict, or what its pods are worth. */
 export const isTelling = (node: Node, old: Node): boolean => telling(node) !== telling(old)
 
-const telling = (node: Node): string => JSON.stringify([node.metadata.labels, effectiveTaints(node), isReady(node)])
+const telling = (node: Node): string => JSON.stringify([node.metadata.labels, effectiveTaints(node), answers(node)])
 
 export function podFor(set: DaemonSet, node: string, hash: string): New<Pod> {
   const pod = podFrom(set.spec.template, set, DaemonSet)

@@ -93,6 +93,11 @@ test('a node that does not answer holds up nothing', () => {
   assert.equal(plan(surge, ['a!: old + new unready', 'b: old']), 'create b')
 })
 
+test('a new pod whose node takes no more pods still counts: it may be the pod that made it so', () => {
+  assert.equal(plan(one, ['a~: new unready', 'b: old', 'c: old']), '')
+  assert.equal(plan(one, ['a~: new', 'b: old', 'c: old']), 'delete b update')
+})
+
 test('with surge a new one comes beside the old one, which goes when the new one is available', () => {
   assert.equal(plan(surge, ['a: old', 'b: old']), 'create a')
   assert.equal(plan(surge, ['a: old + new unready', 'b: old']), '')

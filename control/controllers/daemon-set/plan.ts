@@ -86,7 +86,7 @@ function update({ set, isUpdated, wait }: Sight, nodes: readonly Staying[], { do
     const { verdict, alive, active } = node
     const fresh = active.find(isUpdated)
     const old = active.find((pod) => !isUpdated(pod))
-    const counts = verdict.run && alive
+    const counts = alive && (verdict.run || node.pods.length > 0)
     const isNew = fresh !== undefined && wait(fresh) === 0
     const isUseless = old && wait(old) === Number.POSITIVE_INFINITY
     // A new pod would not come: what is old here is not waited for.
