@@ -13,16 +13,30 @@ const DURATION_S = 40
 const RENEW_MS = 10_000
 const RETRY_MIN_MS = 500
 const RETRY_MAX_MS = 7_000
+/** After so long without a renewal the control plane may have called the node lost. */
+const LAPSE_MS = 25_000
 
-export type HeartbeatDeps = { client: Client; clock: Clock; random: () => number; log: Log; signal: AbortSignal }
+export type HeartbeatDeps = {
+  client: Client
+  clock: Clock
+  random: () => number
+  log: Log
+  signal: AbortSignal
+  /** The lease is renewed again after it was not for too long. */
+  lapsed: () => void
+}
 
 /** Beats until the signal aborts; never throws. `node` is asked each time, since the Node may be made anew. */
-export async function heartbeat(node: () => Node, { client, clock, random, log, signal }: HeartbeatDeps): Promise<void> {
+export async function heartbeat(node: () => Node, { client, clock, random, log, signal, lapsed }: HeartbeatDeps): Promise<void> {
   let failures = 0
+  let last = clock.monotonic()
   while (!signal.aborted) {
     try {
       await renew(node(), client, clock, signal)
       failures = 0
+      const now = clock.monotonic()
+      if (now - last > LAPSE_MS) lapsed()
+      last = now
       await sleep(clock, RENEW_MS, signal)
     } catch (error) {
       if (signal.aborted) return

@@ -162,6 +162,30 @@ test('a server that is away is waited for; a node that was deleted comes back', 
   assert.notEqual((await stored()).metadata.uid, first)
 })
 
+test('a node that was not heard of for a while tells its status again, whatever was made of it meanwhile', async (t) => {
+  const { clock, open, client, stored, condition, allot } = setup(t)
+  const node = open()
+  await settle()
+  await allot()
+  node.setNotReady(undefined)
+  await clock.advance(1000)
+  assert.equal((await condition('Ready'))?.status, 'True')
+  let away = true
+  client.intercept(() => {
+    if (away) throw new StatusError('ServiceUnavailable', 'connection refused')
+  })
+  await clock.advance(60_000)
+  away = false
+  client.intercept(undefined)
+  const lost = await stored()
+  const conditions = lost.status.conditions?.map((each) => ({ ...each, status: 'Unknown' as const, lastTransitionTime: 'then' }))
+  client.put(Node, { ...lost, status: { ...lost.status, conditions } })
+  await clock.advance(15_000)
+  const ready = await condition('Ready')
+  assert.deepEqual([ready?.status, ready?.reason], ['True', 'KubeletReady'])
+  assert.match(ready?.lastTransitionTime ?? '', /^2025-01-01T00:01:/)
+})
+
 test('a restarted agent finds its Node and keeps what others made of it', async (t) => {
   const { clock, open, client, stored } = setup(t)
   client.put(Node, { metadata: { name: 'pi', labels: { mine: 'yes' } }, spec: { podCIDR: '10.42.7.0/24', unschedulable: true } })

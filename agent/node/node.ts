@@ -66,6 +66,8 @@ export function openNode(deps: NodeDeps): NodeAgent {
   let told: { status: NodeStatus; at: number } | undefined
   let look = Promise.withResolvers<void>()
   let beating: Promise<void> | undefined
+  /** What was told last may be there no more: of a node that is not heard of the control plane says itself how it is. */
+  let isOverruled = false
   const running = run()
   const silence = deps.addresses.on(() => look.resolve())
 
@@ -74,7 +76,8 @@ export function openNode(deps: NodeDeps): NodeAgent {
     while (!signal.aborted) {
       try {
         node ??= await register()
-        beating ??= heartbeat(() => node!, { client, clock, random, log, signal })
+        beating ??= heartbeat(() => node!, { client, clock, random, log, signal, lapsed: overruled })
+        if (isOverruled) await lookAgain()
         await tell()
         await tellFeatures()
         failures = 0
@@ -87,6 +90,17 @@ export function openNode(deps: NodeDeps): NodeAgent {
       }
       look = Promise.withResolvers<void>()
     }
+  }
+
+  function overruled(): void {
+    isOverruled = true
+    look.resolve()
+  }
+
+  async function lookAgain(): Promise<void> {
+    node = await client.get(Node, { name }, { signal })
+    told = undefined
+    isOverruled = false
   }
 
   let pausing: Timer | undefined

@@ -122,7 +122,8 @@ class Fleet implements HollowFleet {
       const due = began + ((i + 1) * renewEvery) / this.names.length
       await sleep(Math.max(due - performance.now(), 0), undefined, { signal }).catch(() => {})
       if (signal.aborted) return
-      await this.#session.request('PATCH', `${leasesPath}/${name}`, body({ spec: renewal(name) }), merge).catch(() => {})
+      // Not waited for: where one takes long the others are due all the same.
+      void this.#session.request('PATCH', `${leasesPath}/${name}`, body({ spec: renewal(name) }), merge).catch(() => {})
     }
   }
 

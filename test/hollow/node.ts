@@ -23,6 +23,8 @@ import {
 
 /** Milliseconds between renewals of the lease, as an agent has it. */
 const renewEvery = 10_000
+/** Milliseconds without a renewal after which it tells its status again. */
+const lapse = 25_000
 /** Milliseconds after a lost connection. */
 const comeBack = 1_000
 /** What an agent follows besides its pods; of no use here, but the server sends it all the same. */
@@ -139,12 +141,21 @@ class Hollow implements HollowNode {
     const { signal } = this.#stop
     // Not all at once.
     let wait = (renewEvery * (this.#index % 100)) / 100
+    let last = performance.now()
     while (!signal.aborted) {
       await sleep(wait, undefined, { signal }).catch(() => {})
       wait = renewEvery
       if (signal.aborted) return
       // A server that has too much to do lets some wait for the next time.
-      await this.#send('PATCH', `${leasesPath}/${this.#name}`, { spec: renewal(this.#name) }, merge).catch(() => {})
+      try {
+        await this.#send('PATCH', `${leasesPath}/${this.#name}`, { spec: renewal(this.#name) }, merge)
+        const now = performance.now()
+        // As an agent does, which may have been called lost meanwhile.
+        if (now - last > lapse) await this.#send('PATCH', `${nodesPath}/${this.#name}/status`, readyStatus(this.#name, this.#index), merge)
+        last = now
+      } catch {
+        // The next time.
+      }
     }
   }
 
