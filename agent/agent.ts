@@ -2,6 +2,7 @@
 // reverse. Closing leaves containers, network and services as they are, for the next agent to find;
 // `cleanupAgent` is what removes them.
 
+import { randomUUID } from 'node:crypto'
 import { mounts } from 'nft-js'
 import { Registry } from 'prom-client'
 import type { Cidr } from '#api/cidr.ts'
@@ -27,10 +28,12 @@ import { type NodeAgent, openNode } from './node/node.ts'
 import { measure } from './node/pressure.ts'
 import { unseen } from './pods/worker/worker.ts'
 import { findProgram } from './program.ts'
+import { keptInstance } from './record/instance.ts'
 import { type AgentMemory, memoryOf } from './record/memory.ts'
 import { rangesOf } from './record/ranges.ts'
 import type { AgentRecord } from './record/record.ts'
 import { keptTokens } from './record/tokens.ts'
+import { retireWhenReplaced } from './retire.ts'
 import type { ProxyMode } from './ruleset/rules.ts'
 import { openCgroups } from './runtime/cgroups.ts'
 import { openRuntime } from './runtime/containers.ts'
@@ -125,6 +128,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       facts,
       images,
       name: nodeName,
+      instance: keptInstance(record, randomUUID),
       addresses: options.addresses,
       port: options.port,
       labels: options.nodeLabels,
@@ -198,6 +202,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const pods = () => workload?.pods() ?? [...assigned.list()].map(unseen)
     const local = await openLocal({ dataDir, runtime, pods, now: () => clock.now(), log })
     stack.defer(() => local.close())
+    const letGo = async () => {
+      closing.abort()
+      await (await settled)?.close()
+      await watched.close()
+    }
+    const retiring = retireWhenReplaced({ replaced: node.replaced, letGo, memory, record, runtime, clock, log, signal: closing.signal })
+    stack.defer(() => retiring)
     const forgetting = forgetUnused(memory, assigned, clock, closing.signal)
     stack.defer(() => forgetting)
 

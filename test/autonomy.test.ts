@@ -2,7 +2,7 @@
 // anybody, and go on as they are when the master is back.
 
 import assert from 'node:assert/strict'
-import { cp, mkdtemp } from 'node:fs/promises'
+import { cp, mkdtemp, readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { openRecord } from '#agent/record/record.ts'
@@ -212,4 +212,21 @@ test('an agent that is killed and started while the master is off finds its pods
   await masterIsBack()
   await kubectl('wait', 'pod', 'other', '--for=condition=Ready', '--timeout=60s')
   assert.deepEqual(states(await podsOn(other)), before)
+})
+
+test('a machine that comes back after another has taken its name runs nothing of that', async () => {
+  await apply(guest('here', 'node-1'))
+  await kubectl('wait', 'pod', 'here', '--for=condition=Ready', '--timeout=60s')
+  await cutPower(plan, node)
+  await kubectl('annotate', 'node', 'node-1', '--overwrite', 'coracle/instance=another')
+  const names = async () => (await readdir(join(node.dir, 'containers/by-id'))).length
+  assert.ok((await names()) > 0)
+  await boot(plan, node)
+  await eventually(async () => assert.equal(await names(), 0))
+  assert.deepEqual((await podsHere()).filter(isReady), [])
+  await killServer(plan)
+  await cutPower(plan, node)
+  await boot(plan, node)
+  assert.deepEqual(await eventually(podsHere), [])
+  assert.equal(await names(), 0, 'nor after another boot, with nobody to ask')
 })

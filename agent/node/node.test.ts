@@ -7,6 +7,7 @@ import { Lease, Node } from '#api/kinds/index.ts'
 import { silent } from '#api/log.ts'
 import type { Image } from '../images/images.ts'
 import type { Facts } from './facts.ts'
+import type { Instance } from './instance.ts'
 import { type NodeAgent, openNode } from './node.ts'
 import type { Measured } from './pressure.ts'
 
@@ -48,7 +49,7 @@ function setup(t: TestContext) {
     addresses.current = to
     moved(to)
   }
-  const open = () =>
+  const open = (instance: Instance = { id: 'one', taken: false, took() {} }) =>
     (node = openNode({
       client,
       clock,
@@ -63,6 +64,7 @@ function setup(t: TestContext) {
       measure: async () => measured,
       images: { list: async () => images },
       name: 'pi',
+      instance,
       addresses,
       port: 10250,
       labels: { zone: 'shed' },
@@ -241,4 +243,30 @@ test('a weak supply is a condition, on machines that tell', async (t) => {
   await clock.advance(10_000)
   await settle()
   assert.deepEqual([(await condition('UnderVoltage'))?.status, (await condition('CPUThrottled'))?.status], ['True', 'False'])
+})
+
+test('the name is its last machine’s: one that finds another’s id there tells nothing more', async (t) => {
+  const { client, clock, open, stored, allot, writes } = setup(t)
+  const one = { id: 'one', taken: false, took: () => void (one.taken = true) }
+  const node = open(one)
+  await settle()
+  assert.equal((await stored()).metadata.annotations?.['coracle/instance'], 'one')
+  assert.equal(one.taken, true)
+  await allot()
+  await client.patch(Node, { name: 'pi' }, 'merge', { metadata: { annotations: { 'coracle/instance': 'two' } } })
+  await clock.advance(300_000)
+  const { message } = await node.replaced
+  assert.equal(message, 'another machine has joined the cluster as pi since this one did')
+  const before = [writes('Node'), writes('Lease')]
+  await clock.advance(600_000)
+  assert.deepEqual([writes('Node'), writes('Lease')], before)
+  await node.close()
+
+  const again = open(one)
+  await again.replaced
+  await again.close()
+  const two = open({ id: 'three', taken: false, took() {} })
+  await settle()
+  assert.equal((await stored()).metadata.annotations?.['coracle/instance'], 'three', 'who joins takes it')
+  await two.close()
 })

@@ -14,6 +14,7 @@ import type { Images } from '../images/images.ts'
 import type { NodeAddresses } from './addresses.ts'
 import type { Facts } from './facts.ts'
 import { featurePatch } from './features.ts'
+import { annotationsOf, checkHolder, type Instance, ReplacedError } from './instance.ts'
 import { heartbeat } from './lease.ts'
 import { type Measured, pressureOf } from './pressure.ts'
 import { nodeStatus } from './status.ts'
@@ -27,6 +28,8 @@ export interface NodeAgent {
   setFeatures(labels: Record<string, string>): void
   /** Resolves once the server knows that the node is Ready. */
   readonly ready: Promise<void>
+  /** Resolves if another machine has taken the node's name: nothing more is told of this one. */
+  readonly replaced: Promise<ReplacedError>
   close(): Promise<void>
 }
 
@@ -40,6 +43,7 @@ export type NodeDeps = {
   measure: () => Promise<Measured>
   images: Pick<Images, 'list'>
   name: string
+  instance: Instance
   addresses: Pick<NodeAddresses, 'current' | 'on'>
   port: number
   labels?: Record<string, string>
@@ -59,6 +63,9 @@ export function openNode(deps: NodeDeps): NodeAgent {
   const closing = new AbortController()
   const { signal } = closing
   const ready = Promise.withResolvers<void>()
+  const replaced = Promise.withResolvers<ReplacedError>()
+  const retired = new AbortController()
+  const beatingUntil = AbortSignal.any([signal, retired.signal])
   const range = Promise.withResolvers<readonly string[]>()
   let notReady: string | undefined = 'the pod network is not ready yet'
   let node: Node | undefined
@@ -76,7 +83,7 @@ export function openNode(deps: NodeDeps): NodeAgent {
     while (!signal.aborted) {
       try {
         node ??= await register()
-        beating ??= heartbeat(() => node!, { client, clock, random, log, signal, lapsed: overruled })
+        beating ??= heartbeat(() => node!, { client, clock, random, log, signal: beatingUntil, lapsed: overruled })
         if (isOverruled) await lookAgain()
         await tell()
         await tellFeatures()
@@ -84,6 +91,11 @@ export function openNode(deps: NodeDeps): NodeAgent {
         await Promise.race([pause(node.spec?.podCIDR ? LOOK_MS : RANGE_MS), look.promise])
       } catch (error) {
         if (signal.aborted) return
+        if (error instanceof ReplacedError) {
+          retired.abort()
+          replaced.resolve(error)
+          return
+        }
         if (isStatus(error, 'NotFound')) node = undefined
         log.warn({ err: error, node: name }, 'the node could not be told of')
         await pause(Math.min(RETRY_MIN_MS * 2 ** failures++, RETRY_MAX_MS) * (0.5 + random()))
@@ -119,15 +131,19 @@ export function openNode(deps: NodeDeps): NodeAgent {
       'kubernetes.io/os': operatingSystem,
       'kubernetes.io/arch': architecture,
     }
+    const annotations = annotationsOf(deps.instance)
     told = undefined
+    let mine: Node
     try {
-      const made = await client.create(Node, { metadata: { name, labels }, spec: { taints: deps.taints } }, { signal })
+      mine = await client.create(Node, { metadata: { name, labels, annotations }, spec: { taints: deps.taints } }, { signal })
       log.info({ node: name }, 'node registered')
-      return made
     } catch (error) {
       if (!isStatus(error, 'AlreadyExists')) throw error
-      return client.patch(Node, { name }, 'merge', { metadata: { labels } }, { signal })
+      checkHolder(deps.instance, await client.get(Node, { name }, { signal }))
+      mine = await client.patch(Node, { name }, 'merge', { metadata: { labels, annotations } }, { signal })
     }
+    deps.instance.took()
+    return mine
   }
 
   async function tell(): Promise<void> {
@@ -146,6 +162,7 @@ export function openNode(deps: NodeDeps): NodeAgent {
     } else if (!node!.spec?.podCIDR) {
       node = await client.get(Node, { name }, { signal })
     }
+    checkHolder(deps.instance, node!)
     const { podCIDR, podCIDRs = [] } = node!.spec ?? {}
     if (podCIDR) range.resolve(podCIDRs.length > 0 ? podCIDRs : [podCIDR])
     if (why === undefined) ready.resolve()
@@ -160,6 +177,7 @@ export function openNode(deps: NodeDeps): NodeAgent {
   return {
     podCIDRs: () => range.promise,
     ready: ready.promise,
+    replaced: replaced.promise,
     setNotReady(why) {
       if (why === notReady) return
       notReady = why

@@ -10,6 +10,8 @@ import type { AgentRecord } from './record.ts'
 export type AgentMemory = Memory & {
   /** Lets go of every selection that nobody has asked for since the start. */
   prune(): void
+  /** Lets go of all. Nobody may follow anything any more. */
+  clear(): void
 }
 
 /** What the server has to answer first, from the start of the agent and, once it has answered, each time. */
@@ -76,21 +78,22 @@ export function memoryOf({ record, clock }: { record: AgentRecord; clock: Clock 
     }
   }
 
+  const forget = (unwanted: (shelf: string) => boolean) => {
+    for (const name of record.names()) {
+      if (!name.startsWith(PREFIX) || !unwanted(name.slice(0, name.indexOf('}') + 1))) continue
+      record.take(name)
+      record.set(name, undefined)
+    }
+  }
+
   return {
     shelf<T extends KubeObject>(kind: Kind<T>, select: Select) {
       const name = nameOfShelf(kind, select)
       opened.add(name)
       return select.fieldSelector?.startsWith('spec.nodeName=') ? each<T>(name) : whole<T>(name)
     },
-    prune() {
-      for (const name of record.names()) {
-        if (!name.startsWith(PREFIX)) continue
-        const shelf = name.slice(0, name.indexOf('}') + 1)
-        if (opened.has(shelf)) continue
-        record.take(name)
-        record.set(name, undefined)
-      }
-    },
+    prune: () => forget((shelf) => !opened.has(shelf)),
+    clear: () => forget(() => true),
   }
 }
 
