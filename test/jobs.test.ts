@@ -1,10 +1,12 @@
-// Jobs and cron jobs as their users meet them: through kubectl, with real containers.
+// Jobs, cron jobs, autoscalers and Endpoints written by hand, as their users meet them: through kubectl, with real
+// containers.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eventually } from './cluster/eventually.ts'
 import { testCluster } from './cluster/fixture.ts'
 import type { Kubectl } from './cluster/kubectl.ts'
+import { run } from './cluster/shell.ts'
 
 const { kubectl, kubectls } = await testCluster({ nodes: 1 })
 
@@ -115,6 +117,57 @@ test('a job that has outlived its time goes with its pods', async () => {
   await apply(kubectl, job('brief', 'true', { spec: 'ttlSecondsAfterFinished: 2' }))
   await kubectl('wait', '--for=delete', 'job/brief', '--timeout=60s')
   assert.deepEqual(await pods('brief'), [])
+})
+
+test('busy pods become more, by autoscale of any kubectl', async () => {
+  await apply(
+    kubectl,
+    `
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: burn }
+spec:
+  selector: { matchLabels: { app: burn } }
+  template:
+    metadata: { labels: { app: burn } }
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+        - { name: c, image: "busybox:1.35", command: [sh, -c, "while :; do :; done"], resources: { requests: { cpu: 10m }, limits: { cpu: 100m } } }
+`,
+  )
+  for (const k of kubectls) {
+    await k('autoscale', 'deployment', 'burn', '--cpu-percent=50', '--min=1', '--max=3')
+    if (k !== kubectl) await k('delete', 'hpa', 'burn')
+  }
+  await eventually(async () => assert.equal(await kubectl('get', 'deployment', 'burn', '-o', 'jsonpath={.status.replicas}'), '3'), {
+    withinMs: 120_000,
+    everyMs: 1000,
+  })
+  for (const k of kubectls) assert.match(await k('get', 'hpa', 'burn'), /NAME +REFERENCE +TARGETS +MINPODS +MAXPODS +REPLICAS +AGE\nburn +Deployment\/burn +(cpu: )?\d+%\/50% +1 +3 +\d/)
+  const text = await kubectl('describe', 'hpa', 'burn')
+  assert.match(text, /Normal +SuccessfulRescale .*New size: 3; reason: cpu resource utilization \(percentage of request\) above target/)
+  assert.match(text, /ScalingActive +True +ValidMetricFound/)
+  await kubectl('delete', 'deployment/burn', 'hpa/burn')
+})
+
+test('a service without a selector leads to where Endpoints written by hand say', async () => {
+  await kubectl('run', 'web', '--image=busybox:1.35', '--', 'sh', '-c', 'echo by hand > /tmp/index.html; exec httpd -f -p 8080 -h /tmp')
+  await kubectl('wait', '--for=condition=Ready', 'pod/web', '--timeout=60s')
+  const ip = await kubectl('get', 'pod', 'web', '-o', 'jsonpath={.status.podIP}')
+  await apply(
+    kubectl,
+    `
+{ apiVersion: v1, kind: Service, metadata: { name: by-hand }, spec: { ports: [{ port: 80 }] } }
+---
+{ apiVersion: v1, kind: Endpoints, metadata: { name: by-hand }, subsets: [{ addresses: [{ ip: ${ip} }], ports: [{ port: 8080 }] }] }
+`,
+  )
+  const address = await kubectl('get', 'service', 'by-hand', '-o', 'jsonpath={.spec.clusterIP}')
+  await eventually(async () => assert.equal(await run('curl', '-sS', '--fail', '--max-time', '3', `http://${address}/`), 'by hand\n'))
+  assert.match(await kubectl('describe', 'endpointslice', '-l', 'kubernetes.io/service-name=by-hand'), /managed-by=endpointslicemirroring-controller.k8s.io/)
+  await kubectl('delete', 'service/by-hand', 'endpoints/by-hand', 'pod/web', '--grace-period=1')
+  await eventually(async () => assert.equal(await kubectl('get', 'endpointslices', '-l', 'kubernetes.io/service-name=by-hand', '-o', 'name'), ''))
 })
 
 test('a schedule of every minute starts its first job within the minute, in its time zone', async () => {

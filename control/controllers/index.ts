@@ -21,10 +21,13 @@ import { deployments } from './deployment/deployment.ts'
 import type { WorkloadDeps } from './deps.ts'
 import { disruptionBudgets } from './disruption/disruption.ts'
 import { endpointSlices, endpoints } from './endpoints/endpoints.ts'
+import { endpointSliceMirroring } from './endpoints/mirror.ts'
 import { eventExpiry } from './events.ts'
 import { flowSchemas, priorityLevels } from './flow-control.ts'
 import { jobs } from './job/job.ts'
 import { jobTracking } from './job/tracking.ts'
+import { leaseGc } from './lease-gc.ts'
+import { legacyTokens } from './legacy-tokens.ts'
 import { loadBalancers } from './load-balancer/load-balancer.ts'
 import { namespaces } from './namespace.ts'
 import { rootCertificates, serviceAccounts } from './namespace-defaults.ts'
@@ -92,6 +95,7 @@ export async function startControllers({ ca, podRanges, certify, probe = nobodyT
     autoscalers(deps),
     endpointSlices(deps),
     endpoints(deps),
+    endpointSliceMirroring(deps),
     loadBalancers(deps),
     namespaces(deps),
     serviceAccounts(deps),
@@ -102,6 +106,8 @@ export async function startControllers({ ca, podRanges, certify, probe = nobodyT
     podGc(deps),
     eventExpiry(deps),
     tokenExpiry(deps),
+    leaseGc(deps),
+    legacyTokens(deps),
     clusterRoles(deps),
     disruptionBudgets(deps),
     policyStatus(deps, signal),

@@ -101,7 +101,7 @@ function fill(service: Service, { family, ports, endpoints }: Group, slices: End
 }
 
 /** A slice that would be deleted becomes one that would be created: one change instead of two, and no moment without either. */
-function reuse(steps: SliceStep[]): SliceStep[] {
+export function reuse(steps: SliceStep[]): SliceStep[] {
   const spare = steps.filter((step) => step.do === 'delete')
   return steps
     .map((step): SliceStep => {
