@@ -144,7 +144,11 @@ spec:
     withinMs: 120_000,
     everyMs: 1000,
   })
-  for (const k of kubectls) assert.match(await k('get', 'hpa', 'burn'), /NAME +REFERENCE +TARGETS +MINPODS +MAXPODS +REPLICAS +AGE\nburn +Deployment\/burn +(cpu: )?\d+%\/50% +1 +3 +\d/)
+  for (const k of kubectls)
+    assert.match(
+      await k('get', 'hpa', 'burn'),
+      /NAME +REFERENCE +TARGETS +MINPODS +MAXPODS +REPLICAS +AGE\nburn +Deployment\/burn +(cpu: )?\d+%\/50% +1 +3 +\d/,
+    )
   const text = await kubectl('describe', 'hpa', 'burn')
   assert.match(text, /Normal +SuccessfulRescale .*New size: 3; reason: cpu resource utilization \(percentage of request\) above target/)
   assert.match(text, /ScalingActive +True +ValidMetricFound/)
@@ -165,9 +169,14 @@ test('a service without a selector leads to where Endpoints written by hand say'
   )
   const address = await kubectl('get', 'service', 'by-hand', '-o', 'jsonpath={.spec.clusterIP}')
   await eventually(async () => assert.equal(await run('curl', '-sS', '--fail', '--max-time', '3', `http://${address}/`), 'by hand\n'))
-  assert.match(await kubectl('describe', 'endpointslice', '-l', 'kubernetes.io/service-name=by-hand'), /managed-by=endpointslicemirroring-controller.k8s.io/)
+  assert.match(
+    await kubectl('describe', 'endpointslice', '-l', 'kubernetes.io/service-name=by-hand'),
+    /managed-by=endpointslicemirroring-controller.k8s.io/,
+  )
   await kubectl('delete', 'service/by-hand', 'endpoints/by-hand', 'pod/web', '--grace-period=1')
-  await eventually(async () => assert.equal(await kubectl('get', 'endpointslices', '-l', 'kubernetes.io/service-name=by-hand', '-o', 'name'), ''))
+  await eventually(async () =>
+    assert.equal(await kubectl('get', 'endpointslices', '-l', 'kubernetes.io/service-name=by-hand', '-o', 'name'), ''),
+  )
 })
 
 test('a schedule of every minute starts its first job within the minute, in its time zone', async () => {

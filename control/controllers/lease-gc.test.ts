@@ -10,8 +10,8 @@ test('leases of nodes and servers that are gone go, others stay', async () => {
     h.client.put(Lease, {
       metadata: { namespace, name, labels },
       spec: { holderIdentity: name, renewTime: '1970-01-01T00:00:00.000000Z' },
-    } as never)
-  h.client.put(Node, { metadata: { name: 'away' }, spec: {}, status: {} } as never)
+    })
+  h.client.put(Node, { metadata: { name: 'away' }, spec: {}, status: {} })
   put('kube-node-lease', 'away')
   put('kube-node-lease', 'gone')
   put('kube-node-lease', 'renewed')

@@ -55,7 +55,7 @@ test('nothing is written once nothing changes', async () => {
   const server = await trial()
   const stop = new AbortController()
   const writes: string[] = []
-  const watched = { ...server.client } as Client
+  const watched: Client = { ...server.client }
   for (const verb of writing) {
     const original = server.client[verb] as (...args: unknown[]) => unknown
     Object.assign(watched, {
