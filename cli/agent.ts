@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import { startAgent } from '#agent/agent.ts'
 import { cleanupAgent } from '#agent/cleanup.ts'
 import { isForeign, places } from '#agent/folders.ts'
+import { openIdentity } from '#agent/join/identity.ts'
 import { joinCluster, keptCredentials, type NodeCredentials, periodOf } from '#agent/join/join.ts'
 import type { Backend } from '#agent/network/nodes.ts'
 import { fixedAddresses, followAddresses } from '#agent/node/addresses.ts'
@@ -18,6 +19,7 @@ import type { Cidr } from '#api/cidr.ts'
 import { httpsClient } from '#api/client/https.ts'
 import { sleep, systemClock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
+import { keepRenewed } from '#api/x509/renewal.ts'
 import { collectWhenQuiet } from './garbage.ts'
 import { openLog } from './log.ts'
 import { networkOf } from './network.ts'
@@ -90,17 +92,19 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   if (!addresses) return
   stack.defer(() => addresses.close())
   keepAddresses(record, addresses)
-  const joining = { server, token, nodeName, addresses: addresses.current, dir: join(dataDir, 'pki') }
+  const pkiDir = join(dataDir, 'pki')
+  const joining = { server, token, nodeName, addresses: addresses.current, dir: pkiDir }
   const found = await credentialsOf(joining, log, stop.signal)
   if (!found) return
-  let { credentials } = found
+  const identity = openIdentity({ credentials: found.credentials, nodeName, dir: pkiDir, clock: systemClock })
   const client = httpsClient({
     server,
-    credentials: () => ({ ca: credentials.ca, ...credentials.client }),
+    credentials: () => ({ ca: identity.current.ca, ...identity.current.client }),
     userAgent: 'coracle-agent/0.1.0',
     log,
   })
   stack.defer(addresses.on(() => client.reconnect()))
+  stack.defer(identity.on(() => client.renew()))
   const agent = await startAgent({
     client,
     log,
@@ -124,20 +128,26 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     },
     ...(options.cniConfDir && { cni: { confDir: options.cniConfDir, binDirs: options.cniBinDir.split(',').filter(Boolean) } }),
     port: options.agentPort,
-    serving: { ca: credentials.agentsCa, ...credentials.serving },
+    serving: servingOf(identity.current),
     registriesFile: options.registries ?? '/etc/coracle/registries.yaml',
   })
   agent.ready.then(
     () => log.info({ nodeName }, 'the node is Ready'),
     () => {}, // closed before it was
   )
+  stack.defer(identity.on(() => agent.renew(servingOf(identity.current))))
   const renewing = (async () => {
     const renewed = await found.later
-    if (!renewed || renewed.client.cert === credentials.client.cert) return
-    credentials = renewed
-    client.reconnect()
-    agent.renew({ ca: credentials.agentsCa, ...credentials.serving })
+    if (renewed && renewed.client.cert !== found.credentials.client.cert) await identity.replace(renewed)
   })()
+  const renewal = keepRenewed({
+    dir: pkiDir,
+    end: () => identity.end,
+    renew: () => identity.renew({ client, addresses: addresses.current, signal: stop.signal }),
+    clock: systemClock,
+    log,
+  })
+  stack.defer(() => renewal.close())
   collectWhenQuiet({ clock: systemClock })
   await stopped
   await agent.close()
@@ -150,6 +160,8 @@ const cgroupOf = (dataDir: string): string => {
   const folder = resolve(dataDir)
   return folder === defaultDir ? '/coracle' : `/coracle-${createHash('sha256').update(folder).digest('hex').slice(0, 8)}`
 }
+
+const servingOf = ({ agentsCa, serving }: NodeCredentials) => ({ ca: agentsCa, ...serving })
 
 type Joining = Omit<Parameters<typeof joinCluster>[0], 'now' | 'signal'>
 type Found = {

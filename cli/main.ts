@@ -170,6 +170,19 @@ revoke
   .option(...serverDir)
   .action(async (options) => (await import('./revoke.ts')).listRevoked(options))
 
+const certs = program.command('certs').description('certificates of the server and the agent of this host')
+const certsDir = ['--data-dir <dir>', "the server's or the agent's folder; by default the usual ones of both"] as const
+certs
+  .command('list', { isDefault: true })
+  .description('list them, and when they end')
+  .option(...certsDir)
+  .action(async (options) => (await import('./certs.ts')).listCertificates(options))
+certs
+  .command('renew')
+  .description('replace all but the authorities, while everything runs')
+  .option(...certsDir)
+  .action(async (options) => (await import('./certs.ts')).renewCertificates(options))
+
 program
   .command('kubeconfig')
   .description("print the administrator's kubeconfig")

@@ -1,11 +1,14 @@
 // kill -9 in the middle of a rollout: nothing lost, no container restarted.
 
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { killAgent, killServer, startAgent, startServer } from './cluster/cluster.ts'
 import { eventually } from './cluster/eventually.ts'
 import { testCluster } from './cluster/fixture.ts'
 import type { NodePlan } from './cluster/plan.ts'
+import { run } from './cluster/shell.ts'
 
 const { plan, kubectl } = await testCluster({ nodes: 2 })
 
@@ -100,5 +103,37 @@ test('containers that exit while the agent is away are seen and restarted when i
   await new Promise((resolve) => setTimeout(resolve, 1500))
   await startAgent(plan, node1)
   await eventually(async () => assert.match((await containers('away')).get(onNode1) ?? '', / 1$/))
+  assert.deepEqual(await containers('bystander'), before)
+})
+
+test('certificates are exchanged under an exec that runs; it goes on, new ones come, and no container is restarted', async () => {
+  const before = await containers('bystander')
+  const onNode1 = await kubectl(
+    'get',
+    'pods',
+    '-l',
+    'app=bystander',
+    '-o',
+    'jsonpath={range .items[?(@.spec.nodeName=="node-1")]}{.metadata.name} {end}',
+  )
+  const [pod = ''] = onNode1.split(' ')
+  const inPod = (command: string) => kubectl('exec', pod, '--', 'sh', '-c', command)
+  const running = inPod('touch /tmp/begun; while [ ! -e /tmp/end ]; do sleep 0.1; done; echo through')
+  await eventually(() => inPod('test -e /tmp/begun'))
+  const coracle = resolve(import.meta.dirname, '../bin/coracle')
+  const certs = (what: string, dir: string) => run(coracle, 'certs', what, `--data-dir=${dir}`)
+  const kept = (dir: string, file: string) => readFile(join(dir, 'pki', file), 'utf8')
+  const files = [
+    [plan.server.dir, 'server.crt'],
+    [plan.server.dir, 'agents/client.crt'],
+    ...plan.nodes.map(({ dir }) => [dir, 'credentials.json']),
+  ]
+  const all = () => Promise.all(files.map(([dir = '', file = '']) => kept(dir, file)))
+  const old = await all()
+  for (const dir of [plan.server.dir, ...plan.nodes.map((node) => node.dir)]) assert.match(await certs('renew', dir), /ENDS/)
+  for (const [index, content] of (await all()).entries()) assert.notEqual(content, old[index], files[index]?.join('/'))
+  assert.equal(await inPod('echo anew'), 'anew\n')
+  await inPod('touch /tmp/end')
+  assert.equal(await running, 'through\n')
   assert.deepEqual(await containers('bystander'), before)
 })

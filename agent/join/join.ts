@@ -1,11 +1,12 @@
 // How a node becomes part of a cluster: with the join token it finds the right server, has two keys of
 // its own certified, and keeps them. After that it needs no token: it has its certificates replaced by showing
-// the one that it has.
+// the one that it has: at a start here, while it runs by requests for certificates (identity.ts).
 
 import { X509Certificate } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { request } from 'node:https'
 import { join } from 'node:path'
+import { renewBeforeMs } from '#api/x509/renewal.ts'
 import { keyRequest } from './request.ts'
 import { pinnedAuthority } from './token.ts'
 
@@ -30,20 +31,17 @@ export type JoinOptions = {
   signal?: AbortSignal
 }
 
-/** Certificates are replaced when less than this is left of them. */
-const renewBefore = 60 * 86_400_000
-
 /** Throws where no valid credentials are kept and the server cannot be reached or refuses; the caller tries again. */
 export async function joinCluster(options: JoinOptions): Promise<NodeCredentials> {
-  const file = join(options.dir, 'credentials.json')
-  const kept = await load(file)
-  if (kept && stillGood(kept, options, renewBefore)) return kept
+  const kept = await load(fileIn(options.dir))
+  if (kept && stillGood(kept, options, renewBeforeMs)) return kept
   const usable = kept && stillGood(kept, options, 0) ? kept : undefined
   if (usable) {
     // It may be long until the next start, but not as long as these still last.
-    return await renewed(options, usable, file).catch(() => usable)
+    return await renewed(options, usable).catch(() => usable)
   }
-  if (!options.token) throw new Error(`node ${options.nodeName} has no valid certificates in ${file} and no join token was given`)
+  if (!options.token)
+    throw new Error(`node ${options.nodeName} has no valid certificates in ${fileIn(options.dir)} and no join token was given`)
   const { hostname, port } = new URL(options.server)
   const host = hostname.replace(/^\[|\]$/g, '')
   const ca = await pinnedAuthority({
@@ -52,12 +50,12 @@ export async function joinCluster(options: JoinOptions): Promise<NodeCredentials
     token: options.token,
     ...(options.signal && { signal: options.signal }),
   })
-  return await certified(options, { ca }, file)
+  return await certified(options, { ca })
 }
 
 /** What this node has joined with, whether it is still good or not. */
 export async function keptCredentials({ dir, nodeName }: Pick<JoinOptions, 'dir' | 'nodeName'>): Promise<NodeCredentials | undefined> {
-  const kept = await load(join(dir, 'credentials.json'))
+  const kept = await load(fileIn(dir))
   return kept && isOf(kept, nodeName) ? kept : undefined
 }
 
@@ -67,12 +65,12 @@ export function periodOf({ client }: NodeCredentials): { from: number; to: numbe
   return { from: Date.parse(validFrom), to: Date.parse(validTo) }
 }
 
-const renewed = (options: JoinOptions, { ca, client }: NodeCredentials, file: string) => certified(options, { ca, ...client }, file)
+const renewed = (options: JoinOptions, { ca, client }: NodeCredentials) => certified(options, { ca, ...client })
 
 type Shown = { ca: string; cert?: string; key?: string }
 
 /** `shown`: the certificate that the node has, if it has one. */
-async function certified(options: JoinOptions, shown: Shown, file: string): Promise<NodeCredentials> {
+async function certified(options: JoinOptions, shown: Shown): Promise<NodeCredentials> {
   const [client, serving] = await Promise.all([keyRequest(`system:node:${options.nodeName}`), keyRequest(options.nodeName)])
   const answer = await post(options, shown, {
     nodeName: options.nodeName,
@@ -86,10 +84,17 @@ async function certified(options: JoinOptions, shown: Shown, file: string): Prom
     client: { cert: answer.clientCert, key: client.key },
     serving: { cert: answer.servingCert, key: serving.key },
   }
-  await mkdir(options.dir, { recursive: true, mode: 0o700 })
-  await writeFile(`${file}.new`, JSON.stringify(made), { mode: 0o600, flush: true })
-  await rename(`${file}.new`, file)
+  await keepCredentials(options.dir, made)
   return made
+}
+
+const fileIn = (dir: string): string => join(dir, 'credentials.json')
+
+/** A power cut leaves those before or these. */
+export async function keepCredentials(dir: string, credentials: NodeCredentials): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  await writeFile(`${fileIn(dir)}.new`, JSON.stringify(credentials), { mode: 0o600, flush: true })
+  await rename(`${fileIn(dir)}.new`, fileIn(dir))
 }
 
 async function load(file: string): Promise<NodeCredentials | undefined> {

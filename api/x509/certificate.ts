@@ -60,7 +60,7 @@ export function makeCertificate(
     ),
     extension(id.extendedKeyUsage, sequence(oid(usages[usage]))),
     extension(id.authorityKey, sequence(implicit(0, authority.keyIdentifier))),
-    ...(hosts.length > 0 ? [extension(id.subjectAltName, sequence(...hosts.map(generalName)))] : []),
+    ...(hosts.length > 0 ? [alternativeNames(hosts)] : []),
   ])
 }
 
@@ -76,6 +76,9 @@ function make(
   const parts = [version3, serial, ecdsaWithSha256, issuer, validity, subject, spki(publicKey), explicit(3, sequence(...extensions))]
   return toPem(label, signed(sequence(...parts), key))
 }
+
+/** The extension that names a server: DNS names and IP addresses. */
+export const alternativeNames = (hosts: readonly string[]): Buffer => extension(id.subjectAltName, sequence(...hosts.map(generalName)))
 
 const extension = (type: string, value: Buffer, ...critical: Buffer[]) => sequence(oid(type), ...critical, octets(value))
 

@@ -1,16 +1,28 @@
 // Certificate signing requests (PKCS#10, RFC 2986).
 
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
-import { bytesOfBits, explicit, fields, integer, only, sequence } from './der.ts'
+import { alternativeNames } from './certificate.ts'
+import { bytesOfBits, explicit, fields, integer, oid, only, sequence, set } from './der.ts'
 import type { Keys } from './key.ts'
 import { fromPem, toPem } from './pem.ts'
 import { ecdsaWithSha256, nameOf, signed, spki } from './signed.ts'
 
 const label = 'CERTIFICATE REQUEST'
 
-/** PEM. Asks for `commonName` and nothing else. */
-export function makeRequest(commonName: string, keys: Keys): string {
-  const info = sequence(integer(Buffer.from([0])), nameOf(commonName), spki(keys.publicKey), explicit(0))
+/** Attribute of a request that holds the extensions it asks for (PKCS#9, RFC 2985, 5.4.2). */
+const extensionRequest = '1.2.840.113549.1.9.14'
+
+export type Wishes = {
+  organizations?: readonly string[]
+  /** DNS names and IP addresses of a server. */
+  hosts?: readonly string[]
+}
+
+/** PEM. Asks for `commonName`, and for nothing else unless told. */
+export function makeRequest(commonName: string, keys: Keys, { organizations = [], hosts = [] }: Wishes = {}): string {
+  const attributes = hosts.length > 0 ? [sequence(oid(extensionRequest), set(sequence(alternativeNames(hosts))))] : []
+  const name = nameOf(commonName, organizations)
+  const info = sequence(integer(Buffer.from([0])), name, spki(keys.publicKey), explicit(0, ...attributes))
   return toPem(label, signed(info, keys.privateKey))
 }
 

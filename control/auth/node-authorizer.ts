@@ -76,6 +76,9 @@ function mayNode(facts: NodeFacts, node: string, { verb, group, resource, subres
     case 'serviceaccounts':
       if (namespace === undefined || name === undefined || !facts.nodeUses(node, resource, namespace, name)) return false
       return subresource === 'token' ? verb === 'create' : subresource === '' && verb === 'get'
+    case 'certificatesigningrequests.certificates.k8s.io':
+      // For itself: who asks is written down by the server (control/admission/certificate-request.ts).
+      return subresource === '' && (verb === 'create' || (name !== undefined && reads.includes(verb)))
     case 'tokenreviews.authentication.k8s.io':
     case 'subjectaccessreviews.authorization.k8s.io':
       return subresource === '' && verb === 'create'

@@ -12,6 +12,7 @@ import type { SchedulerConfiguration } from '../scheduler/config/configuration.t
 import { schedule } from '../scheduler/scheduler.ts'
 import { availability, localApiServices, type Probe } from './api-services.ts'
 import { autoscalers } from './autoscaler/autoscaler.ts'
+import { certificateApproval } from './certificates/approval.ts'
 import { type Certify, certificateExpiry, certificateSigning } from './certificates/certificates.ts'
 import { clusterRoles } from './cluster-roles.ts'
 import { collectGarbage } from './collector/collector.ts'
@@ -116,7 +117,7 @@ export async function startControllers({ ca, podRanges, certify, probe = nobodyT
     flowSchemas(deps),
     priorityLevels(deps),
     certificateExpiry(deps),
-    ...(certify ? [certificateSigning(deps, certify)] : []),
+    ...(certify ? [certificateApproval(deps), certificateSigning(deps, certify)] : []),
   ]
   await Promise.all([run(reconcilers, { informers: base.informers, clock, log, signal }), collectGarbage(deps, signal)])
   await Promise.all([...recorders.values()].map((each) => each.close()))

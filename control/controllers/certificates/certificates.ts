@@ -1,5 +1,5 @@
 // Certificate signing requests: those that were approved, for Kubernetes' own signers, get their certificate;
-// those that are over are forgotten. Nobody is approved here: nodes join by a token (agent/join).
+// those that are over are forgotten. Who is approved without being asked about: approval.ts.
 
 import { type KeyObject, X509Certificate } from 'node:crypto'
 import { timestamp } from '#api/clock.ts'
