@@ -87,6 +87,17 @@ export function storeConformance(name: string, open: (t: TestContext) => Promise
     await Promise.all([steady, others, gone])
   })
 
+  test(`${name}: a write that comes at any moment of another's commit does not wait for a third`, async (t) => {
+    const { store } = await open(t)
+    for (let moment = 0; moment < 100; moment += 1) {
+      const late = (async () => {
+        for (let i = 0; i < moment; i += 1) await Promise.resolve()
+        return await store.put('/late', bytes(`${moment}`))
+      })()
+      await Promise.all([store.put('/first', bytes(`${moment}`)), late])
+    }
+  })
+
   test(`${name}: a list shows one revision, page by page, while writes go on`, async (t) => {
     const { store } = await open(t)
     for (const key of ['/p/c', '/p/a', '/q/x', '/p/b']) await store.put(key, bytes(`${key} first`))

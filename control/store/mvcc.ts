@@ -258,9 +258,7 @@ class MvccStore implements Store {
         settle: (failure) => (failure === undefined ? resolve(write) : reject(failure)),
       }
       this.#queue.push(write)
-      this.#committing ??= this.#commitAll().finally(() => {
-        this.#committing = undefined
-      })
+      this.#committing ??= this.#commitAll()
     })
   }
 
@@ -274,25 +272,34 @@ class MvccStore implements Store {
   /** Commits group after group until nothing waits. Never rejects: each write learns its own fate. */
   async #commitAll(): Promise<void> {
     await Promise.resolve() // writes made in the same turn share the first group
-    while (this.#queue.length > 0) {
-      const group = this.#queue
-      this.#queue = []
-      try {
-        // Of a compaction that failed meanwhile.
-        if (this.#failure) throw this.#failure
-        await this.#commit(group)
-      } catch (cause) {
-        this.#unsure.push(...group, ...this.#queue)
-        this.#queue = []
-        this.#pending.clear()
-        this.#fail(cause)
-        return
-      }
-      const events = group.map((write) => this.#acknowledge(write))
-      for (const subscription of this.#subscriptions) subscription.publish(events)
-      for (const write of group) write.settle()
-      this.#decide((group.at(-1) as Write).revision)
+    try {
+      while (this.#queue.length > 0) if (!(await this.#commitGroup())) return
+    } finally {
+      // In the turn that found the queue empty: a write that comes after it begins anew.
+      this.#committing = undefined
     }
+  }
+
+  /** False: the state has to be read back first. */
+  async #commitGroup(): Promise<boolean> {
+    const group = this.#queue
+    this.#queue = []
+    try {
+      // Of a compaction that failed meanwhile.
+      if (this.#failure) throw this.#failure
+      await this.#commit(group)
+    } catch (cause) {
+      this.#unsure.push(...group, ...this.#queue)
+      this.#queue = []
+      this.#pending.clear()
+      this.#fail(cause)
+      return false
+    }
+    const events = group.map((write) => this.#acknowledge(write))
+    for (const subscription of this.#subscriptions) subscription.publish(events)
+    for (const write of group) write.settle()
+    this.#decide((group.at(-1) as Write).revision)
+    return true
   }
 
   #decide(revision: number): void {
