@@ -63,6 +63,39 @@ function processorTime(): number {
   return (user + system) / 1000
 }
 
+/** One important pod a node for each of which ten others have to go: what finding all of these takes, in milliseconds. */
+export function preempt({ nodes, victims }: { nodes: number; victims: number }): { found: number; milliseconds: number } {
+  const cluster = new Cluster({ labelsOf: () => ({}) })
+  for (let i = 0; i < nodes; i += 1) cluster.setNode(nodeOf(i))
+  const [plain] = loads as [Load]
+  const each = victims / nodes
+  const sized = (pod: Pod, cpu: number, priority: number): Pod => {
+    const [main] = pod.spec.containers
+    const containers = [{ ...main!, resources: { requests: { cpu: `${cpu}m` } } }]
+    return { ...pod, spec: { ...pod.spec, priority, containers } }
+  }
+  for (let i = 0; i < victims; i += 1) {
+    const pod = sized(podOf(plain, i, 1), 32_000 / each, 0)
+    cluster.setPod({ ...pod, spec: { ...pod.spec, nodeName: `node-${i % nodes}` } })
+  }
+  const profile = defaultProfile(handleOf(cluster))
+  const placer = new Placer({ cluster, random: Math.random })
+  const gone = new Set<string>()
+  const began = processorTime()
+  for (let i = 0; i < nodes; i += 1) {
+    const info = new PodInfo(sized(podOf(plain, victims + i, 1), 32_000, 10))
+    const { postFiltered } = placer.place(info, profile) as { postFiltered?: { nominated?: string } }
+    const node = cluster.node(postFiltered?.nominated ?? '')
+    if (!node) continue
+    for (const uid of node.pods.keys()) {
+      gone.add(uid)
+      cluster.removePod(uid)
+    }
+    cluster.assume(info, node.name)
+  }
+  return { found: gone.size, milliseconds: processorTime() - began }
+}
+
 /** What a piece of work takes, in milliseconds, that always is the same and takes about `length`: how the machine is at the moment. */
 export function steadyWork(length: number, times: number): number[] {
   const spin = (turns: number) => {

@@ -1,7 +1,9 @@
-// The scheduler: what a decision costs by itself, for clusters of a hundred to thousands of nodes.
+// The scheduler: what a decision costs by itself, for clusters of a hundred to thousands of nodes, and what a server
+// makes of it.
 
 import { type Figure, figure, quantile } from './figure.ts'
-import { decide, loads, steadyWork } from './scheduler-decisions.ts'
+import { boundPods } from './scheduler-bound.ts'
+import { decide, loads, preempt, steadyWork } from './scheduler-decisions.ts'
 
 const sizes = [1_000, 100, 5_000]
 /** Pods decided upon, after others that warm up and fill the cluster. */
@@ -22,4 +24,7 @@ export async function* schedulerBench(): AsyncGenerator<Figure> {
       reference ??= { name: `${nodes} nodes`, value: perSecond }
     }
   }
+  const { found, milliseconds } = preempt({ nodes: 100, victims: 1_000 })
+  yield figure(`preemption: ${found} victims found for 100 pods on 100 nodes`, milliseconds, 'ms')
+  yield* boundPods({ nodes: 1_000, pods: 2_000 })
 }

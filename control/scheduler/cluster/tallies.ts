@@ -29,16 +29,16 @@ export class Tallies {
   }
 
   /** Stays true while the placement that asked for it goes on, and no longer. */
-  of(selection: Selection, topologyKey: string, nodes: NodeSelection = allNodes): Tally {
-    const id = `${topologyKey}\n${selection.id}\n${nodes.id}`
+  of(selection: Selection, topologyKey: string, nodes: NodeSelection = allNodes, countsDomains = false): Tally {
+    const id = `${countsDomains} ${topologyKey}\n${selection.id}\n${nodes.id}`
     const found = this.#byId.get(id)
     if (found) {
       this.#byId.delete(id)
       this.#byId.set(id, found)
       return found
     }
-    const made = new Tally(selection, topologyKey, nodes)
-    for (const node of this.#counted.nodes()) made.domain(node, 1)
+    const made = new Tally(selection, topologyKey, nodes, countsDomains)
+    if (countsDomains) for (const node of this.#counted.nodes()) made.domain(node, 1)
     for (const { info, node } of this.#counted.pods(made.pair)) if (node.pods.has(info.uid)) made.pod(info, node, 1)
     this.#byId.set(id, made)
     this.#buckets.add(made)

@@ -27,13 +27,16 @@ export class Tally {
   readonly selection: Selection
   readonly pair: LabelPair | undefined
   readonly #nodes: NodeSelection
+  readonly #countsDomains: boolean
   readonly #domains = new Map<string, { nodes: number; pods: number }>()
   /** Domains by how many pods are in them. */
   readonly #levels: number[] = []
   #lowest = 0
   #total = 0
 
-  constructor(selection: Selection, topologyKey: string, nodes: NodeSelection) {
+  /** Without `countsDomains` only domains with pods are known, and there is no `least`: enough for who asks how many are in one. */
+  constructor(selection: Selection, topologyKey: string, nodes: NodeSelection, countsDomains: boolean) {
+    this.#countsDomains = countsDomains
     this.selection = selection
     this.topologyKey = topologyKey
     this.pair = selection.pair
@@ -62,10 +65,6 @@ export class Tally {
     return this.#domains.get(value)?.pods ?? 0
   }
 
-  has(value: string): boolean {
-    return this.#domains.has(value)
-  }
-
   /** A node comes, or goes (`sign`), with what runs on it. Before and after it the node must look the same. */
   node(node: NodeInfo, sign: 1 | -1): void {
     const value = this.#valueOf(node)
@@ -77,7 +76,7 @@ export class Tally {
 
   /** A node that runs nothing comes, or goes. */
   domain(node: NodeInfo, sign: 1 | -1): void {
-    const value = this.#valueOf(node)
+    const value = this.#countsDomains ? this.#valueOf(node) : undefined
     if (value !== undefined) this.#change(value, sign, 0)
   }
 
@@ -103,12 +102,18 @@ export class Tally {
     const after = before + pods
     const nodesAfter = (domain?.nodes ?? 0) + nodes
     this.#total += pods
-    if (domain) this.#levels[before]! -= 1
-    if (nodesAfter === 0) return void this.#domains.delete(value)
-    if (domain) {
+    if (this.#countsDomains) this.#move(domain && before, nodesAfter > 0 ? after : undefined)
+    if (this.#countsDomains ? nodesAfter === 0 : after === 0) this.#domains.delete(value)
+    else if (domain) {
       domain.nodes = nodesAfter
       domain.pods = after
     } else this.#domains.set(value, { nodes: nodesAfter, pods: after })
+  }
+
+  /** A domain with so many pods has so many now; undefined: there is none. */
+  #move(before: number | undefined, after: number | undefined): void {
+    if (before !== undefined) this.#levels[before]! -= 1
+    if (after === undefined) return
     this.#levels[after] = (this.#levels[after] ?? 0) + 1
     if (after < this.#lowest) this.#lowest = after
   }

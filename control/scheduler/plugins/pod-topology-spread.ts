@@ -61,18 +61,27 @@ export function podTopologySpread(
       maxSkew,
       minDomains,
       self: selection.matches(info) ? 1 : 0,
-      tally: cluster.tallies.of(selection, key, nodesOf(info.pod, constraint, keys)),
+      tally: cluster.tallies.of(selection, key, nodesOf(info.pod, constraint, keys), constraint.whenUnsatisfiable === 'DoNotSchedule'),
     }
   }
 
   const spreadsOf = (pod: PodInfo, constraints: readonly TopologySpreadConstraint[], keys: readonly string[]) =>
     constraints.map((constraint) => spreadOf(pod, constraint, keys))
 
-  /** Whether a pod counts for this one's hard constraints. */
-  const counts = (pod: PodInfo, other: PodInfo): boolean =>
-    constraintsOf(pod, 'DoNotSchedule').some((constraint) =>
-      selectionOf(pod.namespace, narrowed(constraint.labelSelector, pod.labels, constraint.matchLabelKeys)).matches(other),
+  /** Whom a pod's own constraints mean: asked for each that waits whenever a pod comes or goes. */
+  const meant = new WeakMap<PodInfo, readonly Selection[]>()
+  const selectionsOf = (pod: PodInfo): readonly Selection[] => {
+    const known = meant.get(pod)
+    if (known) return known
+    const found = constraintsOf(pod, 'DoNotSchedule').map((constraint) =>
+      selectionOf(pod.namespace, narrowed(constraint.labelSelector, pod.labels, constraint.matchLabelKeys)),
     )
+    // Those of the defaults are as the services are at the moment.
+    if (pod.pod.spec.topologySpreadConstraints?.length) meant.set(pod, found)
+    return found
+  }
+  /** Whether a pod counts for this one's hard constraints. */
+  const counts = (pod: PodInfo, other: PodInfo): boolean => selectionsOf(pod).some((selection) => selection.matches(other))
   const moved = (pod: PodInfo, { node, before }: { node: NodeInfo; before: NodeInfo['node'] }): boolean =>
     constraintsOf(pod, 'DoNotSchedule').some(({ topologyKey: key }) => node.labels[key] !== before.metadata.labels?.[key])
 
@@ -114,9 +123,10 @@ export function podTopologySpread(
       if (!constraints.length) return undefined
       const strict = Boolean(pod.pod.spec.topologySpreadConstraints?.length) || defaultingType === 'List'
       const keys = strict ? keysOf(constraints) : []
-      const weighed = spreadsOf(pod, constraints, keys)
-        .filter(({ tally }) => strict || tally.domains > 0)
-        .map((spread) => ({ ...spread, weight: Math.log(domainsAmong(candidates, spread.key, keys) + 2) }))
+      const weighed = spreadsOf(pod, constraints, keys).map((spread) => ({
+        ...spread,
+        weight: Math.log(domainsAmong(candidates, spread.key, keys) + 2),
+      }))
       return {
         of({ labels }) {
           if (lacks(labels, keys)) return leftOut
