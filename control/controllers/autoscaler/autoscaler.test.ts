@@ -19,6 +19,15 @@ const queue: Kind<KubeObject & { value: string }> = {
   plural: 'queue',
   namespaced: true,
 }
+const custom = (plural: string): typeof queue => ({
+  ...queue,
+  group: 'custom.metrics.k8s.io',
+  version: 'v1beta2',
+  kind: 'MetricValue',
+  plural,
+})
+const ofPods = custom('pods/*/requests')
+const ofObject = custom('services/web/requests')
 const cpu: MetricSpec = { type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 50 } } }
 const jobsWaiting: MetricSpec = {
   type: 'External',
@@ -27,7 +36,7 @@ const jobsWaiting: MetricSpec = {
 
 async function open(spec: Partial<HorizontalPodAutoscalerSpec> = {}, replicas = 2): Promise<Alone> {
   const clock = fakeClock()
-  const client = fakeClient({ clock, kinds: [...(Object.values(known) as Kind[]), queue] })
+  const client = fakeClient({ clock, kinds: [...(Object.values(known) as Kind[]), queue, ofPods, ofObject] })
   client.put(Deployment, {
     metadata: { name: 'web', namespace },
     spec: { replicas, selector: { matchLabels: { app: 'web' } } },
@@ -166,4 +175,54 @@ test('metrics that nobody serves are told of, and nothing is done', async () => 
     'Warning FailedGetResourceMetric: invalid metrics (1 invalid out of 1), first error is: failed to get cpu utilization: unable to get metrics for resource cpu: no metrics returned from resource metrics API',
   ])
   assert.equal(await size(h), 2)
+})
+
+test('a container alone, what pods say of themselves, and what is said of an object', async () => {
+  const ask = async (metric: MetricSpec, tell: (h: Alone) => void) => {
+    await using h = await open({ metrics: [metric] })
+    run(h, [900, 900])
+    tell(h)
+    await h.clock.advance(1_000)
+    const { currentMetrics } = await status(h)
+    return [
+      await size(h),
+      JSON.stringify(Object.values(currentMetrics[0] ?? {}).at(-1)),
+      ...h.events.map((event) => event.replace(/.*reason: /, '')),
+    ].join(' ')
+  }
+  const container = (name: string): MetricSpec => ({
+    type: 'ContainerResource',
+    containerResource: { name: 'cpu', container: name, target: { type: 'AverageValue', averageValue: '300m' } },
+  })
+  assert.equal(
+    await ask(container('c'), () => {}),
+    '6 {"name":"cpu","container":"c","current":{"averageValue":"900m"}} cpu container resource above target',
+  )
+  assert.match(
+    await ask(container('other'), () => {}),
+    /^2 .*FailedGetContainerResourceMetric: .*did not receive metrics for targeted pods/,
+  )
+  const tellPods = ({ client }: Alone) => {
+    for (const [i, value] of ['30', '10'].entries())
+      client.put(ofPods, {
+        metadata: { name: `m-${i}`, namespace, labels: { app: 'web' } },
+        describedObject: { name: `web-${i}` },
+        value,
+      } as never)
+  }
+  assert.equal(
+    await ask({ type: 'Pods', pods: { metric: { name: 'requests' }, target: { type: 'AverageValue', averageValue: '10' } } }, tellPods),
+    '4 {"metric":{"name":"requests"},"current":{"averageValue":"20"}} pods metric requests above target',
+  )
+  const described = { apiVersion: 'v1', kind: 'Service', name: 'web' }
+  const object: MetricSpec = {
+    type: 'Object',
+    object: { describedObject: described, metric: { name: 'requests' }, target: { type: 'Value', value: '100' } },
+  }
+  const tellObject = ({ client }: Alone) => void client.put(ofObject, { metadata: { name: 'm', namespace }, value: '250' })
+  assert.equal(
+    await ask(object, tellObject),
+    '5 {"metric":{"name":"requests"},"describedObject":{"apiVersion":"v1","kind":"Service","name":"web"},"current":{"value":"250"}} Service metric requests above target',
+  )
+  assert.match(await ask(object, () => {}), /^2 .*FailedGetObjectMetric: .*no custom metric returned/)
 })

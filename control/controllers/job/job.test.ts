@@ -292,3 +292,18 @@ test('killed between letting a pod go and deleting it, and then in need of it: i
   await endAll(h, 'Succeeded')
   assert.equal(await stateOf(h), 'Complete CompletionsReached: 0 active, 2 succeeded, 0 failed')
 })
+
+test('many pods that end one after the other are few writes of the status', async () => {
+  await using h = await jobHarness()
+  await h.client.create(Job, jobSpec({ completionMode: 'Indexed', completions: 100, parallelism: 100 }))
+  await h.settle()
+  for (const pod of await active(h)) {
+    await end(h, pod, 'Succeeded')
+    await h.clock.advance(50)
+  }
+  await h.clock.advance(5_000)
+  assert.equal(await stateOf(h), 'Complete CompletionsReached: 0 active, 100 succeeded, 0 failed')
+  const of = (text: string) => h.client.writes.filter((line) => line.startsWith(text)).length
+  assert.deepEqual([of('create Pod'), of('patch Pod')], [100, 100])
+  assert.ok(of('update Job/status') <= 12, String(of('update Job/status')))
+})

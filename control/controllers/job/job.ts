@@ -20,6 +20,10 @@ import { isResumed, planStatus } from './status.ts'
 import { hasFailed, tally } from './tally.ts'
 import { letGo, track } from './tracking.ts'
 
+/** A job of many pods looks at them no more often than this: each look is a write of its status. */
+const pauseMs = 1000
+const manyPods = 16
+
 /** Jobs of another name in `managedBy` are somebody else's. */
 export const isOurs = ({ spec }: Job): boolean => spec.managedBy === undefined || spec.managedBy === 'kubernetes.io/job-controller'
 
@@ -31,14 +35,23 @@ export function jobs(deps: WorkloadDeps): Reconciler {
   const control = podControlFor('job-controller')
   const ages = new Ages(clock)
   const backoffs = new Backoffs(clock)
+  const looked = new Map<string, { at: number; generation: number | undefined }>()
   const matches = (job: Job) => selectorMatcher(job.spec.selector)
   const ownPods = (job: Job) => pods.by(byOwner, job.metadata.uid).filter((pod) => isControlledBy(pod, job))
   all.on({
     delete: ({ metadata }) => {
       ages.forget(metadata.uid)
       backoffs.forget(metadata.uid)
+      looked.delete(metadata.uid)
     },
   })
+
+  /** Milliseconds until it is looked again what became of its pods; what is asked of the job itself is heard at once. */
+  function pauseOf({ metadata, spec }: Job): number {
+    const last = looked.get(metadata.uid)
+    if (!last || (spec.parallelism ?? 1) <= manyPods || metadata.deletionTimestamp || last.generation !== metadata.generation) return 0
+    return Math.max(0, last.at + pauseMs - clock.monotonic())
+  }
 
   async function advance(job: Job, signal: AbortSignal): Promise<Result> {
     const owner = { kind: Job, object: job }
@@ -84,7 +97,18 @@ export function jobs(deps: WorkloadDeps): Reconciler {
     async reconcile(key, signal) {
       const job = all.get(key)
       if (!job || !isOurs(job)) return done
-      if (!finishedAs(job)) return await advance(job, signal)
+      if (!finishedAs(job)) {
+        const pause = pauseOf(job)
+        if (pause > 0) return after(pause)
+        looked.set(job.metadata.uid, { at: clock.monotonic(), generation: job.metadata.generation })
+        try {
+          return await advance(job, signal)
+        } catch (error) {
+          // When it is tried again is the queue's to say, ever later.
+          looked.delete(job.metadata.uid)
+          throw error
+        }
+      }
       backoffs.forget(job.metadata.uid)
       await letGo(deps, ownPods(job).filter(isTracked), signal)
       return done
