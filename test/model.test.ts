@@ -25,7 +25,7 @@ test('both in the kernel', { skip: needsRoot }, async (t) => {
 })
 
 test('workloads in memory', async () => {
-  for (let i = 0; i < 8; i++) {
+  for (let i = 0; i < 5; i++) {
     await deploymentHistory(seed + i, 100)
     await statefulSetHistory(seed + i, 100)
     await daemonSetHistory(seed + i, 100)

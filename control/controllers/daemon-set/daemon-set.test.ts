@@ -127,6 +127,21 @@ test('a rolling update goes node by node, and back by what history holds', async
   assert.equal((await statusOf(h)).updatedNumberScheduled, 3)
 })
 
+test('pods meant for a node that is gone go; one that was taken over and waits for a node may yet come to one', async () => {
+  await using h = await start()
+  await h.client.create(Pod, {
+    metadata: { name: 'found', namespace, labels: { app: 'log' } },
+    spec: { ...template('x').spec, schedulerName: 'none' },
+  })
+  const pod = (await pods(h)).find(({ spec }) => spec.nodeName)
+  const { nodeName: _, ...spec } = pod!.spec
+  h.client.put(Pod, { ...pod!, metadata: { ...pod!.metadata, name: 'for-nobody', uid: 'u' }, spec: { ...spec, schedulerName: 'none' } })
+  await h.client.delete(Node, { name: pod!.spec.nodeName! })
+  await settled(h)
+  const left = (await pods(h)).map(({ metadata }) => metadata.name)
+  assert.deepEqual([left.includes('found'), left.includes('for-nobody')], [true, false])
+})
+
 test('with surge there is never a node without its pod', async () => {
   await using h = await start(daemon({ updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } } }))
   const gaps: string[] = []

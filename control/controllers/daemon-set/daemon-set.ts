@@ -64,6 +64,8 @@ export function daemonSets({ client, informers, recorderFor, podControlFor, cloc
       byNode.delete(name)
       return { name, verdict: verdictOn(set, node), alive: answers(node), pods: there }
     })
+    // What was taken over and is meant for no node in particular may yet come to one.
+    byNode.delete('')
     return {
       set,
       nodes: sight,
