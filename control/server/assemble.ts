@@ -208,15 +208,14 @@ export async function assemble({
     resources: resourceStage({
       core,
       handler,
+      proxies: [aggregatedRoute(aggregator), proxyRoute({ core, tls: agentTls })],
       routes: [
-        aggregatedRoute(aggregator),
         reviewRoute({ authorizers, authenticator: authenticates, roles }),
         creatorRoute(creators),
         scaleRoute(core, clock),
         componentStatusRoute({ handler, checks: checks.filter(({ name }) => name === 'store'), revision: () => cache.revision }),
         metricsRoute({ core, handler, usage }),
         logRoute({ core, tls: agentTls }),
-        proxyRoute({ core, tls: agentTls }),
       ],
     }),
     aggregated: aggregatedPages(aggregator),

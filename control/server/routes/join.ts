@@ -33,7 +33,9 @@ export type JoinPageDeps = {
   log: Log
 }
 
-export const joinPages = (deps: JoinPageDeps): Pages => newPages().all('/coracle/v1/join', joining(deps))
+const path = '/coracle/v1/join'
+
+export const joinPages = (deps: JoinPageDeps): Pages => newPages().all(path, joining(deps))
 
 function joining({ pki, peek, revoked, server, serviceCidrs, fairness, clock, log }: JoinPageDeps): ServerStage {
   const tokens = bootstrapTokens({ peek, now: () => clock.now() })
@@ -49,8 +51,10 @@ function joining({ pki, peek, revoked, server, serviceCidrs, fairness, clock, lo
     server,
     serviceCidrs,
   }
-  return async (c) => {
+  return async (c, next) => {
     const request = c.get('incoming')
+    // Nothing beside it is open to everybody.
+    if (request.url.pathname !== path) return await next()
     const source = sourceOf(c.env.incoming)
     if (request.method !== 'POST')
       throw new StatusError('MethodNotAllowed', 'the server does not allow this method on the requested resource')
@@ -58,7 +62,7 @@ function joining({ pki, peek, revoked, server, serviceCidrs, fairness, clock, lo
     if (wait > 0) throw new StatusError('TooManyRequests', 'too many attempts to join failed, try again later', { retryAfterSeconds: wait })
     try {
       const joiner = known(tokens, revoked, shownIn(c.env) ?? {}, source)
-      await takeSeat(c, fairness, { user: userOf(joiner), verb: 'post', path: request.url.pathname })
+      await takeSeat(c, fairness, { user: userOf(joiner), verb: 'post', path })
       const { nodeName, ...answer } = await join(deps, joiner, await readSmallJson(request))
       log.info({ node: nodeName, source, ...(joiner.token && { token: joiner.token.id }) }, 'a node got its certificates')
       const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' }

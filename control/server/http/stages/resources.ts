@@ -13,21 +13,35 @@ import { type Exchange, noSuchPath } from '../request.ts'
 /** Serves one subresource or virtual resource; undefined: not this one. */
 export type Route = (exchange: Exchange, resource: Resource | undefined) => Promise<Reply | undefined>
 
-type Deps = { core: Core; handler: ResourceHandler; routes: readonly Route[] }
+type Deps = {
+  core: Core
+  handler: ResourceHandler
+  /** To other servers, whatever the path holds below the subresource. */
+  proxies: readonly Route[]
+  routes: readonly Route[]
+}
 
 export const resources =
-  ({ core, handler, routes }: Deps): ServerStage =>
+  ({ core, handler, proxies, routes }: Deps): ServerStage =>
   async (c, next) => {
     const info = c.get('info')
     if (!info) return await next()
     const request = c.get('incoming')
     const exchange: Exchange = { request, url: request.url, user: c.get('user'), info, remarks: c.get('remarks') }
     const resource = core.resources.at(info.apiVersion, info.plural)
-    for (const route of routes) {
-      const reply = await route(exchange, resource)
-      if (reply) return replied(c, reply)
+    const first = async (all: readonly Route[]): Promise<Reply | undefined> => {
+      for (const route of all) {
+        const reply = await route(exchange, resource)
+        if (reply) return reply
+      }
+      return undefined
     }
-    if (!resource || info.rest.length > 1) throw noSuchPath()
+    const passedOn = await first(proxies)
+    if (passedOn) return replied(c, passedOn)
+    if (info.rest.length > 1) throw noSuchPath()
+    const special = await first(routes)
+    if (special) return replied(c, special)
+    if (!resource) throw noSuchPath()
     if (info.subresource !== '' && !isPartOf(resource, info.subresource)) throw noSuchPath()
     if (!resource.kind.namespaced && info.namespace !== undefined) throw noSuchPath()
     const reply = await handler.handle(resource, exchange)
