@@ -30,6 +30,7 @@ import { unseen } from './pods/worker/worker.ts'
 import { findProgram } from './program.ts'
 import { keptInstance } from './record/instance.ts'
 import { type AgentMemory, memoryOf } from './record/memory.ts'
+import { exportWrites } from './record/metrics.ts'
 import { rangesOf } from './record/ranges.ts'
 import type { AgentRecord } from './record/record.ts'
 import { keptTokens } from './record/tokens.ts'
@@ -138,6 +139,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const features = tellFeatures(node, { dataDir, bootID: facts.info.bootID, log, signal: closing.signal })
     stack.defer(() => features)
     const metrics = new Registry()
+    exportWrites(record, metrics)
     const assigned = watched.of(Pod, assignedTo(nodeName))
     const server = await openAgentServer({
       runtime,

@@ -2,18 +2,16 @@
 // anybody, and go on as they are when the master is back.
 
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
-import { openRecord } from '#agent/record/record.ts'
-import { systemClock } from '#api/clock.ts'
-import { silent } from '#api/log.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import { killAgent, killServer, startAgent, startServer } from './cluster/cluster.ts'
 import { eventually } from './cluster/eventually.ts'
 import { testCluster } from './cluster/fixture.ts'
+import { isReady, podsOn } from './cluster/local.ts'
 import type { NodePlan } from './cluster/plan.ts'
-import { boot, cutPower } from './cluster/power.ts'
+import { boot, cutPower, remembered } from './cluster/power.ts'
 import { run } from './cluster/shell.ts'
 
 const coracle = resolve(import.meta.dirname, '../bin/coracle')
@@ -68,8 +66,6 @@ spec:
 `
 
 const onNode = (command: string, ...args: string[]) => run(coracle, 'node', command, `--data-dir=${node.dir}`, ...args)
-const podsOn = async ({ dir }: NodePlan) =>
-  (JSON.parse(await run(coracle, 'node', 'pods', `--data-dir=${dir}`, '--output=json')) as { items: Pod[] }).items
 const podsHere = () => podsOn(node)
 const apply = async (yaml: string) => {
   const { code, stderr } = await kubectl.attempt(['apply', '-f', '-'], yaml)
@@ -80,7 +76,6 @@ const masterIsBack = async () => {
   await eventually(() => kubectl('get', 'nodes'))
   await kubectl('wait', 'node', 'node-1', '--for=condition=Ready', '--timeout=60s')
 }
-const isReady = (pod: Pod) => pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')
 const allReady = (count = 2) =>
   eventually(async () => {
     const pods = await podsHere()
@@ -98,27 +93,12 @@ const states = (pods: Pod[]) =>
     .map(({ metadata, status }) => [metadata.name, status?.podIP, status?.containerStatuses?.map((c) => [c.containerID, c.restartCount])])
     .toSorted(byName)
 
-/** Resolves once the record on the disk has these pods, as Ready as they are. */
-const remembered = (node: NodePlan, pods: readonly Pod[]) =>
-  eventually(async () => {
-    const copy = await mkdtemp(join(plan.dir, 'record-'))
-    await cp(join(node.dir, 'record'), copy, { recursive: true })
-    const record = await openRecord({ dir: copy, clock: systemClock, log: silent })
-    const kept = record.names().map((name) => record.take(name) as Pod)
-    for (const { metadata } of pods)
-      assert.ok(
-        kept.some((pod) => pod.metadata?.uid === metadata.uid && isReady(pod)),
-        metadata.name,
-      )
-    await record.close()
-  })
-
 test('after a power cut, with the master off, the node runs its pods as before', async () => {
   await apply(world)
   await kubectl('wait', 'pod', '--all', '--for=condition=Ready', '--timeout=60s')
   await allReady()
   const before = await podsHere()
-  await remembered(node, before)
+  await remembered(plan, node, before)
 
   await killServer(plan)
   await cutPower(plan, node)
@@ -164,7 +144,7 @@ spec:
 test('policies are in force from the beginning, containers are restarted and counted, and what was deleted meanwhile goes', async () => {
   await apply([policy, guest('friend', 'node-1'), guest('leaving', 'node-1')].join('---'))
   await kubectl('wait', 'pod', '--all', '--for=condition=Ready', '--timeout=60s')
-  await remembered(node, await allReady(4))
+  await remembered(plan, node, await allReady(4))
   await cutPower(plan, node)
   await kubectl('delete', 'pod', 'leaving', '--wait=false')
   await kubectl('delete', 'pod', 'guest', '--force', '--grace-period=0')
@@ -199,7 +179,7 @@ test('an agent that is killed and started while the master is off finds its pods
   const other = plan.nodes[1] as NodePlan
   await apply(guest('other', 'node-2'))
   await kubectl('wait', 'pod', 'other', '--for=condition=Ready', '--timeout=60s')
-  await remembered(other, await podsOn(other))
+  await remembered(plan, other, await podsOn(other))
   const before = states(await podsOn(other))
   await killServer(plan)
   await killAgent(other)

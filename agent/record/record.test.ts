@@ -64,6 +64,23 @@ test('what has not changed is not written, and what changes often is written sel
   await record.close()
 })
 
+test('what changes while others are written is not lost', async (t) => {
+  const dir = await folder(t)
+  const record = await open(dir)
+  for (const name of ['a', 'b', 'c']) record.set(name, () => 'old')
+  const flushed = record.flush()
+  await settle()
+  for (const name of ['a', 'b', 'c']) record.set(name, () => 'new')
+  await flushed
+  await record.close()
+  const next = await open(dir)
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((name) => next.take(name)),
+    ['new', 'new', 'new'],
+  )
+  await next.close()
+})
+
 test('a file that is cut short at any byte, or has another bit, is set aside; the others are there', async (t) => {
   const dir = await folder(t)
   const record = await open(dir)

@@ -74,9 +74,12 @@ export async function openRecord({ dir, clock, log }: RecordOptions): Promise<Ag
 
   /** Writes all that is due, and then looks when the next is. */
   async function write(all: boolean): Promise<void> {
-    const due = [...wishes].filter(([, { dueAt }]) => all || dueAt <= clock.monotonic())
+    const due = [...wishes].filter(([, { dueAt }]) => all || dueAt <= clock.monotonic()).map(([name]) => name)
     let changed = false
-    for (const [name, wish] of due) {
+    for (const name of due) {
+      // What it is by now: it may have changed while the others were written.
+      const wish = wishes.get(name)
+      if (!wish) continue
       wishes.delete(name)
       try {
         changed = (await writeOne(name, wish)) || changed

@@ -52,7 +52,7 @@ async function startPod(client: HttpsClient, name: string): Promise<number> {
 }
 
 /** Milliseconds of `runc run` of busybox's `true`, namespaces and all, without any of ours around it. */
-async function runcRuns(): Promise<number[]> {
+export async function runcRuns(): Promise<number[]> {
   const bundle = await mkdtemp(join(tmpdir(), 'coracle-bench-'))
   try {
     await mkdir(join(bundle, 'rootfs/bin'), { recursive: true })

@@ -7,6 +7,7 @@ import type { Figure } from './figure.ts'
 const benches: Record<string, () => Promise<AsyncIterable<Figure>>> = {
   up: async () => (await import('./up.ts')).upBench(),
   'pod-start': async () => (await import('./pod-start.ts')).podStartBench(),
+  reboot: async () => (await import('./reboot.ts')).rebootBench(),
   memory: async () => (await import('./memory.ts')).memoryBench(),
   api: async () => (await import('./api.ts')).apiBench(),
   scale: async () => (await import('./scale.ts')).scaleBench(),

@@ -3,12 +3,18 @@
 // up calls itself by another boot id.
 
 import { randomUUID } from 'node:crypto'
-import { readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { openRecord } from '#agent/record/record.ts'
+import { systemClock } from '#api/clock.ts'
+import { silent } from '#api/log.ts'
+import type { Pod } from '#api/types/core-v1.gen.ts'
 import { removeCgroupTree } from './cgroups.ts'
 import { inside, startAgentBy } from './cluster.ts'
+import { eventually } from './eventually.ts'
 import { makeHosts } from './links.ts'
+import { isReady } from './local.ts'
 import type { ClusterPlan, NodePlan } from './plan.ts'
 import { attempt, run } from './shell.ts'
 
@@ -33,6 +39,19 @@ export async function boot(plan: ClusterPlan, node: NodePlan, ...options: string
   await writeFile(bootID, `${randomUUID()}\n`)
   const script = `mount --bind ${bootID} /proc/sys/kernel/random/boot_id && exec "$@"`
   return await startAgentBy([...inside(node), 'unshare', '--mount', '--propagation=slave', 'sh', '-c', script, 'boot'], plan, node, options)
+}
+
+/** Resolves once the record on the node's disk has these pods, as Ready as they are. */
+export async function remembered(plan: ClusterPlan, node: NodePlan, pods: readonly Pod[]): Promise<void> {
+  await eventually(async () => {
+    const copy = await mkdtemp(join(plan.dir, 'record-'))
+    await cp(join(node.dir, 'record'), copy, { recursive: true })
+    const record = await openRecord({ dir: copy, clock: systemClock, log: silent })
+    const kept = record.names().map((name) => record.take(name) as Pod)
+    await record.close()
+    const missing = pods.filter(({ metadata }) => !kept.some((pod) => pod.metadata?.uid === metadata.uid && isReady(pod)))
+    if (missing.length > 0) throw new Error(`the record lacks ${missing.map(({ metadata }) => metadata.name).join()}`)
+  })
 }
 
 /** All that are in its network, in its cgroup, or were started with its folder. */
