@@ -30,6 +30,7 @@ export async function bind(pod: PodInfo, nodeName: string, profile: Profile, dep
   const giveBack = () => {
     for (const plugin of plugins.reserves.toReversed()) plugin.unreserve?.(pod, nodeName)
     cluster.forget(pod.uid)
+    queue.happened({ name: 'pod/delete', pod })
   }
   try {
     // Whoever has not to wait is counted among the writes in the turn that placed it.

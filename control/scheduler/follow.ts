@@ -7,12 +7,14 @@ import { same } from '#api/kinds/rules/faults.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import { isOver, PodInfo } from './cluster/pod-info.ts'
 import { nodeEvents, podEvents } from './events.ts'
+import type { PodGroups } from './groups/pod-groups.ts'
 import type { SchedulingQueue } from './queue/queue.ts'
 
 export type Followed = {
   informers: Informers
   cluster: Cluster
   queue: SchedulingQueue
+  groups: PodGroups
   /** Whether one of our profiles is meant. */
   ours: (pod: Pod) => boolean
   /** A pod that waited is gone, or bound. */
@@ -20,13 +22,14 @@ export type Followed = {
 }
 
 /** Returns how to stop hearing. */
-export function follow({ informers, cluster, queue, ours, gone }: Followed): () => void {
+export function follow({ informers, cluster, queue, groups, ours, gone }: Followed): () => void {
   const waits = (pod: Pod) => !pod.spec.nodeName && !pod.metadata.deletionTimestamp && !isOver(pod) && ours(pod)
 
   function waiting(pod: Pod): void {
     const info = new PodInfo(pod)
     const nominated = pod.status?.nominatedNodeName
     if (nominated && cluster.nominations.nodeOf(info.uid) === undefined) cluster.nominations.set(info, nominated)
+    groups.set(info)
     if (cluster.isAssumed(info.uid)) queue.refresh(info)
     else queue.set(info)
   }
@@ -47,6 +50,7 @@ export function follow({ informers, cluster, queue, ours, gone }: Followed): () 
   function leave(uid: string): void {
     const info = queue.get(uid)
     queue.delete(uid)
+    groups.delete(uid)
     gone(uid)
     // The room that it was promised is free.
     if (info && cluster.nominations.nodeOf(uid) !== undefined) {

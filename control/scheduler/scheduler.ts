@@ -6,7 +6,7 @@ import type { Client } from '#api/client/client.ts'
 import type { Clock } from '#api/clock.ts'
 import type { EventRecorder } from '#api/events/recorder.ts'
 import type { Informers } from '#api/informer/informers.ts'
-import { Namespace, Node, Pod } from '#api/kinds/index.ts'
+import { Namespace, Node, Pod, PodDisruptionBudget } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
 import { bind } from './bind.ts'
 import { Cluster } from './cluster/cluster.ts'
@@ -14,9 +14,12 @@ import { defaultSelectors } from './cluster/default-selectors.ts'
 import type { PodInfo } from './cluster/pod-info.ts'
 import { defaultConfiguration, type SchedulerConfiguration } from './config/configuration.ts'
 import { follow } from './follow.ts'
+import type { Plugin } from './framework/plugin.ts'
 import { Placer, type Profile } from './framework/profile.ts'
 import { PermitWaits } from './framework/waiting.ts'
 import { Gate } from './gate.ts'
+import { placeGroup } from './groups/place-group.ts'
+import { groupOf, type PodGroup, PodGroups, placedOf } from './groups/pod-groups.ts'
 import { SchedulingQueue } from './queue/queue.ts'
 import { report } from './report.ts'
 
@@ -36,7 +39,9 @@ export type SchedulerDeps = {
 /** Resolves once the signal has aborted and no binding is under way. */
 export async function schedule(deps: SchedulerDeps): Promise<void> {
   const { informers, recorderFor, clock, random, log, signal, configuration = defaultConfiguration } = deps
-  const followed = [informers.of(Node), informers.of(Pod), informers.of(Namespace)].map(({ synced }) => synced)
+  const followed = [informers.of(Node), informers.of(Pod), informers.of(Namespace), informers.of(PodDisruptionBudget)].map(
+    ({ synced }) => synced,
+  )
   const namespaces = informers.of(Namespace)
   const cluster = new Cluster({ labelsOf: (namespace) => namespaces.get(namespace)?.metadata.labels ?? {} })
   const waiting = new PermitWaits(clock)
@@ -55,6 +60,7 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
     backoff: configuration.backoff,
   })
   const gate = new Gate()
+  const groups = new PodGroups()
   const placer = new Placer({ cluster, random })
   const working = new Set<Promise<void>>()
   const breathe = breather()
@@ -65,6 +71,7 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
     informers,
     cluster,
     queue,
+    groups,
     ours: (pod) => profileOf(pod) !== undefined,
     gone: (uid) => waiting.reject(uid, '', 'the pod is gone'),
   })
@@ -82,20 +89,44 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
   }
 
   function scheduleOne(pod: PodInfo, profile: Profile): void {
+    const group = groupOf(pod)
+    const missing = group ? group.least - placedOf(group, cluster) : 0
+    // The last that is missing, and those beyond, go on their own.
+    if (group && missing > 1) return scheduleTogether(pod, group, missing)
     const placement = placer.place(pod, profile)
-    const context = { ...deps, events: recorderFor(profile.schedulerName), cluster, queue, waiting }
     if (placement.nodeName !== undefined) {
       cluster.assume(pod, placement.nodeName)
-      start(bind(pod, placement.nodeName, profile, { ...context, gate }))
-      return
+      return go(pod, placement.nodeName, profile)
     }
     const { message, by, postFiltered } = placement
     const nominated = postFiltered?.nominated
     if (nominated) cluster.nominations.set(pod, nominated)
     else if (nominated === '') cluster.nominations.delete(pod.uid)
-    queue.park(pod.uid, by)
-    start(gate.pass(() => report(pod, message, { ...context, ...(nominated !== undefined && { nominated }) })))
+    stay(pod, message, by, nominated)
     if (postFiltered?.act) start(makeRoom(pod, postFiltered.act))
+  }
+
+  /** A group drives nobody away. */
+  function scheduleTogether(pod: PodInfo, group: PodGroup, missing: number): void {
+    const claimed = groups.waiting(group).filter((uid) => !cluster.isAssumed(uid) && (uid === pod.uid || queue.claim(uid)))
+    const pods = claimed.flatMap((uid) => queue.get(uid) ?? [])
+    const { placed, refused } = placeGroup(group, pods, missing, cluster, (each) => placer.place(each, profileOf(each.pod)!))
+    for (const each of placed) go(each.pod, each.nodeName, profileOf(each.pod.pod)!)
+    for (const each of refused) stay(each.pod, each.message, each.by)
+  }
+
+  const contextOf = (pod: PodInfo) => {
+    const events = recorderFor(profileOf(pod.pod)?.schedulerName ?? 'default-scheduler')
+    return { ...deps, events, cluster, queue, waiting }
+  }
+
+  function go(pod: PodInfo, nodeName: string, profile: Profile): void {
+    start(bind(pod, nodeName, profile, { ...contextOf(pod), gate }))
+  }
+
+  function stay(pod: PodInfo, message: string, by: readonly Plugin[], nominated?: string): void {
+    queue.park(pod.uid, by)
+    start(gate.pass(() => report(pod, message, { ...contextOf(pod), ...(nominated !== undefined && { nominated }) })))
   }
 
   async function makeRoom(pod: PodInfo, act: (signal: AbortSignal) => Promise<void>): Promise<void> {

@@ -7,9 +7,10 @@ import { same } from '#api/kinds/rules/faults.ts'
 import type { Node, Pod } from '#api/types/core-v1.gen.ts'
 import { isReady } from '../taints.ts'
 import type { AffinityTerm, Namespaces } from './affinity-term.ts'
+import type { LabelPair } from './buckets.ts'
 import { NodeInfo } from './node-info.ts'
 import { Nominations } from './nominations.ts'
-import { PlacedPods } from './placed-pods.ts'
+import { type Placed, PlacedPods } from './placed-pods.ts'
 import { isOver, PodInfo } from './pod-info.ts'
 import { Tallies } from './tallies.ts'
 import { TermGroups } from './term-groups.ts'
@@ -71,6 +72,11 @@ export class Cluster {
   node(name: string): NodeInfo | undefined {
     const found = this.#nodes.get(name)
     return found?.isKnown ? found : undefined
+  }
+
+  /** Pods that have a node, or are about to, and have this label. */
+  placedWith(pair: LabelPair): Iterable<Placed> {
+    return this.#placed.having(pair)
   }
 
   nodesWithImage(name: string): number {

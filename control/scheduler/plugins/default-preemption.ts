@@ -71,12 +71,12 @@ export function defaultPreemption(
   }
 
   function promise(pod: PodInfo, { node, victims }: { node: NodeInfo; victims: readonly PodInfo[] }): PostFiltered {
-    const losers = cluster.nominations.after(pod, node.name)
-    for (const loser of losers) cluster.nominations.delete(loser.uid)
     return {
       message: '',
       nominated: node.name,
       async act(signal) {
+        const losers = cluster.nominations.after(pod, node.name)
+        for (const loser of losers) cluster.nominations.delete(loser.uid)
         await evict(victims, pod, node.name, handle, signal)
         for (const loser of losers) await withdrawPromise(loser, client, signal)
       },

@@ -38,7 +38,7 @@ export class SchedulingQueue {
   readonly #all = new Map<string, Waiting>()
   /** Both with some whose state is another meanwhile. */
   readonly #active: Heap<Waiting>
-  readonly #resting = new Heap<Waiting>((a, b) => a.notBefore < b.notBefore)
+  readonly #resting = new Heap<{ waiting: Waiting; at: number }>((a, b) => a.at < b.at)
   /** By each plugin that refused them; under undefined those that none refused. */
   readonly #parked = new Map<Plugin | undefined, Set<Waiting>>()
   #order = 0
@@ -97,6 +97,15 @@ export class SchedulingQueue {
     while (next && next.state !== 'active') next = this.#active.pop()
     if (next) next.state = 'taken'
     return next?.pod
+  }
+
+  /** Takes this one as well, out of its turn. False: it is not to be tried, or is being tried. */
+  claim(uid: string): boolean {
+    const waiting = this.#all.get(uid)
+    if (!waiting || waiting.state === 'gated' || waiting.state === 'taken') return false
+    this.#unpark(waiting)
+    waiting.state = 'taken'
+    return true
   }
 
   /** The pod taken fitted nowhere, as these plugins say. */
@@ -179,7 +188,7 @@ export class SchedulingQueue {
   #rest(waiting: Waiting, advance = true): void {
     this.#unpark(waiting)
     waiting.state = 'resting'
-    this.#resting.push(waiting)
+    this.#resting.push({ waiting, at: waiting.notBefore })
     if (advance) this.#advance()
   }
 
@@ -188,22 +197,25 @@ export class SchedulingQueue {
     const now = this.#clock.monotonic()
     let some = false
     let next = this.#resting.first
-    while (next && (next.state !== 'resting' || next.notBefore <= now)) {
+    while (next) {
+      const { waiting, at } = next
+      const counts = waiting.state === 'resting' && waiting.notBefore === at
+      if (counts && at > now) break
       this.#resting.pop()
-      if (next.state === 'resting') {
-        next.state = 'active'
-        this.#active.push(next)
+      if (counts) {
+        waiting.state = 'active'
+        this.#active.push(waiting)
         some = true
       }
       next = this.#resting.first
     }
-    if (next && next.notBefore < (this.#timer?.at ?? Number.POSITIVE_INFINITY)) {
+    if (next && next.at < (this.#timer?.at ?? Number.POSITIVE_INFINITY)) {
       this.#timer?.timer.cancel()
-      const timer = this.#clock.after(next.notBefore - now, () => {
+      const timer = this.#clock.after(next.at - now, () => {
         this.#timer = undefined
         this.#advance()
       })
-      this.#timer = { at: next.notBefore, timer }
+      this.#timer = { at: next.at, timer }
     }
     if (some) this.#ready()
   }
