@@ -17,6 +17,7 @@ import { Node, Pod, ServiceAccount } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
 import { silent } from '#api/log.ts'
 import { openPki, type Pki } from '#control/pki/pki.ts'
+import { lateStore } from '../store/late.fake.ts'
 import { memoryStore } from '../store/memory.ts'
 import { type Server, startServer } from './server.ts'
 import { dialHere, here } from './testing/dial.fake.ts'
@@ -33,7 +34,8 @@ let cut = () => {}
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'clients-'))
   pki = await openPki({ dir: folder, hosts: ['127.0.0.1'], now: Date.now })
-  const store = await memoryStore()
+  // Whatever the server asks its store, it may have to wait for.
+  const store = lateStore(await memoryStore())
   server = await startServer({
     store,
     pki,

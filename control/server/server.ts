@@ -183,13 +183,23 @@ function listening(server: Http2SecureServer, { host, port }: ServerOptions['lis
 
 /** Keeps one interval of history, so that a client can resume over a restart. */
 function keepCompacting(store: Store, clock: Clock, log: Log): { cancel(): void } {
-  let previous = store.revision
-  let timer = clock.after(compactEveryMs, run)
-  function run(): void {
-    const now = store.revision
-    store.compact(previous).catch((err: unknown) => log.error({ err }, 'compacting the store failed'))
-    previous = now
-    timer = clock.after(compactEveryMs, run)
+  let previous: number | undefined
+  let timer = clock.after(0, () => void run())
+  let cancelled = false
+  async function run(): Promise<void> {
+    try {
+      const now = await store.revision()
+      if (previous !== undefined) await store.compact(previous)
+      previous = now
+    } catch (err) {
+      if (!cancelled) log.error({ err }, 'compacting the store failed')
+    }
+    if (!cancelled) timer = clock.after(compactEveryMs, () => void run())
   }
-  return { cancel: () => timer.cancel() }
+  return {
+    cancel() {
+      cancelled = true
+      timer.cancel()
+    },
+  }
 }

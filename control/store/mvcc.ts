@@ -78,7 +78,7 @@ class MvccStore implements Store {
     this.#lookAgainMs = lookAgainMs
   }
 
-  get revision(): number {
+  async revision(): Promise<number> {
     return this.#revision
   }
 

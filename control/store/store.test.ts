@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { silent } from '#api/log.ts'
 import { storeConformance } from './conformance.ts'
+import { lateStore } from './late.fake.ts'
 import { openLevelStore } from './level.ts'
 import { MemoryEngine } from './memory.ts'
 import { openMvcc } from './mvcc.ts'
@@ -15,6 +16,12 @@ import { Compacted } from './store.ts'
 storeConformance('memory', async () => {
   const engine = new MemoryEngine()
   const open = () => openMvcc({ engine, log: silent })
+  return { store: await open(), reopen: open }
+})
+
+storeConformance('memory, late', async () => {
+  const engine = new MemoryEngine()
+  const open = async () => lateStore(await openMvcc({ engine, log: silent }))
   return { store: await open(), reopen: open }
 })
 
@@ -38,7 +45,8 @@ test('a commit that fails fails its writes; the store then reads the disk back a
   const store = await openMvcc({ engine, log: silent })
   await store.put('/a', Buffer.from('1'))
   const watching = (async () => {
-    for await (const _ of store.watch('/', { after: store.revision, signal: new AbortController().signal })) assert.fail('no event was due')
+    for await (const _ of store.watch('/', { after: await store.revision(), signal: new AbortController().signal }))
+      assert.fail('no event was due')
   })()
   engine.failure = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
   const lost = await Promise.allSettled([store.put('/a', Buffer.from('2')), store.put('/b', Buffer.from('3'))])

@@ -50,8 +50,11 @@ export type ListPage = {
 }
 
 export interface Store {
-  /** The revision of the last acknowledged write; starts at 1 on an empty store. */
-  readonly revision: number
+  /**
+   * The revision of the last acknowledged write, whoever made it, when this was asked or later; starts at 1 on an
+   * empty store. A reader that shows at least this has missed nothing that was acknowledged before it asked.
+   */
+  revision(): Promise<number>
   get(key: string): Promise<Entry | undefined>
   /**
    * What the writes under way will have made of `key`. For a writer, who need not wait for them: what expects

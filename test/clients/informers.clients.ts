@@ -119,7 +119,7 @@ for (const [title, protobuf, watchList] of [
       for (let i = 0; i < 20; i += 1) await put(`c${i % 5}`, i)
       await remove('a1')
       const { store } = running!
-      await store.compact(store.revision)
+      await store.compact(await store.revision())
       await stop()
       client = await start()
       await seen('third')

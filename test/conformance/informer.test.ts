@@ -146,7 +146,7 @@ for (const [title, namespace, watchWith] of [
         await remove('short')
         await put('new', 1)
         await remove('a2')
-        await running?.store.compact(running.store.revision)
+        if (running) await running.store.compact(await running.store.revision())
         await stop()
         client = await start()
         const late = plain(wanted.splice(known)).filter(({ name, version }) => name !== 'short' && version !== '')

@@ -76,7 +76,7 @@ export class WatchCache {
   }
 
   async start(resources: readonly Resource[]): Promise<void> {
-    const revision = this.#store.revision
+    const revision = await this.#store.revision()
     for (const resource of resources) {
       const { entries } = await this.#store.list(resource.prefix, { revision })
       const items = entries.map((entry) => new Item(entry))
@@ -103,8 +103,8 @@ export class WatchCache {
   }
 
   /** Resolves once the cache shows every write acknowledged so far. */
-  current(): Promise<void> {
-    return this.reach(this.#store.revision)
+  async current(): Promise<void> {
+    await this.reach(await this.#store.revision())
   }
 
   /** Resolves once the cache shows `revision`. */
@@ -185,7 +185,7 @@ export class WatchCache {
   /** Readers have what was there until all of the new is; then listeners are told of each difference, and watches end. */
   async #readAnew(): Promise<void> {
     this.#reloads += 1
-    const revision = this.#store.revision
+    const revision = await this.#store.revision()
     const fresh = new Map<string, Item[]>()
     for (const [prefix, { collection }] of this.#collections) {
       const { entries } = await this.#store.list(prefix, { revision })

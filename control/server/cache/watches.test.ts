@@ -182,7 +182,7 @@ describe('watches', () => {
   it('are told when the past is gone', async () => {
     const from = await version()
     for (let i = 0; i < 5; i += 1) await change('POST', `m${i}`)
-    await server.store.compact(server.store.revision)
+    await server.store.compact(await server.store.revision())
     const restarted = await trial({ store: server.store })
     const event = await next(eventsOf(await restarted.open(`${maps}?watch=1&resourceVersion=${from}`)))
     assert.deepEqual([event.type, event.object.code, event.object.reason], ['ERROR', 410, 'Expired'])

@@ -105,9 +105,9 @@ describe('versions of custom resources', () => {
       /status\.storedVersions\[0\]: Invalid value: "v1": missing from spec\.versions; v1 was previously a storage version/,
     )
     // Writing it back, unchanged as it is, moves it to the new version.
-    const before = server.store.revision
+    const before = await server.store.revision()
     assert.equal((await server.ask('PUT', `${at('v2', 'crates')}/old`, body)).code, 200)
-    assert.equal(server.store.revision, before + 1)
+    assert.equal(await server.store.revision(), before + 1)
     assert.equal((await server.ask('PUT', `${at('v2', 'crates')}/old`, body)).code, 409)
   })
 

@@ -36,9 +36,9 @@ describe('deletion', () => {
     const { body } = await server.ask('DELETE', `${pods}/bound`)
     assert.equal(body.metadata.deletionGracePeriodSeconds, 20)
     assert.equal(Date.parse(body.metadata.deletionTimestamp) - server.clock.now(), 20_000)
-    const revision = server.store.revision
+    const revision = await server.store.revision()
     assert.equal((await server.ask('DELETE', `${pods}/bound`)).code, 200)
-    assert.equal(server.store.revision, revision, 'asking again changes nothing')
+    assert.equal(await server.store.revision(), revision, 'asking again changes nothing')
     const sooner = await server.ask('DELETE', `${pods}/bound?gracePeriodSeconds=5`)
     assert.equal(sooner.body.metadata.deletionGracePeriodSeconds, 5)
     await server.ask('DELETE', `${pods}/bound`, { gracePeriodSeconds: 0, preconditions: { uid: body.metadata.uid } })

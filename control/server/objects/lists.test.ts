@@ -69,7 +69,7 @@ describe('lists', () => {
     const floor = `${maps}?resourceVersion=${resourceVersion}`
     assert.ok(names((await server.ask('GET', floor)).body as never).includes('later'))
     assert.deepEqual(names((await server.ask('GET', `${floor}&limit=500`)).body as never), names(before as never))
-    await server.store.compact(server.store.revision)
+    await server.store.compact(await server.store.revision())
     assert.deepEqual([(await server.ask('GET', exact)).code, (await server.ask('GET', exact)).body.reason], [410, 'Expired'])
     const expired = await server.ask('GET', `${maps}?limit=1&continue=${page.metadata.continue}`)
     assert.equal(expired.code, 410)

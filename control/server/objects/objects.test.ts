@@ -64,10 +64,10 @@ describe('objects', () => {
 
   it('are not written when nothing changes', async () => {
     const { body } = await server.ask('POST', maps, configMap('same', { a: '1' }))
-    const revision = server.store.revision
+    const revision = await server.store.revision()
     const again = await server.ask('PUT', `${maps}/same`, body)
     assert.equal(again.body.metadata.resourceVersion, body.metadata.resourceVersion)
-    assert.equal(server.store.revision, revision)
+    assert.equal(await server.store.revision(), revision)
   })
 
   it('keep their identity through an update', async () => {
@@ -132,7 +132,7 @@ describe('objects', () => {
   })
 
   it('can be tried out', async () => {
-    const revision = server.store.revision
+    const revision = await server.store.revision()
     const { body, code } = await server.ask('POST', `${maps}?dryRun=All`, configMap('tried'))
     assert.deepEqual([code, body.metadata.name], [201, 'tried'])
     assert.equal((await server.ask('GET', `${maps}/tried`)).code, 404)
@@ -142,7 +142,7 @@ describe('objects', () => {
     assert.equal(patched.body.data.a, '2')
     assert.equal((await server.ask('DELETE', `${maps}/real?dryRun=All`)).code, 200)
     assert.equal((await server.ask('GET', `${maps}/real`)).body.data.a, '1')
-    assert.equal(server.store.revision, revision + 1)
+    assert.equal(await server.store.revision(), revision + 1)
   })
 
   it('say what they do not know, as loudly as was asked for', async () => {

@@ -93,7 +93,7 @@ export class Reader {
   }
 
   async #fromStore(query: ListQuery, prefix: string, selection: Selection, at: { revision: number; after?: string }): Promise<Listed> {
-    if (at.revision > this.#store.revision) await this.#cache.reach(at.revision)
+    if (at.revision > this.#cache.revision) await this.#cache.reach(at.revision)
     try {
       return await this.#pageFromStore(query, prefix, selection, at)
     } catch (error) {

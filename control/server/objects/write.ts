@@ -273,7 +273,6 @@ export class Writer {
   /** `item`, once it is sure that it was written. */
   async #acknowledged(item: Item): Promise<Item> {
     const { store } = this.#deps
-    if (item.revision <= store.revision) return item
     await store.committed(item.revision)
     const there = await store.get(item.key)
     if ((there?.modRevision ?? 0) < item.revision) throw new RevisionMismatch(item.key, there)

@@ -85,9 +85,9 @@ describe('roles, served', () => {
     assert.ok(after.rules.some((r) => r.nonResourceURLs?.includes('/mine')))
     assert.deepEqual((await server.client.get(ClusterRole, { name: 'system:basic-user' })).rules, [])
     assert.ok(await server.client.find(ClusterRole, { name: 'system:monitoring' }))
-    const revision = server.store.revision
+    const revision = await server.store.revision()
     await ensureRoles(server.client)
-    assert.equal(server.store.revision, revision, 'and nothing is written when nothing is missing')
+    assert.equal(await server.store.revision(), revision, 'and nothing is written when nothing is missing')
   })
 })
 
