@@ -7,6 +7,7 @@ import { systemClock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
 import { cleanupCni } from './cni/network.ts'
 import { places } from './folders.ts'
+import { socketOf } from './local/local.ts'
 import { cleanupNetwork } from './network/cleanup.ts'
 import { findProgram } from './program.ts'
 import { removeRules } from './ruleset/rules.ts'
@@ -33,7 +34,9 @@ export async function cleanupAgent({ dataDir, cgroupParent, runtime, log }: Clea
     for (const target of await mountsUnder(dataDir)) await mounts.unmount(target, { detach: true })
     const left = await mountsUnder(dataDir)
     if (left.length > 0) throw new Error(`still mounted: ${left.join(', ')}`)
-    await Promise.all([containers, pods, volumes, logs, record].map((path) => rm(path, { recursive: true, force: true })))
+    await Promise.all(
+      [containers, pods, volumes, logs, record, socketOf(dataDir)].map((path) => rm(path, { recursive: true, force: true })),
+    )
   })
   await step(async () => (await openCgroups({ parent: cgroupParent })).remove(''))
   if (failures.length > 0) throw new AggregateError(failures, 'not everything could be removed')

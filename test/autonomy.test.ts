@@ -12,7 +12,7 @@ import { testCluster } from './cluster/fixture.ts'
 import { isReady, podsOn } from './cluster/local.ts'
 import type { NodePlan } from './cluster/plan.ts'
 import { boot, cutPower, remembered } from './cluster/power.ts'
-import { run } from './cluster/shell.ts'
+import { attempt, run } from './cluster/shell.ts'
 
 const coracle = resolve(import.meta.dirname, '../bin/coracle')
 const { plan, kubectl } = await testCluster({ nodes: 2 })
@@ -28,6 +28,11 @@ apiVersion: v1
 kind: Secret
 metadata: { name: word }
 stringData: { word: swordfish }
+---
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
+metadata: { name: usual }
+handler: runc
 ---
 apiVersion: v1
 kind: Service
@@ -61,8 +66,9 @@ kind: Pod
 metadata: { name: guest, labels: { app: guest } }
 spec:
   nodeName: node-1
+  runtimeClassName: usual
   terminationGracePeriodSeconds: 1
-  containers: [{ name: main, image: 'busybox:1.35', command: [sh, -c, 'trap exit TERM; while :; do sleep 0.2; done'] }]
+  containers: [{ name: main, image: 'busybox:1.35', command: [sh, -c, 'echo began; trap exit TERM; while :; do sleep 0.2; done'] }]
 `
 
 const onNode = (command: string, ...args: string[]) => run(coracle, 'node', command, `--data-dir=${node.dir}`, ...args)
@@ -114,6 +120,27 @@ test('after a power cut, with the master off, the node runs its pods as before',
   assert.equal(said, 'hello from the configswordfishswordfish\n')
   // By its name, through the service, from another pod.
   await eventually(async () => assert.equal(await onNode('exec', 'guest', '--', 'wget', '-qO-', 'http://web/'), 'hello from the config'))
+
+  assert.equal(await onNode('logs', 'guest', '--tail=1'), 'began\n')
+  assert.equal(await onNode('logs', 'guest', '--previous', '--tail=1'), 'began\n')
+  assert.match(await onNode('pods'), /^default +web +1\/1 +Running +1 /m)
+  const failing = await attempt(coracle, [
+    'node',
+    'exec',
+    `--data-dir=${node.dir}`,
+    'guest',
+    '--',
+    'sh',
+    '-c',
+    'echo to stderr >&2; exit 7',
+  ])
+  assert.deepEqual([failing.code, failing.stderr], [7, 'to stderr\n'])
+  const given = await attempt(coracle, ['node', 'exec', '-i', `--data-dir=${node.dir}`, 'guest', '--', 'wc', '-c'], {
+    input: 'x'.repeat(300_000),
+  })
+  assert.deepEqual([given.code, given.stdout.trim()], [0, '300000'])
+  const nobody = await attempt(coracle, ['node', 'logs', `--data-dir=${node.dir}`, 'nobody'])
+  assert.deepEqual([nobody.code, nobody.stderr], [1, 'coracle: pods "nobody" not found on this node in namespace default\n'])
 
   await masterIsBack()
   await eventually(async () => {

@@ -444,6 +444,15 @@ test('a pod may name the runtime that there is', async (t) => {
   await until(ready)
 })
 
+test('a runtime class that comes after its pod is not missed', async (t) => {
+  const { client, until, events } = await setup(t)
+  podIn(client, { runtimeClassName: 'class-runc' })
+  while (!events.some((event) => event.startsWith('Warning'))) await setImmediate()
+  assert.match(events.find((event) => event.startsWith('Warning'))!, /runtimeclasses\.node\.k8s\.io "class-runc" not found$/)
+  client.put(RuntimeClass, { metadata: { name: 'class-runc' }, handler: 'runc' })
+  await until(ready)
+})
+
 test('a sandbox that cannot be taken down is told, and tried again', async (t) => {
   const { client, until, events, grounds, pods, clock } = await setup(t)
   podIn(client, { terminationGracePeriodSeconds: 1 })

@@ -1,4 +1,4 @@
-// The ConfigMaps and Secrets that this node's pods refer to, and no others: each is followed by an
+// The ConfigMaps, Secrets and RuntimeClasses that this node's pods refer to, and no others: each is followed by an
 // informer of its own for as long as someone holds it.
 
 import type { Client } from '#api/client/client.ts'
@@ -8,6 +8,7 @@ import type { Memory } from '#api/informer/memory.ts'
 import { apiVersionOf, type Kind, type KubeObject, keyOf } from '#api/kinds/kind.ts'
 import type { Log } from '#api/log.ts'
 
+/** `namespace` is '' for what has none. */
 export type ObjectRef = { namespace: string; name: string }
 
 export interface Objects {

@@ -15,6 +15,7 @@ import { type Figure, figure, quantile } from './figure.ts'
 import { runcRuns } from './pod-start.ts'
 
 const pods = 10
+const settleMs = 5_000
 const restMs = 30_000
 
 export async function* rebootBench(): AsyncGenerator<Figure> {
@@ -44,13 +45,15 @@ export async function* rebootBench(): AsyncGenerator<Figure> {
   }
   await remembered(plan, node, await eventually(allReady, { withinMs: 60_000 }))
 
+  // What follows a start has come to its end.
+  await sleep(settleMs)
   const before = await written(node)
   await sleep(restMs)
   const after = await written(node)
   yield figure(
     'files of the record that a node at rest writes in 30 s',
     after.files.filter((file) => !before.files.includes(file)).length,
-    '',
+    'files',
   )
   yield figure('bytes that its agent writes to the disk in 30 s', after.bytes - before.bytes, 'B')
 

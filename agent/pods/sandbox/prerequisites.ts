@@ -150,7 +150,9 @@ export class PodPrerequisites {
   async #checkRuntime(): Promise<void> {
     const name = this.#pod.spec.runtimeClassName
     if (!name) return
-    const { handler } = await this.#deps.client.get(RuntimeClass, { name })
+    const found = await this.#deps.objects.find(RuntimeClass, { namespace: '', name })
+    if (!found) throw new Error(`failed to get sandbox runtime: runtimeclasses.node.k8s.io ${JSON.stringify(name)} not found`)
+    const { handler } = found
     if (handler !== 'runc') throw new Error(`failed to get sandbox runtime: no runtime for ${JSON.stringify(handler)} is configured`)
   }
 

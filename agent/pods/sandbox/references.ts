@@ -1,6 +1,6 @@
-// Which ConfigMaps and Secrets a pod is made from: their changes concern it.
+// What a pod is made from, ConfigMaps, Secrets and its RuntimeClass: their changes concern it.
 
-import { ConfigMap, Secret } from '#api/kinds/index.ts'
+import { ConfigMap, RuntimeClass, Secret } from '#api/kinds/index.ts'
 import type { Kind } from '#api/kinds/kind.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 
@@ -31,5 +31,5 @@ export function referencesOf(pod: Pod): { kind: Kind; name: string }[] {
   }
   const all = (kind: Kind, names: Set<string | undefined>) =>
     [...names].filter((name) => name !== undefined).map((name) => ({ kind, name }))
-  return [...all(ConfigMap, maps), ...all(Secret, secrets)]
+  return [...all(ConfigMap, maps), ...all(Secret, secrets), ...all(RuntimeClass, new Set([pod.spec.runtimeClassName || undefined]))]
 }

@@ -339,7 +339,9 @@ export class PodWorker {
       for (const { record } of this.#workers) if (!record.pullBackoff) record.retryAt = undefined
       this.#refresh()
     }
-    this.#objectHolds = referencesOf(this.#pod).map(({ kind, name }) => this.#deps.objects.hold(kind, { namespace, name }, changed))
+    this.#objectHolds = referencesOf(this.#pod).map(({ kind, name }) =>
+      this.#deps.objects.hold(kind, { namespace: kind.namespaced ? namespace : '', name }, changed),
+    )
   }
 
   #refresh(): void {
