@@ -5,7 +5,9 @@ import { fakeNft, openNft } from 'nft-js'
 import { freshNetns, needsRoot } from 'nft-js/testing/fresh-netns.ts'
 import { runModel as policies } from '#agent/policy/model.fixture.ts'
 import { runModel as services } from '#agent/proxy/model.fixture.ts'
+import { cronJobHistory } from '#control/controllers/cron-job/history.fake.ts'
 import { daemonSetHistory, deploymentHistory, statefulSetHistory } from '#control/controllers/histories.fake.ts'
+import { jobHistory } from '#control/controllers/job/history.fake.ts'
 
 const seed = Date.now() % 1_000_000
 
@@ -30,4 +32,12 @@ test('workloads in memory', async () => {
     await statefulSetHistory(seed + i, 100)
     await daemonSetHistory(seed + i, 100)
   }
+})
+
+test('jobs and cron jobs in memory', async () => {
+  for (let i = 0; i < 20; i++) {
+    for (const completionMode of ['NonIndexed', 'Indexed'] as const)
+      await jobHistory(seed + i, { completionMode, podReplacementPolicy: i % 2 ? 'Failed' : 'TerminatingOrFailed' })
+  }
+  for (const policy of ['Allow', 'Forbid', 'Replace'] as const) await cronJobHistory(seed, policy)
 })

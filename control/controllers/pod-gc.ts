@@ -1,6 +1,7 @@
 // Clears away pods that nobody else can: those of nodes that no longer exist, those deleted before they
 // had a node, and finished ones beyond a limit.
 
+import { timestamp } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
 import { byNode, type Index } from '#api/informer/indexes.ts'
 import { Node, Pod } from '#api/kinds/index.ts'
@@ -18,16 +19,32 @@ const finishedKey = 'finished'
 
 const finished: Index<Pod> = (pod) => (isTerminal(pod) && !pod.metadata.deletionTimestamp ? [finishedKey] : [])
 
+const disruption = (message: string, now: number) => ({
+  type: 'DisruptionTarget' as const,
+  status: 'True' as const,
+  reason: 'DeletionByPodGC',
+  message,
+  lastTransitionTime: timestamp(now),
+})
+
 export function podGc({ client, informers, clock, log }: Deps): Reconciler {
   const nodes = informers.of(Node)
   const pods = informers.of(Pod)
   const missingSince = new Map<string, number>()
 
-  async function force(pod: Pod, why: string, signal: AbortSignal): Promise<void> {
+  /** `disrupted`: it would run on if it were not for its node. */
+  async function force(pod: Pod, why: string, signal: AbortSignal, disrupted?: string): Promise<void> {
     log.info({ pod: keyOf(pod.metadata), why }, 'removing a pod')
     try {
-      if (!isTerminal(pod))
-        await client.update(Pod, { ...pod, status: { ...pod.status, phase: 'Failed' } }, { subresource: 'status', signal })
+      if (!isTerminal(pod)) {
+        const others = pod.status.conditions?.filter(({ type }) => type !== 'DisruptionTarget') ?? []
+        const conditions = disrupted ? [...others, disruption(disrupted, clock.now())] : pod.status.conditions
+        await client.update(
+          Pod,
+          { ...pod, status: { ...pod.status, phase: 'Failed', ...(conditions && { conditions }) } },
+          { subresource: 'status', signal },
+        )
+      }
       await client.delete(Pod, refOf(pod), { gracePeriodSeconds: 0, preconditions: { uid: pod.metadata.uid }, signal })
     } catch (error) {
       if (!isStatus(error, 'NotFound')) throw error
@@ -70,7 +87,8 @@ export function podGc({ client, informers, clock, log }: Deps): Reconciler {
       const left = since + quarantine - clock.monotonic()
       if (left > 0) return after(left)
       // Our copy may lag: only the server's word ends a pod.
-      if (!(await client.find(Node, { name: nodeName }, { signal }))) await force(pod, 'its node does not exist', signal)
+      if (!(await client.find(Node, { name: nodeName }, { signal })))
+        await force(pod, 'its node does not exist', signal, 'PodGC: node no longer exists')
       missingSince.delete(key)
       return done
     },

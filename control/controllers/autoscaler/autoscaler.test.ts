@@ -226,3 +226,18 @@ test('a container alone, what pods say of themselves, and what is said of an obj
   )
   assert.match(await ask(object, () => {}), /^2 .*FailedGetObjectMetric: .*no custom metric returned/)
 })
+
+test('two for one target do nothing, and say so', async () => {
+  await using h = await open()
+  run(h, [900, 900])
+  const first = await h.client.get(HorizontalPodAutoscaler, { namespace, name: 'web' })
+  h.client.put(HorizontalPodAutoscaler, {
+    metadata: { name: 'again', namespace },
+    spec: first.spec,
+    status: { desiredReplicas: 0, currentMetrics: [] },
+  })
+  await h.clock.advance(60_000)
+  assert.equal(await size(h), 2)
+  const message = 'pods by selector app=web are controlled by multiple HPAs: [default/again default/web]'
+  assert.deepEqual(h.events, [`Warning AmbiguousSelector: ${message}`, `Warning AmbiguousSelector: ${message}`])
+})

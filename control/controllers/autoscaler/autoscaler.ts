@@ -77,6 +77,13 @@ export function autoscalers({ client, informers, recorderFor, clock }: Deps): Re
       return { desired: current, conditions: [...conditions], warning: { reason: 'SelectorRequired', message: 'selector is required' } }
     }
     const namespace = hpa.metadata.namespace ?? ''
+    const rivals = all.by(byNamespace, namespace).filter((each) => sameTarget(each, hpa))
+    if (rivals.length > 1) {
+      const names = rivals.map(({ metadata }) => `${namespace}/${metadata.name}`).sort()
+      const message = `pods by selector ${selector} are controlled by multiple HPAs: [${names.join(' ')}]`
+      const conditions = [{ type: 'ScalingActive', status: 'False', reason: 'AmbiguousSelector', message }] as const
+      return { desired: current, conditions: [...conditions], warning: { reason: 'AmbiguousSelector', message } }
+    }
     const matches = labelMatcher(selector)
     const { behavior, metrics = [] } = hpa.spec
     const tolerance = (text: string | undefined) => (text === undefined ? standardTolerance : millis(text) / 1000)
@@ -203,6 +210,11 @@ export function autoscalers({ client, informers, recorderFor, clock }: Deps): Re
     },
   }
 }
+
+const sameTarget = (
+  { spec: { scaleTargetRef: a } }: HorizontalPodAutoscaler,
+  { spec: { scaleTargetRef: b } }: HorizontalPodAutoscaler,
+): boolean => a.kind === b.kind && a.name === b.name && a.apiVersion?.split('/')[0] === b.apiVersion?.split('/')[0]
 
 /** Whether what is told of the metrics differs enough to be worth a write. */
 function differs(before: readonly MetricStatus[] | undefined, now: readonly MetricStatus[]): boolean {

@@ -104,6 +104,18 @@ test('a clock that was ten years ahead does not stop the schedule once it is rig
   assert.deepEqual(await started(h), ['2025-01-01T02:00:00Z'])
 })
 
+test('a clock that goes back again and again does not stop it either', async () => {
+  await using h = await alone((deps) => [cronJobs(deps)])
+  nightly(h, { schedule: '0 * * * *', concurrencyPolicy: 'Forbid' }, { status: { lastScheduleTime: '2034-12-31T02:00:00Z' } })
+  await h.clock.advance(30 * minute)
+  for (let day = 1; day <= 3; day++) {
+    h.clock.jump(-24 * hour)
+    await h.clock.advance(10 * minute)
+  }
+  await h.clock.advance(hour)
+  assert.deepEqual(await started(h), ['2024-12-29T01:00:00Z'])
+})
+
 test('killed between the job and the word about it, it starts no second one', async () => {
   await using h = await alone((deps) => [cronJobs(deps)])
   let refused = 0

@@ -33,6 +33,8 @@ export class Moments {
       seen = { time, at: elapsed, fresh: seen !== undefined || elapsed - this.#start > startMs }
       this.#seen.set(metadata.uid, seen)
     }
+    // The clock has gone back again, behind where it was counted from.
+    if ((seen.restart ?? 0) > now) seen.restart = now
     const last = Date.parse(time) || 0
     if (last > now) {
       // The clock was ahead when that was written. By less than one round: that one has been run. By more: it means nothing.

@@ -25,6 +25,19 @@ export const withIndexes = (indexes: Indexes, more: Iterable<number>): Indexes =
 
 export const unionOf = (...sets: Indexes[]): Indexes => merged(sets.flat())
 
+/** Those that are in both. */
+export function commonOf(a: Indexes, b: Indexes): Indexes {
+  const result: [number, number][] = []
+  for (let [i, j] = [0, 0]; i < a.length && j < b.length; ) {
+    const [one, other] = [a[i]!, b[j]!]
+    const [first, last] = [Math.max(one[0], other[0]), Math.min(one[1], other[1])]
+    if (first <= last) result.push([first, last])
+    if (one[1] < other[1]) i += 1
+    else j += 1
+  }
+  return result
+}
+
 export const countIndexes = (indexes: Indexes): number => indexes.reduce((sum, [first, last]) => sum + last - first + 1, 0)
 
 export function hasIndex(indexes: Indexes, index: number): boolean {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Job, Pod } from '#api/kinds/index.ts'
-import { formatIndexes, missingIndexes, parseIndexes, unionOf, withIndexes } from './indexes.ts'
+import { commonOf, formatIndexes, missingIndexes, parseIndexes, unionOf, withIndexes } from './indexes.ts'
 import { outcomeOf } from './outcome.ts'
 import { planPods } from './plan.ts'
 import { planStatus } from './status.ts'
@@ -206,6 +206,14 @@ test('the success policy ends a job before all have succeeded, and nobody failed
     'drop b d e\nComplete SuccessPolicy: Matched rules at index 0',
   )
   assert.match(text(of({ succeededIndexes: '0-4', succeededCount: 2 }), 'a@0+ b@1+ c@2 d@3 e@4'), /SuccessPolicy/)
+  // Of two thousand million indexes, too.
+  const vast = job({
+    completionMode: 'Indexed',
+    completions: 2 ** 31 - 1,
+    parallelism: 1,
+    successPolicy: { rules: [{ succeededIndexes: `0-${2 ** 31 - 2}`, succeededCount: 2 }] },
+  })
+  assert.equal(text(vast, 'a@7+'), 'create 0')
   assert.match(text(of({ succeededCount: 1 }), 'a@0 b@1+ c@2 d@3 e@4'), /SuccessPolicy/)
 })
 
@@ -265,5 +273,6 @@ test('indexes as text', () => {
   assert.equal(round('x,3,-'), '3')
   assert.equal(formatIndexes(withIndexes(parseIndexes('0,4-6', 10), [5, 7, 1])), '0,1,4-7')
   assert.equal(formatIndexes(unionOf(parseIndexes('0-3', 10), parseIndexes('2-5,7', 10))), '0-5,7')
+  assert.equal(formatIndexes(commonOf(parseIndexes('0-3,5,8-9', 10), parseIndexes('2-5,9', 10))), '2,3,5,9')
   assert.deepEqual([...missingIndexes(parseIndexes('1-2,5', 8), 8)], [0, 3, 4, 6, 7])
 })

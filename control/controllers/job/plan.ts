@@ -86,7 +86,8 @@ function surplus(job: Job, active: readonly Pod[], wanted: number): Pod[] {
     if (index === undefined || index >= (job.spec.completions ?? 0)) return same
     return giveUp(same, same.length - 1)
   })
-  const left = active.filter((pod) => !useless.includes(pod))
+  const going = new Set(useless)
+  const left = active.filter((pod) => !going.has(pod))
   return [...useless, ...giveUp(left, left.length - wanted)]
 }
 

@@ -3,7 +3,7 @@
 import type { Job } from '#api/kinds/index.ts'
 import type { PodFailurePolicyAction, PodFailurePolicyRule } from '#api/types/batch-v1.gen.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
-import { countIndexes, hasIndex, type Indexes, parseIndexes } from './indexes.ts'
+import { commonOf, countIndexes, type Indexes, parseIndexes } from './indexes.ts'
 
 /** `why` is what made the rule match. */
 export type Matched = { action: PodFailurePolicyAction; why: string }
@@ -42,11 +42,7 @@ function matchRule({ onExitCodes, onPodConditions }: PodFailurePolicyRule, { met
 export function matchSuccess({ spec }: Job, succeeded: Indexes): string | undefined {
   for (const [i, { succeededIndexes, succeededCount }] of (spec.successPolicy?.rules ?? []).entries()) {
     const wanted = succeededIndexes === undefined ? undefined : parseIndexes(succeededIndexes, spec.completions ?? 0)
-    let count = countIndexes(succeeded)
-    if (wanted) {
-      count = 0
-      for (const [first, last] of wanted) for (let index = first; index <= last; index++) if (hasIndex(succeeded, index)) count += 1
-    }
+    const count = countIndexes(wanted ? commonOf(succeeded, wanted) : succeeded)
     if (count >= (succeededCount ?? (wanted ? countIndexes(wanted) : Number.POSITIVE_INFINITY))) return `Matched rules at index ${i}`
   }
   return undefined

@@ -52,6 +52,19 @@ describe('eviction', () => {
     assert.equal((await evict('a')).code, 201, 'what is going anyway needs no leave')
   })
 
+  it('says so on pods that no budget counts, too', async () => {
+    await runs('free', 'free')
+    assert.equal((await evict('free')).code, 201)
+    await runs('ill', 'ill', { ready: false })
+    await budget('ill', 'ill', { disruptionsAllowed: 0 }, { unhealthyPodEvictionPolicy: 'AlwaysAllow' })
+    assert.equal((await evict('ill')).code, 201)
+    for (const name of ['free', 'ill']) {
+      const { metadata, status } = await read(`${pods}/${name}`)
+      assert.ok(metadata.deletionTimestamp)
+      assert.equal(status.conditions.find((c: Json) => c.type === 'DisruptionTarget')?.reason, 'EvictionByEvictionAPI', name)
+    }
+  })
+
   it('grants one at a time, whoever asks at once', async () => {
     for (const name of ['m1', 'm2', 'm3', 'm4']) await runs(name, 'many')
     await budget('many', 'many', { disruptionsAllowed: 2 })

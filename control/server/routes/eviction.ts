@@ -26,10 +26,11 @@ export const evictionCreators = ({ core, clock }: { core: Core; clock: Clock }):
     const evict = (rules: DeleteOptions) => core.delete(target, options.user, { ...rules, dryRun: options.dryRun ?? false, settled: true })
     const budget = needsNoLeave(pod) ? undefined : await budgetOf(core, pod)
     if (!budget) {
+      if (!isGoing(pod)) await markDisrupted(core, clock, target, options)
       await evict(given)
     } else if (isSpared(budget, pod)) {
       // Only as it was seen: by now it may be healthy, and counted.
-      await evict(at(pod.metadata.resourceVersion))
+      await evict(at(await markDisrupted(core, clock, target, options, pod.metadata.resourceVersion)))
     } else {
       await decrement(core, clock, budget, pod, options)
       await markDisrupted(core, clock, target, options)
@@ -42,6 +43,9 @@ export const evictionCreators = ({ core, clock }: { core: Core; clock: Clock }):
 /** Nothing is lost with a pod that does not run or is going anyway. */
 const needsNoLeave = ({ metadata, status }: Pod): boolean =>
   metadata.deletionTimestamp !== undefined || ['Succeeded', 'Failed', 'Pending'].includes(status.phase ?? '')
+
+const isGoing = ({ metadata, status }: Pod): boolean =>
+  metadata.deletionTimestamp !== undefined || status.phase === 'Succeeded' || status.phase === 'Failed'
 
 async function budgetOf(core: Core, { metadata }: Pod): Promise<PodDisruptionBudget | undefined> {
   const { items } = await core.list({ resource: core.resources.of(PodDisruptionBudget), namespace: metadata.namespace })
@@ -106,8 +110,8 @@ function checkAllowed({ metadata, status }: PodDisruptionBudget): void {
   }
 }
 
-/** Controllers and people see by it why the pod went. */
-async function markDisrupted(core: Core, clock: Clock, target: Target, { dryRun = false }: WriteOptions): Promise<void> {
+/** Controllers and people see by it why the pod went. With a version: only of that one. Returns the version that follows. */
+async function markDisrupted(core: Core, clock: Clock, target: Target, { dryRun = false }: WriteOptions, version = ''): Promise<string> {
   const condition = {
     type: 'DisruptionTarget' as const,
     status: 'True' as const,
@@ -116,14 +120,19 @@ async function markDisrupted(core: Core, clock: Clock, target: Target, { dryRun 
     lastTransitionTime: timestamp(clock.now()),
   }
   try {
-    await core.update({ ...target, resource: core.resources.of(Pod) }, { user: serverUser, subresource: 'status', dryRun }, (current) => {
+    const options = { user: serverUser, subresource: 'status', dryRun }
+    const { object } = await core.update({ ...target, resource: core.resources.of(Pod) }, options, (current) => {
       const pod = current as Pod
       const others = (pod.status.conditions ?? []).filter(({ type }) => type !== condition.type)
       pod.status = { ...pod.status, conditions: [...others, condition] }
-      delete (pod.metadata as { resourceVersion?: string }).resourceVersion
+      const metadata = pod.metadata as { resourceVersion?: string }
+      if (version) metadata.resourceVersion = version
+      else delete metadata.resourceVersion
       return pod
     })
+    return dryRun ? version : object.metadata.resourceVersion
   } catch (error) {
     if (!isStatus(error, 'NotFound')) throw error
+    return version
   }
 }
