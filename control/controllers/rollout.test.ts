@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { StatusError } from '#api/errors.ts'
-import { DaemonSet, Deployment, EndpointSlice, Endpoints, Pod, Service, StatefulSet } from '#api/kinds/index.ts'
+import { ControllerRevision, DaemonSet, Deployment, EndpointSlice, Endpoints, Pod, Service, StatefulSet } from '#api/kinds/index.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import { type Harness, harness } from './harness.fake.ts'
 import { condition, deployment, images, namespace, pods, sets, web } from './web.fake.ts'
@@ -282,6 +282,30 @@ test('in a namespace that goes away nobody tries again', async () => {
   // Each by each, and again only for what it wrote itself.
   assert.ok(asked <= 6, `asked ${asked} times`)
   assert.deepEqual(h.complaints, [])
+})
+
+test('deleted in the foreground, each goes when all it made is gone, and makes nothing meanwhile', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  const template = web().spec!.template!
+  const spec = { replicas: 2, selector: { matchLabels: { app: 'web' } }, template, updateStrategy: { type: 'RollingUpdate' as const } }
+  const kinds = [Deployment, StatefulSet, DaemonSet]
+  for (const kind of kinds) {
+    await h.client.create<KubeObject>(kind, { ...web(2), metadata: { name: 'web', namespace }, ...(kind !== Deployment && { spec }) })
+    for (let i = 0; i < 3; i++) await h.settle()
+    const [pod] = await pods(h)
+    const held = h.client.put(Pod, { ...pod!, metadata: { ...pod!.metadata, finalizers: ['example.com/slow'] } })
+    const before = h.client.writes.length
+    await h.client.delete(kind, { name: 'web', namespace }, { propagationPolicy: 'Foreground' })
+    await minute(h)
+    assert.ok(await h.client.find<KubeObject>(kind, { name: 'web', namespace }), `${kind.kind} waits for its pod`)
+    const made = h.client.writes.slice(before).filter((line) => /^create (?!Event|Lease)/.test(line))
+    assert.deepEqual(made, [], kind.kind)
+    await h.client.patch(Pod, held.metadata, 'merge', { metadata: { finalizers: null } })
+    await minute(h)
+    assert.equal(await h.client.find<KubeObject>(kind, { name: 'web', namespace }), undefined, `${kind.kind} is gone`)
+    assert.deepEqual((await h.client.list(ControllerRevision, { namespace })).items, [])
+  }
 })
 
 /** In which the node lives. */

@@ -91,10 +91,11 @@ export function daemonSets({ client, informers, recorderFor, podControlFor, cloc
         uids.delete(key)
         return done
       }
+      // What it would make now, its revision too, would only hold up its end.
+      if (set.metadata.deletionTimestamp) return done
       uids.set(key, set.metadata.uid)
       const owner = { kind: DaemonSet, object: set }
       const own = await control.claim(owner, matches(set), signal)
-      if (set.metadata.deletionTimestamp) return done
       const { revisions, update, collisionCount } = await history.record(set, signal)
       const hash = update.metadata.labels?.[revisionLabel] ?? ''
       const { create, remove, recheck } = planDaemons(look(set, own, hash))

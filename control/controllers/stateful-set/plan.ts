@@ -37,7 +37,6 @@ export type Sight = {
 
 export function planPods(sight: Sight): Plan {
   const { set, pods, wait, claimable } = sight
-  if (set.metadata.deletionTimestamp) return { moves: [] }
   const ordered = set.spec.podManagementPolicy !== 'Parallel'
   const { replicas, condemned } = sort(set, pods)
   const waits = replicas.flatMap((pod) => (pod ? [wait(pod)] : [])).filter((ms) => ms > 0 && Number.isFinite(ms))

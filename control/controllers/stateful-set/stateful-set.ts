@@ -60,7 +60,8 @@ export function statefulSets({ client, informers, recorderFor, podControlFor, cl
     ],
     async reconcile(key, signal) {
       const set = sets.get(key)
-      if (!set) return done
+      // What it would make now, its revision too, would only hold up its end.
+      if (!set || set.metadata.deletionTimestamp) return done
       const owner = { kind: StatefulSet, object: set }
       const { revisions, update, collisionCount } = await history.record(set, signal)
       const current = revisions.find(({ metadata }) => metadata.name === set.status?.currentRevision) ?? update
@@ -74,8 +75,7 @@ export function statefulSets({ client, informers, recorderFor, podControlFor, cl
         wait,
         claimable: (ordinal) => claimsOf(set, ordinal, undefined).blockedBy === undefined,
       })
-      const failures: unknown[] = []
-      if (!set.metadata.deletionTimestamp) failures.push(...(await settle(set, own, moves, signal)))
+      const failures = await settle(set, own, moves, signal)
 
       const now = pods.by(byOwner, set.metadata.uid).filter((pod) => isControlledBy(pod, set) && ordinalOf(set, pod) !== undefined)
       const known = sets.get(key) ?? set
