@@ -6,11 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { loadKubeconfig } from '#api/client/kubeconfig.ts'
 import { startControlPlane } from '../cluster/control-plane.ts'
 import { hollowFleet } from '../hollow/fleet.ts'
-import { type Figure, figure } from './figure.ts'
+import { type Figure, figure, quantile } from './figure.ts'
 import { openSession, type Session } from './session.ts'
 
 const state = resolve(import.meta.dirname, '../../.coracle')
 const writers = 16
+/** Milliseconds between the reads of somebody who has nothing to do with it. */
+const askEvery = 20
 const zone = 'topology.kubernetes.io/zone'
 
 export async function* boundPods({ nodes, pods }: { nodes: number; pods: number }): AsyncGenerator<Figure> {
@@ -29,7 +31,8 @@ export async function* boundPods({ nodes, pods }: { nodes: number; pods: number 
     starts: false,
   })
   const session = await openSession(target.server, credentials)
-  const left = await create(session, pods, 'left', { schedulerName: 'nobody' })
+  const bystander = await openSession(target.server, credentials)
+  const [left, calm] = await watched(bystander, () => create(session, pods, 'left', { schedulerName: 'nobody' }))
   const chosen = { labelSelector: { matchLabels: { app: 'spread' } }, topologyKey: zone }
   for (const [name, spec] of [
     ['plain', {}],
@@ -37,12 +40,35 @@ export async function* boundPods({ nodes, pods }: { nodes: number; pods: number 
   ] as const) {
     const before = fleet.bound
     const began = performance.now()
-    await create(session, pods, name, spec)
-    while (fleet.bound < before + pods) await sleep(5)
+    const [, waits] = await watched(bystander, async () => {
+      await create(session, pods, name, spec)
+      while (fleet.bound < before + pods) await sleep(5)
+    })
     const perSecond = (pods / (performance.now() - began)) * 1000
     yield figure(`${name}, ${nodes} nodes, through a server: created and bound`, perSecond, '/s', { name: 'created only', value: left })
+    const reference = { name: 'while pods are created only', value: quantile(calm, 0.99) }
+    yield figure('the same: a read by somebody else meanwhile, p99', quantile(waits, 0.99), 'ms', reference)
   }
   session.close()
+  bystander.close()
+}
+
+/** With what a read waited each time meanwhile, in milliseconds. */
+async function watched<T>(session: Session, work: () => Promise<T>): Promise<[T, number[]]> {
+  const waits: number[] = []
+  const stop = new AbortController()
+  const asking = (async () => {
+    while (!stop.signal.aborted) {
+      const asked = performance.now()
+      await session.request('GET', '/api/v1/namespaces/kube-system')
+      waits.push(performance.now() - asked)
+      await sleep(askEvery)
+    }
+  })()
+  const result = await work()
+  stop.abort()
+  await asking
+  return [result, waits]
 }
 
 /** Creations a second. */

@@ -13,12 +13,23 @@ import { Heap } from './heap.ts'
  * over; `gated`: not to be tried; `gone`: deleted.
  */
 type State = 'active' | 'taken' | 'parked' | 'resting' | 'gated' | 'gone'
-type Waiting = { pod: PodInfo; order: number; failures: number; notBefore: number; state: State; by: readonly Plugin[] }
+type Waiting = {
+  pod: PodInfo
+  order: number
+  failures: number
+  notBefore: number
+  state: State
+  by: readonly Plugin[]
+  missed: ClusterEvent[]
+}
 
 /** Milliseconds before a pod that did not fit is tried again, at the least; doubled with each failure. */
 export type Backoff = { first: number; longest: number }
 /** Milliseconds after which every parked pod is tried again, whatever happened. */
 const flushEvery = 300_000
+
+/** Events that are remembered for a pod that is being tried; after more, one of them will have helped. */
+const mostMissed = 1_000
 
 export type QueueOptions = {
   clock: Clock
@@ -41,6 +52,8 @@ export class SchedulingQueue {
   readonly #resting = new Heap<{ waiting: Waiting; at: number }>((a, b) => a.at < b.at)
   /** By each plugin that refused them; under undefined those that none refused. */
   readonly #parked = new Map<Plugin | undefined, Set<Waiting>>()
+  /** Those that are being tried. */
+  readonly #taken = new Set<Waiting>()
   #order = 0
   #timer: { at: number; timer: Timer } | undefined
   #flush: Timer | undefined
@@ -66,7 +79,7 @@ export class SchedulingQueue {
   set(pod: PodInfo): void {
     const known = this.#all.get(pod.uid)
     if (!known) {
-      const waiting: Waiting = { pod, order: (this.#order += 1), failures: 0, notBefore: 0, state: 'gated', by: [] }
+      const waiting: Waiting = { pod, order: (this.#order += 1), failures: 0, notBefore: 0, state: 'gated', by: [], missed: [] }
       this.#all.set(pod.uid, waiting)
       this.#admit(waiting)
       return
@@ -88,6 +101,7 @@ export class SchedulingQueue {
     if (!known) return
     this.#all.delete(uid)
     this.#unpark(known)
+    this.#taken.delete(known)
     known.state = 'gone'
   }
 
@@ -95,7 +109,7 @@ export class SchedulingQueue {
   take(): PodInfo | undefined {
     let next = this.#active.pop()
     while (next && next.state !== 'active') next = this.#active.pop()
-    if (next) next.state = 'taken'
+    if (next) this.#try(next)
     return next?.pod
   }
 
@@ -104,7 +118,7 @@ export class SchedulingQueue {
     const waiting = this.#all.get(uid)
     if (!waiting || waiting.state === 'gated' || waiting.state === 'taken') return false
     this.#unpark(waiting)
-    waiting.state = 'taken'
+    this.#try(waiting)
     return true
   }
 
@@ -112,6 +126,8 @@ export class SchedulingQueue {
   park(uid: string, by: readonly Plugin[]): void {
     const waiting = this.#failed(uid)
     if (!waiting) return
+    // What happened while it waited for a permission was heard by nobody.
+    if (waiting.missed.length >= mostMissed || waiting.missed.some((event) => helps(by, waiting.pod, event))) return this.#rest(waiting)
     waiting.state = 'parked'
     waiting.by = by
     for (const plugin of by.length ? by : [undefined]) {
@@ -140,12 +156,12 @@ export class SchedulingQueue {
 
   /** Something changed that may let some fit. */
   happened(event: ClusterEvent): void {
+    for (const waiting of this.#taken) if (waiting.missed.length < mostMissed) waiting.missed.push(event)
     if (this.#parked.size === 0) return
     const woken: Waiting[] = []
     for (const [plugin, set] of this.#parked) {
-      const hint = plugin?.hints?.[event.name] as ((pod: PodInfo, event: ClusterEvent) => boolean) | undefined
-      if (plugin && !hint) continue
-      for (const waiting of set) if (!hint || hint(waiting.pod, event)) woken.push(waiting)
+      if (plugin && !plugin.hints?.[event.name]) continue
+      for (const waiting of set) if (helps(plugin && [plugin], waiting.pod, event)) woken.push(waiting)
     }
     for (const waiting of woken) if (waiting.state === 'parked') this.#rest(waiting, false)
     if (woken.length) this.#advance()
@@ -160,6 +176,13 @@ export class SchedulingQueue {
     this.#active.clear()
     this.#resting.clear()
     this.#parked.clear()
+    this.#taken.clear()
+  }
+
+  #try(waiting: Waiting): void {
+    waiting.state = 'taken'
+    waiting.missed = []
+    this.#taken.add(waiting)
   }
 
   #admit(waiting: Waiting): void {
@@ -170,6 +193,7 @@ export class SchedulingQueue {
   #failed(uid: string): Waiting | undefined {
     const waiting = this.#all.get(uid)
     if (waiting?.state !== 'taken') return undefined
+    this.#taken.delete(waiting)
     const { first, longest } = this.#backoff
     waiting.notBefore = this.#clock.monotonic() + Math.min(first * 2 ** Math.min(waiting.failures, 20), longest)
     waiting.failures += 1
@@ -220,6 +244,10 @@ export class SchedulingQueue {
     if (some) this.#ready()
   }
 }
+
+/** Whether one of these has refused the pod for what the event may have changed; without any that refused it everything may help. */
+const helps = (by: readonly Plugin[] | undefined, pod: PodInfo, event: ClusterEvent): boolean =>
+  !by?.length || by.some(({ hints }) => (hints?.[event.name] as ((pod: PodInfo, event: ClusterEvent) => boolean) | undefined)?.(pod, event))
 
 /** What of a pod bears on where it can go; its status, which we write ourselves, does not. */
 const substance = ({ pod: { spec, metadata } }: PodInfo): string => JSON.stringify([spec, metadata.labels])
