@@ -8,6 +8,8 @@ export const places = (dataDir: string) => ({
   pods: join(dataDir, 'pods'),
   /** Volumes that pods share. */
   volumes: join(dataDir, 'volumes'),
+  /** Volumes of this node's disk, used or not. */
+  local: join(dataDir, 'local'),
   logs: join(dataDir, 'logs'),
   /** What it needs to know to run its pods before it has reached anybody. */
   record: join(dataDir, 'record'),

@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { mounts, namespaces, openRtnetlink } from 'nft-js'
 import type { Registry } from 'prom-client'
 import { type Cidr, overlaps, parseCidr } from '#api/cidr.ts'
@@ -11,8 +12,9 @@ import type { EventRecorder } from '#api/events/recorder.ts'
 import type { Informer } from '#api/informer/informer.ts'
 import type { Informers } from '#api/informer/informers.ts'
 import type { Memory } from '#api/informer/memory.ts'
-import { ConfigMap, EndpointSlice, Node, Pod, Service } from '#api/kinds/index.ts'
+import { ConfigMap, EndpointSlice, Node, PersistentVolume, Pod, Service } from '#api/kinds/index.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
+import { localDriver, volumesOfNode } from '#api/local-volumes.ts'
 import type { Log } from '#api/log.ts'
 import { announceAddresses } from './announce/announce.ts'
 import { type CniOptions, cniNetwork } from './cni/network.ts'
@@ -39,10 +41,17 @@ import { serveServices } from './proxy/services.ts'
 import { openRules, type ProxyMode } from './ruleset/rules.ts'
 import type { Cgroups } from './runtime/cgroups.ts'
 import type { Runtime } from './runtime/runtime.ts'
+import { claimsOf } from './volumes/claims.ts'
 import { emptyDirs } from './volumes/empty-dir.ts'
 import { hostPaths } from './volumes/host-path.ts'
+import { openDisk, runProgram } from './volumes/local/disk.ts'
+import { growTo, localVolumes } from './volumes/local/driver.ts'
+import { keepVolumes } from './volumes/local/keeper.ts'
+import { localPaths } from './volumes/local-path.ts'
+import { exists } from './volumes/mount-table.ts'
 import { openObjects } from './volumes/objects.ts'
 import { payloads } from './volumes/payload-driver.ts'
+import { stagedFolder } from './volumes/staging.ts'
 import { type KeptTokens, tokensOf } from './volumes/tokens.ts'
 import { openVolumes } from './volumes/volumes.ts'
 
@@ -143,13 +152,16 @@ export async function openWorkload(options: WorkloadOptions): Promise<Workload> 
     }
     const objects = openObjects({ client, clock, random, log, memory })
     stack.defer(() => objects.close())
-    const { pods: podsDir, volumes: stagingDir } = places(options.dataDir)
+    const { pods: podsDir, volumes: stagingDir, local } = places(options.dataDir)
+    const disk = openDisk(local)
     const drivers = [
       emptyDirs({ mounts }),
       hostPaths,
+      localPaths,
+      localVolumes({ mounts, disk }),
       payloads({ mounts, objects, tokens: tokensOf({ client, clock, kept: options.tokens, onStale }) }),
     ]
-    const volumes = openVolumes({ mounts, drivers, podsDir, stagingDir })
+    const volumes = openVolumes({ mounts, drivers, claims: claimsOf({ client, podsDir }), podsDir, stagingDir })
     const synced = [services, slices, nodes, assigned, policies].map((each) => each.synced)
     await Promise.race([Promise.all(synced), aborted(options.signal)])
     options.signal.throwIfAborted()
@@ -223,6 +235,20 @@ export async function openWorkload(options: WorkloadOptions): Promise<Workload> 
       logsDir: places(options.dataDir).logs,
     })
     stack.defer(() => pods.close())
+    // What earlier pods left staged has been put in order by now.
+    const keeper = keepVolumes({
+      client,
+      clock,
+      log,
+      disk,
+      volumes: watched.of(PersistentVolume, { labelSelector: volumesOfNode(nodeName) }),
+      async stagedAt(handle) {
+        const at = stagedFolder(stagingDir, localDriver, handle)
+        return (await exists(at)) ? join(at, 'volume') : undefined
+      },
+      grow: (staged, handle) => growTo(join(staged, 'fs'), disk, handle, runProgram),
+    })
+    stack.defer(() => keeper.close())
     const loopback = openLoopbackPorts({ log })
     stack.defer(() => loopback.close())
     const hostPorts = coalesce(() => loopback.apply([...assigned.list()]), { name: 'host ports of loopback addresses', clock, log })

@@ -11,6 +11,10 @@ import { exists } from './mount-table.ts'
 type User = { uid: string; name: string }
 type Staged = { type: string; at: string }
 
+/** Everything about a volume that is staged, or is about to be. */
+export const stagedFolder = (dir: string, type: string, id: string): string =>
+  join(dir, type, createHash('sha256').update(id).digest('hex').slice(0, 32))
+
 export class Staging {
   readonly #dir: string
   readonly #driverOf: (type: string) => VolumeDriver | undefined
@@ -26,7 +30,7 @@ export class Staging {
   async stage(driver: VolumeDriver, spec: VolumeSpec, uid: string, signal?: AbortSignal): Promise<string | undefined> {
     const id = driver.stage && driver.idOf?.(spec)
     if (!driver.stage || id === undefined) return undefined
-    const at = join(this.#dir, spec.type, createHash('sha256').update(id).digest('hex').slice(0, 32))
+    const at = stagedFolder(this.#dir, spec.type, id)
     return await this.#alone(at, async () => {
       await mkdir(join(at, 'users'), { recursive: true, mode: 0o700 })
       await writeFile(join(at, 'id'), id)

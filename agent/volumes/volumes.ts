@@ -53,8 +53,11 @@ export function openVolumes({ mounts, drivers, claims, podsDir, stagingDir }: Vo
   const folderOf = (uid: string, type: string, name: string) => join(podsDir, uid, 'volumes', type, name)
 
   async function find(pod: Pod, volume: Volume, signal?: AbortSignal): Promise<{ driver: VolumeDriver; spec: VolumeSpec }> {
-    const persistentVolume = volume.persistentVolumeClaim && claims ? await claims(pod, volume, signal) : undefined
-    const type = persistentVolume ? typeOfPersistent(persistentVolume) : typeOf(volume)
+    const isClaimed = volume.persistentVolumeClaim ?? volume.ephemeral
+    const persistentVolume = isClaimed && claims ? await claims(pod, volume, signal) : undefined
+    // A driver of ours may be one of CSI's by its name.
+    const own = persistentVolume?.spec.csi?.driver
+    const type = own !== undefined && byType.has(own) ? own : persistentVolume ? typeOfPersistent(persistentVolume) : typeOf(volume)
     const driver = byType.get(type)
     if (!driver) throw new VolumeError(`volumes of type ${type} are not supported`)
     return { driver, spec: { name: volume.name, type, volume, ...(persistentVolume && { persistentVolume }) } }

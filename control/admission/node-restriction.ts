@@ -1,8 +1,9 @@
 // A node speaks for itself only (NodeRestriction): its own Node object and leases, and the pods that are bound to it.
 // Which tokens it gets is in control/server/routes/token.ts.
 
+import { localFinalizer, problemAnnotation, sizeAnnotation } from '#api/local-volumes.ts'
 import type { Lease } from '#api/types/coordination-v1.gen.ts'
-import type { Node, Pod } from '#api/types/core-v1.gen.ts'
+import type { Node, PersistentVolume, Pod } from '#api/types/core-v1.gen.ts'
 import { addressLeases, nodeLeases } from '#control/auth/node-authorizer.ts'
 import { nodeOf } from '#control/auth/user.ts'
 import { type Admission, forbidden, isKind, type Review } from './admission.ts'
@@ -43,6 +44,7 @@ export const nodeRestriction: Admission = {
     if (node === undefined) return
     if (isKind(review, '', 'Node')) ownNode(review, node)
     else if (isKind(review, '', 'Pod')) ownPod(review, node)
+    else if (isKind(review, '', 'PersistentVolume')) ownVolume(review, node)
     else if (isKind(review, 'coordination.k8s.io', 'Lease')) ownLease(review, node)
   },
 }
@@ -82,6 +84,19 @@ function ownPod(review: Review, node: string): void {
     throw forbidden(review, `node ${JSON.stringify(node)} cannot update labels through pod status`)
 }
 
+/** That it is one of its own the authorizer has seen. What it says of it: how large it is, what went wrong, that it is gone. */
+function ownVolume(review: Review, node: string): void {
+  const previous = review.previous as PersistentVolume | undefined
+  const object = review.object as PersistentVolume
+  const others = ({ metadata, spec, status }: PersistentVolume) => {
+    const { [sizeAnnotation]: _, [problemAnnotation]: __, ...annotations } = metadata.annotations ?? {}
+    const finalizers = (metadata.finalizers ?? []).filter((name) => name !== localFinalizer)
+    return sorted({ annotations, labels: metadata.labels ?? {}, owners: metadata.ownerReferences ?? [], finalizers, spec, status })
+  }
+  if (review.operation !== 'UPDATE' || !previous || others(previous) !== others(object))
+    throw forbidden(review, `node ${JSON.stringify(node)} can only say of its own volumes how large they are and that they are gone`)
+}
+
 function ownLease(review: Review, node: string): void {
   const { name, namespace } = review
   if (namespace !== nodeLeases) throw forbidden(review, `can only access leases in the ${JSON.stringify(nodeLeases)} system namespace`)
@@ -91,6 +106,13 @@ function ownLease(review: Review, node: string): void {
   const { holderIdentity: holder } = (review.object as Lease).spec ?? {}
   if (holder && holder !== node) throw forbidden(review, `node ${JSON.stringify(node)} can only hold a lease itself`)
 }
+
+const sorted = (value: unknown): string =>
+  JSON.stringify(value, (_, each: unknown) =>
+    each && typeof each === 'object' && !Array.isArray(each)
+      ? Object.fromEntries(Object.entries(each).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : each,
+  )
 
 const rangesOf = (node: Node | undefined): unknown[] => [node?.spec?.podCIDR ?? '', ...(node?.spec?.podCIDRs ?? [])]
 

@@ -131,6 +131,7 @@ describe('authorization', () => {
     const authorizer = nodeAuthorizer({
       nodeOfPod: (_namespace, name) => (name === 'mine' ? 'n1' : 'n2'),
       nodeUses: (_node, resource, _namespace, name) => name === `used-${resource}`,
+      nodeKeeps: (_node, name) => name === 'kept',
     })
     const verdict = async (verb: string, path: string, name?: string) => (await authorizer(on(node, verb, path, name))) !== undefined
     const allowed: [string, string, string?][] = [
@@ -142,6 +143,8 @@ describe('authorization', () => {
       ['get', 'pods', 'mine'],
       ['get', 'secrets', 'used-secrets'],
       ['get', 'persistentvolumes', 'used-persistentvolumes'],
+      ['get', 'persistentvolumes', 'kept'],
+      ['patch', 'persistentvolumes', 'kept'],
       ['create', 'events.events.k8s.io'],
       ['list', 'endpointslices.discovery.k8s.io'],
       ['watch', 'configmaps', 'used-configmaps'],
@@ -152,6 +155,11 @@ describe('authorization', () => {
     const settings = { ...on(node, 'watch', 'configmaps', 'coracle-dns'), namespace: 'kube-system' }
     assert.equal((await authorizer(settings)) !== undefined, true, "the name server's settings")
     assert.equal((await authorizer({ ...settings, verb: 'update' })) !== undefined, false)
+    const volumes = { ...on(node, 'watch', 'persistentvolumes'), namespace: undefined, name: undefined }
+    const bySelector = async (labelSelector: string) => (await authorizer({ ...volumes, labelSelector } as Attempt)) !== undefined
+    assert.equal(await bySelector('local.coracle.dev/node=n1'), true, 'its own volumes')
+    assert.equal(await bySelector('local.coracle.dev/node=n2'), false)
+    assert.equal(await bySelector('local.coracle.dev/node'), false)
     const refused: [string, string, string?][] = [
       ['patch', 'nodes', 'n2'],
       ['get', 'configmaps', 'coracle-dns'],
@@ -168,6 +176,9 @@ describe('authorization', () => {
       ['get', 'pods', 'other'],
       ['get', 'persistentvolumes', 'other'],
       ['list', 'persistentvolumes'],
+      ['patch', 'persistentvolumes', 'used-persistentvolumes'],
+      ['update', 'persistentvolumes', 'kept'],
+      ['delete', 'persistentvolumes', 'kept'],
       ['list', 'persistentvolumeclaims'],
       ['get', 'volumeattachments.storage.k8s.io', 'other'],
       // Of the same name, in a group of somebody else.

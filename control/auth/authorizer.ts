@@ -14,6 +14,8 @@ export type Attempt = { user: User; verb: string } & (
       subresource: string
       namespace: string | undefined
       name: string | undefined
+      /** Of a list or watch: as it was asked for. */
+      labelSelector?: string
       path?: undefined
     }
 )

@@ -2,6 +2,7 @@
 // that is broken into must not reach what other nodes have. A resource is one of its group: a custom
 // `secrets.example.com` is none of the kinds that are named here.
 
+import { volumesOfNode } from '#api/local-volumes.ts'
 import type { Authorizer, ResourceAttempt } from './authorizer.ts'
 import { nodeOf } from './user.ts'
 
@@ -33,6 +34,8 @@ export type NodeFacts = {
   nodeOfPod(namespace: string, name: string): string | undefined
   /** Whether a pod on `node` mounts or reads this object, or runs as this service account. `namespace` is '' for what has none. */
   nodeUses(node: string, resource: string, namespace: string, name: string): boolean
+  /** Whether the PersistentVolume is one of the node's own. */
+  nodeKeeps(node: string, name: string): boolean
 }
 
 export const nodeAuthorizer =
@@ -43,10 +46,12 @@ export const nodeAuthorizer =
     return mayNode(facts, node, attempt) ? `node ${node}` : undefined
   }
 
-function mayNode(facts: NodeFacts, node: string, { verb, group, resource, subresource, namespace, name }: ResourceAttempt): boolean {
+function mayNode(facts: NodeFacts, node: string, attempt: ResourceAttempt): boolean {
+  const { verb, group, resource, subresource, namespace, name } = attempt
   const read = reads.includes(verb)
   const full = group ? `${resource}.${group}` : resource
   if (subresource === '' && read && readable.has(full)) return true
+  if (subresource === '' && full === 'persistentvolumes' && mayOwnVolume(facts, node, attempt)) return true
   if (subresource === '' && used.has(full)) {
     if (read && full === 'configmaps' && namespace === 'kube-system' && name === nameServerSettings) return true
     // A watch on one object, or a read of it.
@@ -85,4 +90,10 @@ function mayNode(facts: NodeFacts, node: string, { verb, group, resource, subres
     default:
       return false
   }
+}
+
+/** It makes its own volumes and takes them away, whoever uses them; admission says what it may write. */
+function mayOwnVolume(facts: NodeFacts, node: string, { verb, name, labelSelector }: ResourceAttempt): boolean {
+  if (name === undefined) return (verb === 'list' || verb === 'watch') && labelSelector === volumesOfNode(node)
+  return (verb === 'get' || verb === 'patch') && facts.nodeKeeps(node, name)
 }

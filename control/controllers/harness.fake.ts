@@ -7,8 +7,10 @@ import { type FakeClock, fakeClock, settle } from '#api/clock.fake.ts'
 import { microTimestamp, timestamp } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
 import { informers } from '#api/informer/informers.ts'
-import { Lease, Namespace, Node, Pod } from '#api/kinds/index.ts'
+import { Lease, Namespace, Node, PersistentVolume, Pod, StorageClass } from '#api/kinds/index.ts'
+import { localDriver, localFinalizer, sizeAnnotation } from '#api/local-volumes.ts'
 import type { Log } from '#api/log.ts'
+import { units } from '#api/quantity.ts'
 import type { Certify } from './certificates/certificates.ts'
 import { startControllers, startScheduler } from './index.ts'
 import { mortal } from './mortal.fake.ts'
@@ -37,7 +39,8 @@ export type Harness = {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-export async function harness({ certify }: { certify?: Certify } = {}): Promise<Harness> {
+/** `keepsVolumes`: claims get volumes of a class that is the default one, as in every cluster. */
+export async function harness({ certify, keepsVolumes = true }: { certify?: Certify; keepsVolumes?: boolean } = {}): Promise<Harness> {
   const clock = fakeClock()
   const client = fakeClient({ clock })
   const complaints: string[] = []
@@ -61,6 +64,21 @@ export async function harness({ certify }: { certify?: Certify } = {}): Promise<
         .catch(unlessLate)
   }
   agent.on({ add: tend, update: tend })
+  if (keepsVolumes) {
+    await client.create(StorageClass, {
+      metadata: { name: 'local', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
+      provisioner: localDriver,
+      reclaimPolicy: 'Delete',
+      volumeBindingMode: 'WaitForFirstConsumer',
+    })
+    const keep = ({ metadata, spec }: PersistentVolume) => {
+      const { name, uid, finalizers = [], annotations } = metadata
+      const say = (more: object) => void client.patch(PersistentVolume, { name }, 'merge', { metadata: { uid, ...more } }).catch(unlessLate)
+      if (metadata.deletionTimestamp) say({ finalizers: finalizers.filter((each) => each !== localFinalizer) })
+      else if (!annotations?.[sizeAnnotation]) say({ annotations: { [sizeAnnotation]: String(units(spec.capacity?.['storage'])) } })
+    }
+    nodes.of(PersistentVolume).on({ add: keep, update: keep })
+  }
 
   const start = () => {
     const stop = new AbortController()

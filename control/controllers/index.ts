@@ -42,6 +42,9 @@ import { replicaSets, replicationControllers } from './replica-set/replica-set.t
 import { statefulSets } from './stateful-set/stateful-set.ts'
 import { tokenExpiry } from './token-expiry.ts'
 import { ttlAfterFinished } from './ttl-after-finished.ts'
+import { claimBinding, volumeBinding } from './volumes/binder.ts'
+import { ephemeralClaims } from './volumes/ephemeral.ts'
+import { claimProtecting, volumeProtecting } from './volumes/protection.ts'
 
 export type ControlDeps = {
   client: Client
@@ -116,6 +119,11 @@ export async function startControllers({ ca, podRanges, certify, probe = nobodyT
     availability(deps, probe),
     flowSchemas(deps),
     priorityLevels(deps),
+    claimBinding(deps),
+    volumeBinding(deps),
+    claimProtecting(deps),
+    volumeProtecting(deps),
+    ephemeralClaims(deps),
     certificateExpiry(deps),
     ...(certify ? [certificateApproval(deps), certificateSigning(deps, certify)] : []),
   ]

@@ -78,6 +78,7 @@ export function handleOf(state: Cluster): Handle {
     schedulerName: 'default-scheduler',
     selectors,
     waiting: new PermitWaits(clock),
+    happened: () => {},
   }
 }
 

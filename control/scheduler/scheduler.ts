@@ -6,7 +6,8 @@ import type { Client } from '#api/client/client.ts'
 import type { Clock } from '#api/clock.ts'
 import type { EventRecorder } from '#api/events/recorder.ts'
 import type { Informers } from '#api/informer/informers.ts'
-import { Namespace, Node, Pod, PodDisruptionBudget } from '#api/kinds/index.ts'
+import { Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, StorageClass } from '#api/kinds/index.ts'
+import type { KubeObject } from '#api/kinds/kind.ts'
 import type { Log } from '#api/log.ts'
 import { bind } from './bind.ts'
 import { Cluster } from './cluster/cluster.ts'
@@ -14,7 +15,7 @@ import { defaultSelectors } from './cluster/default-selectors.ts'
 import type { PodInfo } from './cluster/pod-info.ts'
 import { defaultConfiguration, type SchedulerConfiguration } from './config/configuration.ts'
 import { follow } from './follow.ts'
-import type { Plugin } from './framework/plugin.ts'
+import type { ClusterEvent, Plugin } from './framework/plugin.ts'
 import { Placer, type Profile } from './framework/profile.ts'
 import { PermitWaits } from './framework/waiting.ts'
 import { Gate } from './gate.ts'
@@ -39,16 +40,18 @@ export type SchedulerDeps = {
 /** Resolves once the signal has aborted and no binding is under way. */
 export async function schedule(deps: SchedulerDeps): Promise<void> {
   const { informers, recorderFor, clock, random, log, signal, configuration = defaultConfiguration } = deps
-  const followed = [informers.of(Node), informers.of(Pod), informers.of(Namespace), informers.of(PodDisruptionBudget)].map(
-    ({ synced }) => synced,
+  const followed = [Node, Pod, Namespace, PodDisruptionBudget, PersistentVolume, PersistentVolumeClaim, StorageClass].map(
+    (kind) => informers.of<KubeObject>(kind).synced,
   )
   const namespaces = informers.of(Namespace)
   const cluster = new Cluster({ labelsOf: (namespace) => namespaces.get(namespace)?.metadata.labels ?? {} })
   const waiting = new PermitWaits(clock)
   const profiles = new Map<string, Profile>()
   const selectors = defaultSelectors(informers)
+  let synced = false
+  const happened = (event: ClusterEvent) => synced && queue.happened(event)
   for (const { schedulerName, make } of configuration.profiles) {
-    profiles.set(schedulerName, make({ ...deps, cluster, waiting, selectors, events: recorderFor(schedulerName), schedulerName }))
+    profiles.set(schedulerName, make({ ...deps, cluster, waiting, selectors, happened, events: recorderFor(schedulerName), schedulerName }))
   }
   const [first] = profiles.values()
   const profileOf = (pod: Pod): Profile | undefined => profiles.get(pod.spec.schedulerName ?? 'default-scheduler')
@@ -64,7 +67,6 @@ export async function schedule(deps: SchedulerDeps): Promise<void> {
   const placer = new Placer({ cluster, random })
   const working = new Set<Promise<void>>()
   const breathe = breather()
-  let synced = false
   let resting = false
 
   const unfollow = follow({

@@ -4,9 +4,10 @@
 import { addressAt, type Cidr, familyOf } from '#api/cidr.ts'
 import type { Client, New } from '#api/client/client.ts'
 import { isStatus } from '#api/errors.ts'
-import { ConfigMap, EndpointSlice, Endpoints, Namespace, PriorityClass, Role, Service } from '#api/kinds/index.ts'
+import { ConfigMap, CSIDriver, EndpointSlice, Endpoints, Namespace, PriorityClass, Role, Service, StorageClass } from '#api/kinds/index.ts'
 import { systemPriorities } from '#api/kinds/priority-class.ts'
 import { same } from '#api/kinds/rules/faults.ts'
+import { localDriver } from '#api/local-volumes.ts'
 import { specialAddress } from '#api/special-address.ts'
 import { ensureFlowControl } from '#control/fairness/ensure.ts'
 import { frontProxyName } from '#control/pki/pki.ts'
@@ -26,6 +27,19 @@ export type BootstrapOptions = {
 const namespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
 const mark = { component: 'apiserver', provider: 'kubernetes' }
 
+/** Volumes of the nodes' own disks: nothing is attached, and a claim waits for the node that its first pod gets. */
+const localVolumes: New<CSIDriver> = {
+  metadata: { name: localDriver },
+  spec: { attachRequired: false, podInfoOnMount: false, fsGroupPolicy: 'File', volumeLifecycleModes: ['Persistent'] },
+}
+const localClass: New<StorageClass> = {
+  metadata: { name: 'local', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
+  provisioner: localDriver,
+  reclaimPolicy: 'Delete',
+  volumeBindingMode: 'WaitForFirstConsumer',
+  allowVolumeExpansion: true,
+}
+
 /** Makes what is missing; the endpoints of the API server follow its address. */
 export async function bootstrap({ client, advertise, serviceCidrs, clusterDNS, authorities }: BootstrapOptions): Promise<void> {
   const [kubernetes = ''] = serviceCidrs.map((cidr) => addressAt(cidr, 1))
@@ -35,6 +49,8 @@ export async function bootstrap({ client, advertise, serviceCidrs, clusterDNS, a
     ensureRoles(client),
     ensureFlowControl(client),
     ...systemPriorities.map(({ name, ...priority }) => ensure(() => client.create(PriorityClass, { metadata: { name }, ...priority }))),
+    ensure(() => client.create(CSIDriver, localVolumes)),
+    ensure(() => client.create(StorageClass, localClass)),
   ])
   await ensureService({
     metadata: { name: 'kubernetes', namespace: 'default', labels: mark },

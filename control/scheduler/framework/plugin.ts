@@ -55,6 +55,8 @@ export type ClusterEvent =
   | { name: 'pod/add' | 'pod/delete' | 'pod/leaving' | 'pod/scale-down'; pod: PodInfo }
   | { name: 'pod/labels'; pod: PodInfo; before: PodInfo }
   | { name: 'namespace/labels'; namespace: string }
+  /** Of a claim, by its key; or of a volume or a class, which may concern every claim. */
+  | { name: 'volumes/change'; claim?: string }
 
 export type EventName = ClusterEvent['name']
 /** The event of a name, where several share a shape. */
@@ -120,6 +122,8 @@ export type Handle = {
   selectors: DefaultSelectors
   /** Pods that wait for permission. */
   waiting: WaitingPods
+  /** Something that only the plugin itself follows may let pods fit. */
+  happened(this: void, event: ClusterEvent): void
 }
 
 export type WaitingPods = {

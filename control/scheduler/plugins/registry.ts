@@ -20,6 +20,7 @@ import { podTopologySpread } from './pod-topology-spread.ts'
 import { prioritySort } from './priority-sort.ts'
 import { schedulingGates } from './scheduling-gates.ts'
 import { taintToleration } from './taint-toleration.ts'
+import { volumeBinding } from './volume-binding.ts'
 
 export type Make = (handle: Handle) => Plugin
 
@@ -50,6 +51,7 @@ export const registry: Readonly<Record<string, Entry>> = {
   NodeAffinity: taking(['filter', 'score'], 2, readNodeAffinity, (_, args) => nodeAffinity(args)),
   NodePorts: { points: ['filter'], make: nodePorts },
   NodeResourcesFit: taking(['filter', 'score'], 1, readResourcesFit, nodeResourcesFit),
+  VolumeBinding: { points: ['filter', 'reserve', 'permit', 'postBind'], make: volumeBinding },
   PodTopologySpread: taking(['filter', 'score'], 2, readSpread, podTopologySpread),
   InterPodAffinity: taking(['filter', 'score'], 2, readInterPodAffinity, interPodAffinity),
   DefaultPreemption: taking(['postFilter'], 0, readPreemption, defaultPreemption),

@@ -2,6 +2,7 @@
 
 import { PersistentVolume, PersistentVolumeClaim, VolumeAttachment } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
+import { isLocalVolume, nodeLabel, nodeLabelOf } from '#api/local-volumes.ts'
 import type { Pod as PodType } from '#api/types/core-v1.gen.ts'
 import type { NodeFacts } from '#control/auth/node-authorizer.ts'
 import type { Change } from '../cache/change.ts'
@@ -42,6 +43,11 @@ export class PodsByNode implements NodeFacts {
       if (pod.metadata.namespace === namespace && namesUsedBy(pod, resource).has(name)) return true
     }
     return false
+  }
+
+  nodeKeeps(node: string, name: string): boolean {
+    const volume = this.#peek(PersistentVolume, { name }) as PersistentVolume | undefined
+    return volume !== undefined && isLocalVolume(volume) && volume.metadata.labels?.[nodeLabel] === nodeLabelOf(node)
   }
 
   /** Both must name each other: whoever writes a claim may write any volume's name into it. */

@@ -11,7 +11,13 @@ export const requestInfo: ServerStage = async (c, next) => {
   const user = c.get('user')
   const info = isApi(path) ? parseResourceRequest(method, path, url.searchParams) : undefined
   c.set('info', info)
-  c.set('attempt', info ? attemptOf(info, user) : { user, verb: method === 'HEAD' ? 'get' : method.toLowerCase(), path })
+  const labelSelector = url.searchParams.get('labelSelector')
+  c.set(
+    'attempt',
+    info
+      ? { ...attemptOf(info, user), ...(labelSelector !== null && { labelSelector }) }
+      : { user, verb: method === 'HEAD' ? 'get' : method.toLowerCase(), path },
+  )
   await next()
 }
 

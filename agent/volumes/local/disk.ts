@@ -1,0 +1,116 @@
+// The volumes of this node's disk, each a folder with a file system in a file: an ext4 image, as large as the volume
+// may become and as small on the disk as what is in it. A loop device that goes with its mount attaches it, so that
+// nothing is left of a volume that is not mounted but its folder.
+
+import { execFile } from 'node:child_process'
+import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { exists } from '../mount-table.ts'
+import { VolumeError } from '../volume-error.ts'
+
+/** Runs a program of the system, which must end with 0. */
+export type RunProgram = (program: string, ...args: string[]) => Promise<string>
+
+const exec = promisify(execFile)
+/** Debian keeps these where the PATH of a plain user does not lead. */
+const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`, LC_ALL: 'C' }
+
+export async function runProgram(program: string, ...args: string[]): Promise<string> {
+  try {
+    return (await exec(program, args, { env })).stdout
+  } catch (cause) {
+    const { code, stderr = '' } = cause as { code?: unknown; stderr?: string }
+    if (code === 'ENOENT') throw new VolumeError(`${program} is not installed`, { cause })
+    throw new VolumeError(`${program} failed: ${stderr.trim().split('\n').at(-1) || String(code)}`, { cause })
+  }
+}
+
+/** What ext4 can be made in at all, bytes. */
+const smallest = 4 * 2 ** 20
+/** Of the file system's own: the size of a volume is a whole number of these. */
+const blockBytes = 4096
+
+export type Disk = {
+  /** Makes the volume where it is not there yet. Throws VolumeError where it cannot be. Resolves with its size in bytes. */
+  make(name: string, bytes: number): Promise<number>
+  /** Only of a volume that is mounted nowhere. */
+  remove(name: string): Promise<void>
+  /** Makes the file larger; its file system is grown where it is mounted. */
+  enlarge(name: string, bytes: number): Promise<number>
+  /** Bytes that it may hold; undefined: there is none. */
+  sizeOf(name: string): Promise<number | undefined>
+  list(): Promise<string[]>
+  imageOf(name: string): string
+}
+
+export function openDisk(dir: string, run: RunProgram = runProgram): Disk {
+  const folderOf = (name: string) => join(dir, name)
+  const imageOf = (name: string) => join(folderOf(name), 'image')
+  const sizeOf = (name: string) =>
+    stat(imageOf(name)).then(
+      ({ size }) => size,
+      () => undefined,
+    )
+  const list = () => readdir(dir).catch(() => [])
+
+  /** What is promised to all volumes is there to be had: else one that fills up takes from the others. */
+  async function checkRoom(name: string, bytes: number): Promise<void> {
+    await mkdir(dir, { recursive: true, mode: 0o700 })
+    const { blocks, bsize } = await statfs(dir)
+    let promised = bytes
+    for (const other of await list()) if (other !== name) promised += (await sizeOf(other)) ?? 0
+    if (promised > blocks * bsize) {
+      const left = Math.max(0, blocks * bsize - (promised - bytes))
+      throw new VolumeError(`not enough storage on this node: ${bytes} bytes were asked for, ${left} are not promised to other volumes`)
+    }
+  }
+
+  return {
+    imageOf,
+    sizeOf,
+    list,
+    async make(name, wanted) {
+      const there = await sizeOf(name)
+      if (there !== undefined) return there
+      const bytes = Math.max(smallest, wholeBlocks(wanted))
+      await checkRoom(name, bytes)
+      await mkdir(folderOf(name), { recursive: true, mode: 0o700 })
+      const made = `${imageOf(name)}.new`
+      await rm(made, { force: true })
+      await setSize(made, bytes)
+      await run('mkfs.ext4', '-q', '-F', '-m', '0', '-E', 'nodiscard,lazy_itable_init=1,lazy_journal_init=1', made)
+      await sync(made)
+      await rename(made, imageOf(name))
+      await sync(folderOf(name))
+      await sync(dir)
+      return bytes
+    },
+    async remove(name) {
+      await rm(folderOf(name), { recursive: true, force: true })
+      if (await exists(dir)) await sync(dir)
+    },
+    async enlarge(name, wanted) {
+      const there = (await sizeOf(name)) ?? 0
+      const bytes = wholeBlocks(wanted)
+      if (bytes <= there) return there
+      await checkRoom(name, bytes)
+      await setSize(imageOf(name), bytes)
+      await sync(imageOf(name))
+      return bytes
+    },
+  }
+}
+
+const wholeBlocks = (bytes: number): number => Math.ceil(bytes / blockBytes) * blockBytes
+
+/** A hole takes no place. */
+async function setSize(path: string, bytes: number): Promise<void> {
+  await using file = await open(path, 'a', 0o600)
+  await file.truncate(bytes)
+}
+
+async function sync(path: string): Promise<void> {
+  await using file = await open(path, 'r')
+  await file.sync()
+}
