@@ -65,6 +65,7 @@ describe('authentication', () => {
     tokens,
     staticTokens: [{ token: 'letmein', user: { name: 'static', groups: [] } }],
     revoked: { has: ({ serial }) => serial === '0A' },
+    now: () => clock.now(),
     peek: (kind, ref) => objects.get(`${kind.kind}/${ref.name}`),
   })
   const bearer = (token: string) => auth.authenticate({ authorization: `Bearer ${token}` })
@@ -82,6 +83,9 @@ describe('authentication', () => {
     assert.throws(() => bearer('nonsense'), unauthorized)
     assert.throws(() => auth.authenticate({ badCertificate: true }), unauthorized)
     assert.throws(() => auth.authenticate({ certificate: { commonName: 'jane', organizations: [], serial: '0A' } }), unauthorized)
+    const ends = (end: number) => auth.authenticate({ certificate: { commonName: 'jane', organizations: [], end } })
+    assert.equal(ends(clock.now() + 1).name, 'jane')
+    assert.throws(() => ends(clock.now()), unauthorized)
     assert.throws(() => auth.authenticate({ authorization: 'Basic YTpi' }), unauthorized)
     assert.throws(() => bearer(tokens.issue({ ...request, audiences: ['elsewhere'] }).token), unauthorized)
   })

@@ -12,7 +12,13 @@ import { anonymous, authenticated, serviceAccountUser, type User } from './user.
 /** What a connection and a request show. */
 export type Credentials = {
   /** Of a certificate that was checked against the cluster's authority. */
-  certificate?: { commonName: string; organizations: readonly string[]; serial?: string }
+  certificate?: {
+    commonName: string
+    organizations: readonly string[]
+    serial?: string
+    /** When it ends (wall clock, ms): the connection that it opened may stand longer. */
+    end?: number
+  }
   /** A certificate was shown that is not good. */
   badCertificate?: boolean
   authorization?: string
@@ -23,6 +29,7 @@ export type AuthenticatorDeps = {
   staticTokens: readonly { token: string; user: User }[]
   /** Certificates that count no more; asked at each request, also of a connection that stands. */
   revoked: Revoked
+  now(this: void): number
   /** What the cache holds; a moment old at worst. */
   peek(this: void, kind: Kind, ref: { namespace?: string; name: string }): KubeObject | undefined
 }
@@ -49,7 +56,7 @@ export function authenticator(deps: AuthenticatorDeps): Authenticator {
     userOfToken,
     authenticate({ certificate, badCertificate, authorization }) {
       if (certificate?.commonName) {
-        if (deps.revoked.has(certificate)) throw unauthorized()
+        if (isOver(certificate, deps.now()) || deps.revoked.has(certificate)) throw unauthorized()
         return { name: certificate.commonName, groups: [...certificate.organizations, authenticated] }
       }
       const bearer = /^bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
@@ -63,6 +70,9 @@ export function authenticator(deps: AuthenticatorDeps): Authenticator {
     },
   }
 }
+
+/** Also of a connection that was opened while the certificate was good. */
+export const isOver = ({ end }: NonNullable<Credentials['certificate']>, now: number): boolean => end !== undefined && end <= now
 
 function userOfClaims(claims: Claims, peek: AuthenticatorDeps['peek']): User | undefined {
   const { namespace, serviceaccount, pod, secret, node } = claims['kubernetes.io']

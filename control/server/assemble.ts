@@ -150,7 +150,7 @@ export async function assemble({
 
   const tokens = openTokens({ key: pki.serviceAccountKey, now: () => clock.now() })
   const revoked = revokedCertificates(peek)
-  const authenticates = authenticator({ tokens, staticTokens, peek, revoked })
+  const authenticates = authenticator({ tokens, staticTokens, peek, revoked, now: () => clock.now() })
   const pods = resources.of(Pod)
   const facts = new PodsByNode({ cache, pods, peek })
   const roles = cachedRoles({ cache, resources })

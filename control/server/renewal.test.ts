@@ -2,7 +2,7 @@
 // comes then sees the new ones.
 
 import assert from 'node:assert/strict'
-import { X509Certificate } from 'node:crypto'
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
@@ -16,11 +16,13 @@ import { fakeClock } from '#api/clock.fake.ts'
 import { systemClock } from '#api/clock.ts'
 import { ConfigMap, Node, Pod, ServiceAccount } from '#api/kinds/index.ts'
 import { silent } from '#api/log.ts'
+import { keyPem } from '#api/x509/key.ts'
 import { keepRenewed, renewBeforeMs, renewFile } from '#api/x509/renewal.ts'
 import { openPki } from '#control/pki/pki.ts'
 import { memoryStore } from '../store/memory.ts'
 import { startServer } from './server.ts'
 import { dialHere, here } from './testing/dial.fake.ts'
+import { live } from './testing/live.fake.ts'
 
 const day = 86_400_000
 
@@ -153,6 +155,33 @@ test('certificates are exchanged well before they end, under a client that write
   silence()
   client.close()
   agent.close().closeAllConnections()
+})
+
+test('a certificate counts until its end, also on a connection that stands; the next one is taken over a new connection', async () => {
+  const clock = fakeClock(Date.now())
+  await using t = await live({ clock })
+  const issue = (seconds: number) => {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const cert = t.pki.authority.certify(publicKey, { commonName: 'ann', organizations: ['system:masters'], usage: 'client' }, seconds)
+    return { cert, key: keyPem(privateKey) }
+  }
+  let shown = issue(3600)
+  const client = httpsClient({
+    server: `https://127.0.0.1:${t.server.port}`,
+    credentials: () => ({ ca: t.pki.authority.cert, ...shown }),
+    userAgent: 'test/1',
+    log: silent,
+  })
+  await client.list(ConfigMap, { namespace: 'default' })
+  clock.jump(3500_000)
+  await client.list(ConfigMap, { namespace: 'default' })
+  clock.jump(200_000)
+  await assert.rejects(client.list(ConfigMap, { namespace: 'default' }), { reason: 'Unauthorized' })
+  shown = issue(7200)
+  await assert.rejects(client.list(ConfigMap, { namespace: 'default' }), { reason: 'Unauthorized' })
+  client.renew()
+  await client.list(ConfigMap, { namespace: 'default' })
+  client.close()
 })
 
 test('who asks for new certificates has them at once, and the next start finds them', async () => {

@@ -10,6 +10,7 @@ import { Node } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import type { Log } from '#api/log.ts'
 import { Attempts } from '#control/auth/attempts.ts'
+import { isOver } from '#control/auth/authenticator.ts'
 import { type BootstrapTokens, bootstrapTokens } from '#control/auth/bootstrap-tokens.ts'
 import { type Joiner, join, joinerOf } from '#control/auth/join.ts'
 import type { Revoked } from '#control/auth/revoked.ts'
@@ -61,7 +62,8 @@ function joining({ pki, peek, revoked, server, serviceCidrs, fairness, clock, lo
     const wait = attempts.waitOf(source)
     if (wait > 0) throw new StatusError('TooManyRequests', 'too many attempts to join failed, try again later', { retryAfterSeconds: wait })
     try {
-      const joiner = known(tokens, revoked, shownIn(c.env) ?? {}, source)
+      const counts = (certificate: Certificate) => !isOver(certificate, clock.now()) && !revoked.has(certificate)
+      const joiner = known(tokens, counts, shownIn(c.env) ?? {}, source)
       await takeSeat(c, fairness, { user: userOf(joiner), verb: 'post', path })
       const { nodeName, ...answer } = await join(deps, joiner, await readSmallJson(request))
       log.info({ node: nodeName, source, ...(joiner.token && { token: joiner.token.id }) }, 'a node got its certificates')
@@ -80,9 +82,11 @@ function joining({ pki, peek, revoked, server, serviceCidrs, fairness, clock, lo
 
 type Shown = Parameters<typeof joinerOf>[1]
 
-function known(tokens: BootstrapTokens, revoked: Revoked, shown: Shown, source: string): Joiner {
+type Certificate = NonNullable<Shown['certificate']>
+
+function known(tokens: BootstrapTokens, counts: (certificate: Certificate) => boolean, shown: Shown, source: string): Joiner {
   const { certificate, ...rest } = shown
-  return joinerOf(tokens, certificate && !revoked.has(certificate) ? shown : rest, source)
+  return joinerOf(tokens, certificate && counts(certificate) ? shown : rest, source)
 }
 
 const userOf = ({ node, token }: Joiner): User =>
