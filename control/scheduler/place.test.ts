@@ -168,3 +168,22 @@ test('topology spread: hard limits hold, soft ones steer', () => {
   const soft = cluster(nodes.slice(0, 2), [['a', pod({ labels })]])
   assert.equal(soft.choose(pod({ labels, topologySpreadConstraints: constraint('ScheduleAnyway') })), 'b')
 })
+
+test('a pod that names its node by affinity, as those of a DaemonSet do, asks no other node', () => {
+  const named = (name: string, cpu: string) => {
+    const nodeSelectorTerms = [{ matchFields: [{ key: 'metadata.name', operator: 'In' as const, values: [name] }] }]
+    return pod({ requests: { cpu }, affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } } } })
+  }
+  const { choose, state } = cluster([node('a'), node('b')], [['b', pod({ requests: { cpu: '2' } })]])
+  assert.equal(choose(named('a', '1')), 'a')
+  assert.equal(
+    choose(named('b', '1')),
+    "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling.",
+  )
+  assert.equal(
+    choose(named('gone', '1')),
+    "0/2 nodes are available: 2 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.",
+  )
+  state.removeNode('a')
+  assert.match(choose(named('a', '1')), /^0\/1 nodes are available: 1 node\(s\) didn't satisfy plugin/)
+})
