@@ -7,12 +7,12 @@ import { after, done, mapped, of, ownedBy, type Reconciler } from '#api/queue/re
 import { selectorMatcher } from '#api/selector/label.ts'
 import { Ages } from '../ages.ts'
 import type { WorkloadDeps } from '../deps.ts'
+import { HeldBack } from '../held-back.ts'
 import { revisionHistory, revisionLabel } from '../history/history.ts'
 import { isControlledBy } from '../ownership.ts'
 import { podWatches } from '../pod-control/pod-control.ts'
 import { readyCondition, untilAvailable } from '../pods.ts'
 import { canonical } from '../template.ts'
-import { HeldBack } from './held-back.ts'
 import { answers, isTelling, judge, nodeOf, podFor, type Verdict } from './place.ts'
 import { type Doomed, planDaemons, type Sight } from './plan.ts'
 import { planStatus } from './status.ts'
@@ -30,7 +30,7 @@ export function daemonSets({ client, informers, recorderFor, podControlFor, cloc
   const control = podControlFor('daemonset-controller')
   const history = revisionHistory({ client, informers }, DaemonSet)
   const matches = ({ spec }: DaemonSet) => selectorMatcher(spec.selector)
-  const uids = new Map<string, string>()
+  sets.on({ delete: ({ metadata }) => heldBack.forget(metadata.uid) })
 
   const allSets = (node: Node, old?: Node): string[] =>
     old && !isTelling(node, old)
@@ -85,15 +85,9 @@ export function daemonSets({ client, informers, recorderFor, podControlFor, cloc
     watches: [of(DaemonSet), ...podWatches(DaemonSet, sets, matches), ownedBy(DaemonSet, ControllerRevision), mapped(Node, allSets)],
     async reconcile(key, signal) {
       const set = sets.get(key)
-      const before = uids.get(key)
-      if (before && before !== set?.metadata.uid) heldBack.forget(before)
-      if (!set) {
-        uids.delete(key)
-        return done
-      }
+      if (!set) return done
       // What it would make now, its revision too, would only hold up its end.
       if (set.metadata.deletionTimestamp) return done
-      uids.set(key, set.metadata.uid)
       const owner = { kind: DaemonSet, object: set }
       const own = await control.claim(owner, matches(set), signal)
       const { revisions, update, collisionCount } = await history.record(set, signal)

@@ -35,10 +35,22 @@ function pod(text: string): Pod {
 const wait = ({ metadata }: Pod) =>
   metadata.annotations?.['state'] === 'young' ? 5000 : metadata.annotations?.['state'] ? Number.POSITIVE_INFINITY : 0
 
-type Options = { current?: string; update?: string; claimable?: (ordinal: number) => boolean }
+type Options = { heldBack?: number; current?: string; update?: string; claimable?: (ordinal: number) => boolean }
 
-function plan(of: StatefulSet, pods: string[], { current = 'v1', update = 'v2', claimable = () => true }: Options = {}): string {
-  const sight = { set: of, current: revision(current), update: revision(update), pods: pods.map(pod), wait, claimable }
+function plan(
+  of: StatefulSet,
+  pods: string[],
+  { current = 'v1', update = 'v2', claimable = () => true, heldBack = 0 }: Options = {},
+): string {
+  const sight = {
+    set: of,
+    current: revision(current),
+    update: revision(update),
+    pods: pods.map(pod),
+    wait,
+    claimable,
+    heldBack: () => heldBack,
+  }
   const { moves, recheck } = planPods(sight)
   const lines = moves.map((move) =>
     move.do === 'create'
@@ -84,6 +96,7 @@ test('parallel: all at once, whatever the others do', () => {
 test('what came to its end is made again under its name', () => {
   assert.equal(plan(set(2), ['0 v1 failed', '1 v1'], same), 'delete 0 failed')
   assert.equal(plan(set(2), ['0 v1 going', '1 v1'], same), '')
+  assert.equal(plan(set(2), ['0 v1 failed', '1 v1'], { ...same, heldBack: 4000 }), 'in 4000')
   assert.equal(plan(set(2, parallel), ['0 v1 failed', '1 v1 failed'], same), 'delete 0 failed, delete 1 failed')
 })
 

@@ -31,15 +31,20 @@ export type Sight = {
   pods: readonly Pod[]
   /** Milliseconds until a pod is available: 0 once it is; Infinity while it is not ready. */
   wait: (pod: Pod) => number
+  /** Milliseconds until a pod that came to its end may be made again. */
+  heldBack: (pod: Pod) => number
   /** Whether the claims of a pod to be made are there, or can be made. */
   claimable: (ordinal: number) => boolean
 }
 
 export function planPods(sight: Sight): Plan {
-  const { set, pods, wait, claimable } = sight
+  const { set, pods, wait, heldBack, claimable } = sight
   const ordered = set.spec.podManagementPolicy !== 'Parallel'
   const { replicas, condemned } = sort(set, pods)
-  const waits = replicas.flatMap((pod) => (pod ? [wait(pod)] : [])).filter((ms) => ms > 0 && Number.isFinite(ms))
+  const isEnded = (pod: Pod) => isTerminal(pod) && !pod.metadata.deletionTimestamp
+  const waits = replicas
+    .flatMap((pod) => (pod ? [isEnded(pod) ? heldBack(pod) : wait(pod)] : []))
+    .filter((ms) => ms > 0 && Number.isFinite(ms))
   const moves: Move[] = []
   const plan: Plan = { moves, ...(waits.length && { recheck: Math.min(...waits) }) }
 
@@ -49,8 +54,9 @@ export function planPods(sight: Sight): Plan {
       if (claimable(ordinal)) moves.push({ do: 'create', ordinal, revision: revisionFor(sight, i) })
     } else if (pod.metadata.deletionTimestamp) {
       // Its successor has to have its name.
-    } else if (isTerminal(pod)) moves.push({ do: 'delete', pod, why: 'failed' })
-    else if (wait(pod) === 0) continue
+    } else if (isEnded(pod)) {
+      if (heldBack(pod) === 0) moves.push({ do: 'delete', pod, why: 'failed' })
+    } else if (wait(pod) === 0) continue
     else if (ordered && isOutdated(sight, pod, i) && !isRunningAndReady(pod)) moves.push({ do: 'delete', pod, why: 'update' })
     if (ordered) return plan
   }

@@ -258,6 +258,20 @@ test('a failed pod is made again; pods that are only named alike are left alone'
   assert.equal(all[1]?.metadata.ownerReferences, undefined)
 })
 
+test('a pod that fails wherever it is made is made again more and more rarely', async () => {
+  await using h = await start(web(1))
+  const lines = log(h)
+  for (let i = 0; i < 120; i++) {
+    if (i % 20 === 0) await h.beat('node-1')
+    for (const pod of await pods(h))
+      if (pod.status.phase === 'Running') h.client.put(Pod, { ...pod, status: { ...pod.status, phase: 'Failed' } })
+    await h.clock.advance(1000)
+  }
+  const made = lines.filter((line) => line.startsWith('create')).length
+  // At once, then after 1, 2, 4 … 64 seconds.
+  assert.ok(made >= 6 && made <= 9, `${made} pods in two minutes`)
+})
+
 test('at rest, and while a pod cannot be ready, nothing is written', async () => {
   await using h = await start(web(2, withClaims()))
   h.sick = () => true

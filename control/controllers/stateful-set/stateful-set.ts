@@ -7,6 +7,7 @@ import { after, done, mapped, of, ownedBy, type Reconciler } from '#api/queue/re
 import { selectorMatcher } from '#api/selector/label.ts'
 import { Ages } from '../ages.ts'
 import type { WorkloadDeps } from '../deps.ts'
+import { HeldBack } from '../held-back.ts'
 import { revisionHistory } from '../history/history.ts'
 import { isControlledBy, refOf } from '../ownership.ts'
 import { podWatches, textOf, type Words } from '../pod-control/pod-control.ts'
@@ -26,12 +27,14 @@ const words: Words = {
 
 export function statefulSets({ client, informers, recorderFor, podControlFor, clock }: WorkloadDeps): Reconciler {
   const ages = new Ages(clock)
+  const heldBack = new HeldBack(clock)
   const sets = informers.of(StatefulSet)
   const pods = informers.of(Pod)
   const claims = informers.of(PersistentVolumeClaim)
   const events = recorderFor('statefulset-controller')
   const control = podControlFor('statefulset-controller', words)
   const history = revisionHistory({ client, informers }, StatefulSet)
+  sets.on({ delete: ({ metadata }) => heldBack.forget(metadata.uid) })
   const matches = ({ spec }: StatefulSet) => selectorMatcher(spec.selector)
 
   /** The sets whose pods have a claim of this name. */
@@ -73,6 +76,7 @@ export function statefulSets({ client, informers, recorderFor, podControlFor, cl
         update,
         pods: own,
         wait,
+        heldBack: ({ metadata }) => heldBack.of(set.metadata.uid, metadata.name, metadata.uid),
         claimable: (ordinal) => claimsOf(set, ordinal, undefined).blockedBy === undefined,
       })
       const failures = await settle(set, own, moves, signal)
