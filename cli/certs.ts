@@ -17,20 +17,27 @@ export async function listCertificates({ dataDir }: Where): Promise<void> {
   const found = (await Promise.all(foldersOf(dataDir).map(certificatesIn))).flat()
   if (found.length === 0)
     throw new Error(`no certificates in ${foldersOf(dataDir).join(' or ')}: has a server or agent run here, and are you root?`)
-  const rows = found.map(({ name, pem }) => {
-    const { subject, issuer, validTo } = new X509Certificate(pem)
-    const left = Date.parse(validTo) - Date.now()
-    return [
-      name,
-      commonNameIn(subject),
-      commonNameIn(issuer),
-      new Date(validTo).toISOString().slice(0, 10),
-      left > 0 ? `${Math.floor(left / day)}d` : '<over>',
-    ]
-  })
+  const rows = found.map(({ name, pem }) => [name, ...described(pem)])
   const table = [['FILE', 'NAME', 'AUTHORITY', 'ENDS', 'LEFT'], ...rows]
   const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)))
   for (const row of table) console.log(row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('   '))
+}
+
+/** Whose it is, who vouches for it, when it ends and how long that is. */
+function described(pem: string): string[] {
+  try {
+    const { subject, issuer, validTo } = new X509Certificate(pem)
+    const end = Date.parse(validTo)
+    const left = end - Date.now()
+    return [
+      commonNameIn(subject),
+      commonNameIn(issuer),
+      new Date(end).toISOString().slice(0, 10),
+      left > 0 ? `${Math.floor(left / day)}d` : '<over>',
+    ]
+  } catch {
+    return ['<damaged>', '', '', '']
+  }
 }
 
 /** What runs takes the wish up at once; what does not run, at its next start. */
