@@ -10,7 +10,7 @@ import { defaultProfile } from './plugins/registry.ts'
 import { randomOf, randomPod } from './random.fake.ts'
 import { World } from './world.fake.ts'
 
-const worlds = 60
+const worlds = 35
 const steps = 12
 
 /** Clusters that have lived for a while: the pods asked about are the same all along, so that what is counted for them must follow. */
