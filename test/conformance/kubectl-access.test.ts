@@ -10,6 +10,12 @@ import { testServer } from './server.ts'
 withEachKubectl(await testServer(), 'access', ({ k, fails, run, json, file, namespace, program }) => {
   it('explain, with descriptions, and --recursive', async () => {
     assert.match(await k('explain deployment.spec.strategy'), /KIND: +Deployment[^]*DESCRIPTION:\n +\S[^]*rollingUpdate/)
+    const rolling = await k('explain deployment.spec.strategy.rollingUpdate')
+    assert.match(
+      rolling,
+      /maxUnavailable\t<\S+>\n +The maximum number of pods that can be/,
+      'a field says what it is for, not what an IntOrString is',
+    )
     const whole = await k('explain pod --recursive')
     assert.match(whole, /ephemeralContainers[^]*livenessProbe[^]*hostIP/)
     assert.ok(whole.split('\n').length > 700, 'all fields of a pod')

@@ -1,6 +1,6 @@
 // Collects the descriptions of types and fields into ../docs.gen.json, for `kubectl explain`: those of
-// @kubernetes/client-node, which is new, but says nothing of fields that hold another type; those of
-// kubernetes-types for these; and our own words for what neither has. Runs at install; where these
+// @kubernetes/client-node, which is new, but says nothing of fields that hold another type, or only what
+// the type is; those of kubernetes-types for these; and our own words for what neither has. Runs at install; where these
 // development dependencies are missing, there are no descriptions.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -66,8 +66,9 @@ for (const [pkg, { version, types }] of Object.entries(packages())) {
     const known: Record<string, string> = {}
     const all = (fields ?? []).flatMap(named)
     held.set(name, all)
-    for (const field of ['', ...all.map((each) => each.field)]) {
-      const text = sources.map((model) => model?.get(letters(field))).find(Boolean) ?? own?.[field]
+    for (const { field, type: holds } of [{ field: '', type: '' }, ...all]) {
+      const texts = sources.flatMap((model) => model?.get(letters(field)) ?? [])
+      const text = texts.find((each) => !isOf(holds, each)) ?? own?.[field] ?? texts[0]
       if (text) known[field] = text
     }
     if (Object.keys(known).length > 0) docs[name] = known
@@ -94,6 +95,11 @@ function named({ name, type, inline }: FieldFacts): Named[] {
   const inner = type.replace(/^(\*|\[\]|map\[[^\]]*\])+/, '')
   if (!inline) return [{ field: name, type: inner }]
   return (factsOf(inner)?.fields ?? []).flatMap(named)
+}
+
+/** Whether a field's description is but that of the type which it holds, as of fields that hold an IntOrString or a MicroTime. */
+function isOf(type: string, text: string): boolean {
+  return text.startsWith(`${type.slice(type.lastIndexOf('.') + 1)} is `)
 }
 
 function letters(name: string): string {
