@@ -1,5 +1,6 @@
 // Takes everything that an agent made out of the host: containers, network, services, mounts, cgroups.
-// Works whether the agent crashed, was killed, or never ran; must not be called while it runs.
+// Works whether the agent crashed, was killed, or never ran. While it runs it would go on with what is taken away
+// from under it, so that is refused.
 
 import { rm } from 'node:fs/promises'
 import { mounts } from 'nft-js'
@@ -7,7 +8,7 @@ import { systemClock } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
 import { cleanupCni } from './cni/network.ts'
 import { places } from './folders.ts'
-import { socketOf } from './local/local.ts'
+import { isRunning, socketOf } from './local/local.ts'
 import { cleanupNetwork } from './network/cleanup.ts'
 import { findProgram } from './program.ts'
 import { removeRules } from './ruleset/rules.ts'
@@ -19,6 +20,7 @@ export type CleanupOptions = { dataDir: string; cgroupParent: string; runtime: s
 
 /** Every step runs; then an AggregateError tells of those that failed. Images stay, and so does what the node has joined with. */
 export async function cleanupAgent({ dataDir, cgroupParent, runtime, log }: CleanupOptions): Promise<void> {
+  if (await isRunning(dataDir)) throw new Error(`the agent of ${dataDir} is running: stop it first`)
   const failures: unknown[] = []
   const step = (work: () => Promise<unknown>) => work().catch((error: unknown) => failures.push(error))
   const { containers, pods, volumes, logs, record } = places(dataDir)

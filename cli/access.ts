@@ -10,7 +10,7 @@ export const readFrom = async (dir: string, file: string): Promise<string> => {
   try {
     return await readFile(path, 'utf8')
   } catch (cause) {
-    throw new Error(`${path} cannot be read: has \`coracle server\` run here, and are you root?`, { cause })
+    throw new Error(`${path} cannot be read: has \`coracle server\` run here, with this --data-dir, and are you root?`, { cause })
   }
 }
 

@@ -16,7 +16,9 @@ const day = 86_400_000
 export async function listCertificates({ dataDir }: Where): Promise<void> {
   const found = (await Promise.all(foldersOf(dataDir).map(certificatesIn))).flat()
   if (found.length === 0)
-    throw new Error(`no certificates in ${foldersOf(dataDir).join(' or ')}: has a server or agent run here, and are you root?`)
+    throw new Error(
+      `no certificates in ${foldersOf(dataDir).join(' or ')}: has a server or agent run here, with this --data-dir, and are you root?`,
+    )
   const rows = found.map(({ name, pem }) => [name, ...described(pem)])
   const table = [['FILE', 'NAME', 'AUTHORITY', 'ENDS', 'LEFT'], ...rows]
   const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)))

@@ -2,6 +2,7 @@
 // nobody else can be reached. Paths are the kubelet's; who may open the socket may do all of it.
 
 import { chmod, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { replied } from '#api/http/env.ts'
 import { listener } from '#api/http/listener.ts'
@@ -26,6 +27,13 @@ export type LocalOptions = {
 }
 
 export const socketOf = (dataDir: string): string => join(dataDir, 'agent.sock')
+
+/** Whether an agent answers there now; the socket of one that was killed refuses. */
+export function isRunning(dataDir: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const socket = connect(socketOf(dataDir), () => resolve(true)).on('error', () => resolve(false))
+  return promise.finally(() => socket.destroy())
+}
 
 /** A kernel's sun_path holds no more, with its final zero. */
 const PATH_BYTES = 107
