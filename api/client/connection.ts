@@ -3,6 +3,8 @@
 // while something is waiting on it; an idle connection sends nothing.
 
 import * as http2 from 'node:http2'
+import { connect, isIP, type Socket } from 'node:net'
+import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls'
 import type { Clock, Timer } from '../clock.ts'
 import type { Log } from '../log.ts'
 
@@ -51,7 +53,8 @@ export class Connection {
   readonly #options: ConnectionOptions
   #session: http2.ClientHttp2Session | undefined
   #opening: Promise<http2.ClientHttp2Session> | undefined
-  #connecting: http2.ClientHttp2Session | undefined
+  /** Ends an attempt to connect. */
+  #giveUp: ((error: Error) => void) | undefined
   /** Those that still carry what began on them, and nothing new. */
   readonly #leaving = new Set<http2.ClientHttp2Session>()
   /** Of the credentials. */
@@ -65,7 +68,7 @@ export class Connection {
   /** Resolves with the answer's head; the caller reads the stream. Rejects with whatever broke the connection, or the signal's reason. */
   async send(request: Request): Promise<Response> {
     request.signal?.throwIfAborted()
-    const session = await this.#open()
+    const session = await until(this.#open(), request.signal)
     request.signal?.throwIfAborted()
     try {
       return await this.#exchange(session, request)
@@ -86,7 +89,7 @@ export class Connection {
     for (const session of this.#leaving) session.destroy()
     this.#session?.destroy()
     this.#session = undefined
-    this.#connecting?.destroy()
+    this.#giveUp?.(new Error('the client is closed'))
   }
 
   /** What follows goes over a new connection, with the credentials that there are then; what is under way goes on over the one that stands. */
@@ -157,7 +160,11 @@ export class Connection {
     const { promise, resolve, reject } = Promise.withResolvers<http2.ClientHttp2Session>()
     const generation = this.#generation
     const { ca, cert, key, serverName, insecureSkipTlsVerify } = this.#credentials()
+    // Node leaves the socket of a session that is destroyed before it has connected, and says nothing.
+    let socket: Socket | undefined
     const session = http2.connect(server, {
+      createConnection: (url, options) =>
+        (socket = connectTo(url, { ...(options as TlsOptions), ...(serverName && { servername: serverName }) })),
       ...(ca && { ca }),
       ...(cert && { cert }),
       ...(key && { key }),
@@ -165,13 +172,18 @@ export class Connection {
       rejectUnauthorized: !insecureSkipTlsVerify,
       settings: { enablePush: false, initialWindowSize: 1 << 20 },
     })
-    this.#connecting = session
-    const deadline = clock.after(connectWithin, () =>
-      session.destroy(new Error(`no connection to ${server} within ${connectWithin / 1000} s`)),
-    )
+    const giveUp = (error: Error) => {
+      deadline.cancel()
+      if (this.#giveUp === giveUp) this.#giveUp = undefined
+      session.destroy(error)
+      socket?.destroy()
+      reject(error)
+    }
+    this.#giveUp = giveUp
+    const deadline = clock.after(connectWithin, () => giveUp(new Error(`no connection to ${server} within ${connectWithin / 1000} s`)))
     session.once('connect', () => {
       deadline.cancel()
-      this.#connecting = undefined
+      this.#giveUp = undefined
       if (this.#closed) return session.destroy()
       if (generation !== this.#generation) {
         session.close()
@@ -188,7 +200,7 @@ export class Connection {
     session.once('close', () => {
       deadline.cancel()
       if (this.#session === session) this.#session = undefined
-      if (this.#connecting === session) this.#connecting = undefined
+      if (this.#giveUp === giveUp) this.#giveUp = undefined
       reject(new Error('the connection was closed'))
     })
     return promise
@@ -221,6 +233,28 @@ export class Connection {
   #credentials(): Credentials {
     const { credentials } = this.#options
     return typeof credentials === 'function' ? credentials() : credentials
+  }
+}
+
+function connectTo(url: URL, options: TlsOptions): Socket {
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  // Clear text is for tests.
+  if (url.protocol === 'http:') return connect(Number(url.port || 80), host)
+  const servername = options.servername ?? (isIP(host) === 0 ? host : '')
+  return connectTls({ ...options, host, port: Number(url.port || 443), servername, ALPNProtocols: ['h2'] })
+}
+
+/** Throws the signal's reason where that comes first. */
+async function until<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return await promise
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const stop = () => reject(signal.reason as Error)
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', stop)
+    promise.catch(() => {})
   }
 }
 

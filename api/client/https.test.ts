@@ -277,6 +277,32 @@ test('nobody there: ServiceUnavailable with the cause', async () => {
   client.close()
 })
 
+test('a server that says nothing to a connection is given up in time, and at once by who does not want to wait', async () => {
+  const server = net.createServer()
+  const sockets: net.Socket[] = []
+  server.on('connection', (socket) => sockets.push(socket.on('error', () => {})))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const clock = fakeClock()
+  const address = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const client = httpsClient({ server: address, credentials: {}, userAgent: 'test/1', log: silent, clock })
+  const impatient = new AbortController()
+  const given = assert.rejects(
+    client.get(ConfigMap, { name: 'a' }),
+    (error) => isStatus(error, 'ServiceUnavailable') && /within 10 s/.test(String(error)),
+  )
+  const left = assert.rejects(client.get(ConfigMap, { name: 'a' }, { signal: impatient.signal }), /enough/)
+  const [socket] = (await once(server, 'connection')) as [net.Socket]
+  impatient.abort(new Error('enough'))
+  await left
+  const closed = once(socket.resume(), 'close')
+  await clock.advance(10_000)
+  await Promise.all([given, closed])
+  client.close()
+  for (const each of sockets) each.destroy()
+  server.close()
+})
+
 test('a link that has gone dead is noticed within seconds, and a live one is left alone', async () => {
   await using t = await setup((stream) => {
     stream.respond({ ':status': 200 })
