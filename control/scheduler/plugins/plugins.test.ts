@@ -1,7 +1,13 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { test } from 'node:test'
 import type { Pod } from '#api/types/core-v1.gen.ts'
+import { pointsOf } from '../framework/assemble.ts'
 import { pluginConformance } from '../framework/conformance.ts'
 import type { Plugin } from '../framework/plugin.ts'
-import { type Random, randomPod, randomSpread } from '../random.fake.ts'
+import { handleOf } from '../objects.fake.ts'
+import { type Random, randomOf, randomPod, randomSpread } from '../random.fake.ts'
+import { World } from '../world.fake.ts'
 import { registry } from './registry.ts'
 
 /** Pods that ask for what the plugin is about, more often than not. */
@@ -19,7 +25,23 @@ const asking: Record<string, (random: Random) => Pod> = {
       : { ...pod, spec: { ...pod.spec, affinity: { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [own] } } } }
   },
 }
-for (const [name, { make }] of Object.entries(registry)) pluginConformance(name, make, asking[name])
+for (const [name, { make, points, weight }] of Object.entries(registry)) {
+  pluginConformance(name, make, asking[name])
+  test(`${name}: the registry says at which points it works`, () => {
+    const plugin = make(handleOf(new World(randomOf(1)).cluster))
+    assert.deepEqual([...points].sort(), pointsOf(plugin).sort())
+    assert.equal((weight ?? 0) > 0, points.includes('score'), 'a score has a weight')
+  })
+}
+
+test('docs/scheduling.md names every plugin with its points and its weight', async () => {
+  const page = await readFile(new URL('../../../docs/scheduling.md', import.meta.url), 'utf8')
+  const rows = [...page.matchAll(/^\| ([A-Z][\w, ]+) \| ([\w, ]+) \| (\d*) ?\|/gm)].flatMap(([, names = '', points, weight]) =>
+    names.split(', ').map((name) => `${name}: ${points} ${weight}`),
+  )
+  const known = Object.entries(registry).map(([name, { points, weight }]) => `${name}: ${points.join(', ')} ${weight || ''}`)
+  assert.deepEqual(rows.sort(), known.sort())
+})
 
 /** The plugin of docs/extending.md. */
 const quietNodes = (): Plugin => ({
