@@ -45,9 +45,10 @@ import { claimsOf } from './volumes/claims.ts'
 import { emptyDirs } from './volumes/empty-dir.ts'
 import { hostPaths } from './volumes/host-path.ts'
 import { openDisk, runProgram } from './volumes/local/disk.ts'
-import { growTo, localVolumes } from './volumes/local/driver.ts'
+import { growMounted, localVolumes } from './volumes/local/driver.ts'
 import { keepVolumes } from './volumes/local/keeper.ts'
 import { localPaths } from './volumes/local-path.ts'
+import { countVolumes } from './volumes/metrics.ts'
 import { exists } from './volumes/mount-table.ts'
 import { openObjects } from './volumes/objects.ts'
 import { payloads } from './volumes/payload-driver.ts'
@@ -246,9 +247,10 @@ export async function openWorkload(options: WorkloadOptions): Promise<Workload> 
         const at = stagedFolder(stagingDir, localDriver, handle)
         return (await exists(at)) ? join(at, 'volume') : undefined
       },
-      grow: (staged, handle) => growTo(join(staged, 'fs'), disk, handle, runProgram),
+      grow: (staged, handle) => growMounted(join(staged, 'fs'), disk, handle, runProgram),
     })
     stack.defer(() => keeper.close())
+    countVolumes({ registry: options.metrics, podsDir, pods: () => assigned.list() })
     const loopback = openLoopbackPorts({ log })
     stack.defer(() => loopback.close())
     const hostPorts = coalesce(() => loopback.apply([...assigned.list()]), { name: 'host ports of loopback addresses', clock, log })

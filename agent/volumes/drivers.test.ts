@@ -1,10 +1,11 @@
 // Every driver under the one suite, and what only the registry and its staging do.
 
 import assert from 'node:assert/strict'
+import { cpSync, existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { mounts } from 'nft-js'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import type { PersistentVolume, Pod } from '#api/types/core-v1.gen.ts'
@@ -12,6 +13,8 @@ import { driverConformance, type Subject } from './conformance.ts'
 import { fakeDriver } from './driver.fake.ts'
 import { emptyDirs } from './empty-dir.ts'
 import { hostPaths } from './host-path.ts'
+import { openDisk, runProgram } from './local/disk.ts'
+import { localVolumes } from './local/driver.ts'
 import type { Objects } from './objects.ts'
 import { payloads } from './payload-driver.ts'
 import { openVolumes } from './volumes.ts'
@@ -77,6 +80,23 @@ driverConformance('hostPath', (dir) => ({
   open: () => hostPaths,
   volume: { name: 'v', hostPath: { path: join(dir, 'a/b'), type: 'DirectoryOrCreate' } },
 }))
+const made = await mkdtemp(join(tmpdir(), 'coracle-made-'))
+await openDisk(made).make('pvc-1', 8 << 20)
+after(() => rm(made, { recursive: true }))
+driverConformance('local.coracle.dev', (dir) => {
+  const disk = openDisk(join(dir, 'disk'))
+  if (dir && !existsSync(join(dir, 'disk'))) cpSync(made, join(dir, 'disk'), { recursive: true })
+  const { spec, ...rest } = persistentVolume('pvc-1')
+  return {
+    // What is mounted grows where the machine lets it (CAP_SYS_RESOURCE): not everywhere that tests run.
+    open: (m) =>
+      localVolumes({ mounts: m, disk, run: async (program, ...args) => (program === 'resize2fs' ? '' : runProgram(program, ...args)) }),
+    volume: { name: 'v', persistentVolumeClaim: { claimName: 'data' } },
+    persistentVolume: { ...rest, spec: { ...spec, csi: { driver: 'local.coracle.dev', volumeHandle: 'pvc-1' } } },
+    spec: group,
+    needs: 'root',
+  }
+})
 driverConformance('configMap', payload({ name: 'v', configMap: { name: 'c' } }))
 driverConformance('secret', payload({ name: 'v', secret: { secretName: 's' } }, { spec: group, needs: 'root' }))
 driverConformance('downwardAPI', payload({ name: 'v', downwardAPI: { items: downward } }, { change: undefined }))

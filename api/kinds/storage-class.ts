@@ -1,12 +1,12 @@
 import { StorageClass } from './index.ts'
 import { ageColumn, nameColumn } from './rules/columns.ts'
+import { isDefaultClass } from './rules/default-class.ts'
 import { type Faults, repeats, same } from './rules/faults.ts'
 import { isDns1123Subdomain, isQualifiedName } from './rules/names.ts'
 import { labelDeprecation } from './rules/node-labels.ts'
 import type { KindSpec } from './spec.ts'
 
 const most = { parameters: 512, bytes: 256 * 1024 }
-const defaultAnnotations = ['storageclass.kubernetes.io/is-default-class', 'storageclass.beta.kubernetes.io/is-default-class']
 
 export const storageClass: KindSpec<StorageClass> = {
   kind: StorageClass,
@@ -16,8 +16,7 @@ export const storageClass: KindSpec<StorageClass> = {
   columns: [
     {
       ...nameColumn,
-      cell: ({ metadata: { name, annotations } }) =>
-        defaultAnnotations.some((key) => annotations?.[key] === 'true') ? `${name} (default)` : name,
+      cell: (c) => (isDefaultClass(c) ? `${c.metadata.name} (default)` : c.metadata.name),
     },
     { name: 'Provisioner', cell: (c) => c.provisioner },
     { name: 'ReclaimPolicy', cell: (c) => c.reclaimPolicy ?? 'Delete' },

@@ -44,6 +44,7 @@ import { tokenExpiry } from './token-expiry.ts'
 import { ttlAfterFinished } from './ttl-after-finished.ts'
 import { claimBinding, volumeBinding } from './volumes/binder.ts'
 import { ephemeralClaims } from './volumes/ephemeral.ts'
+import { claimExpansion } from './volumes/expansion.ts'
 import { claimProtecting, volumeProtecting } from './volumes/protection.ts'
 
 export type ControlDeps = {
@@ -124,6 +125,7 @@ export async function startControllers({ ca, podRanges, certify, probe = nobodyT
     claimProtecting(deps),
     volumeProtecting(deps),
     ephemeralClaims(deps),
+    claimExpansion(deps),
     certificateExpiry(deps),
     ...(certify ? [certificateApproval(deps), certificateSigning(deps, certify)] : []),
   ]

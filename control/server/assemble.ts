@@ -3,9 +3,10 @@
 import { randomInt } from 'node:crypto'
 import type { Cidr } from '#api/cidr.ts'
 import type { Clock } from '#api/clock.ts'
-import { ConfigMap, Endpoints, LimitRange, Pod, PriorityClass, Service } from '#api/kinds/index.ts'
+import { ConfigMap, Endpoints, LimitRange, Pod, PriorityClass, Service, StorageClass } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import { builtinKinds } from '#api/kinds/registry.ts'
+import { defaultClassOf } from '#api/kinds/rules/default-class.ts'
 import type { Log } from '#api/log.ts'
 import type { ServedKind } from '#api/schema/openapi/paths.ts'
 import type { Admission, Review } from '#control/admission/admission.ts'
@@ -19,6 +20,7 @@ import { rbacEscalation } from '#control/admission/rbac-escalation.ts'
 import { runtimeClasses } from '#control/admission/runtime-class.ts'
 import { serviceAccounts } from '#control/admission/service-account.ts'
 import { type OwnAddresses, serviceAddresses } from '#control/admission/service-addresses.ts'
+import { storageClasses } from '#control/admission/storage-class.ts'
 import { authenticator } from '#control/auth/authenticator.ts'
 import { healthAuthorizer, mastersAuthorizer } from '#control/auth/authorizer.ts'
 import { nodeAuthorizer } from '#control/auth/node-authorizer.ts'
@@ -134,6 +136,7 @@ export async function assemble({
   follow(cache, resources, (...seen) => addresses.observe(...seen))
   const suffix = () => generateName('')
   const classes = resources.of(PriorityClass)
+  const storage = resources.of(StorageClass)
   const ranges = resources.of(LimitRange)
   const rangesIn = (namespace: string) =>
     [...cache.of(ranges).under(`${ranges.prefix}${namespace}/`)].map(({ object }) => object as LimitRange)
@@ -143,6 +146,10 @@ export async function assemble({
     podPriority({ find, classes: () => [...cache.of(classes).under(classes.prefix)].map((item) => item.object as PriorityClass) }),
     podTolerations,
     runtimeClasses({ find }),
+    storageClasses({
+      find,
+      standard: () => defaultClassOf([...cache.of(storage).under(storage.prefix)].map((item) => item.object as StorageClass)),
+    }),
     limitRanges({ ranges: rangesIn }),
     addresses.admission,
     nodeRestriction,

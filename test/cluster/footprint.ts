@@ -10,7 +10,7 @@ import { nameOf } from './plan.ts'
 import { attempt } from './shell.ts'
 
 export type Footprint = Record<
-  'folders' | 'processes' | 'namespaces' | 'links' | 'addresses' | 'routes' | 'rules' | 'mounts' | 'cgroups' | 'sysctls',
+  'folders' | 'processes' | 'loops' | 'namespaces' | 'links' | 'addresses' | 'routes' | 'rules' | 'mounts' | 'cgroups' | 'sysctls',
   string[]
 >
 
@@ -34,6 +34,7 @@ export async function footprint(whose: Whose): Promise<Footprint> {
   return {
     folders: [ours.dir].filter((dir) => existsSync(dir)),
     processes: await processes(ours),
+    loops: (await lines('losetup', '--list', '--noheadings', '--output=BACK-FILE')).filter((line) => line.includes(ours.dir)),
     namespaces: (await lines('ip', 'netns', 'list')).filter((line) => line.startsWith(`${ours.name}-`)),
     links: (await lines('ip', '-o', 'link'))
       .filter((line) => isLink(linkOf(line)))

@@ -3,7 +3,7 @@
 // nothing is left of a volume that is not mounted but its folder.
 
 import { execFile } from 'node:child_process'
-import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { exists } from '../mount-table.ts'
@@ -36,8 +36,14 @@ export type Disk = {
   make(name: string, bytes: number): Promise<number>
   /** Only of a volume that is mounted nowhere. */
   remove(name: string): Promise<void>
-  /** Makes the file larger; its file system is grown where it is mounted. */
+  /** Makes the file larger, and writes down that its file system is to follow. */
   enlarge(name: string, bytes: number): Promise<number>
+  /** Whether the file system is smaller than its file. */
+  isToGrow(name: string): Promise<boolean>
+  /** Its file system is as large as its file now. */
+  hasGrown(name: string): Promise<void>
+  /** Of a volume that is mounted nowhere, and will not be before this has ended. */
+  growUnmounted(name: string): Promise<void>
   /** Bytes that it may hold; undefined: there is none. */
   sizeOf(name: string): Promise<number | undefined>
   list(): Promise<string[]>
@@ -53,6 +59,8 @@ export function openDisk(dir: string, run: RunProgram = runProgram): Disk {
       () => undefined,
     )
   const list = () => readdir(dir).catch(() => [])
+  const markOf = (name: string) => join(folderOf(name), 'growing')
+  const hasGrown = (name: string) => rm(markOf(name), { force: true })
 
   /** What is promised to all volumes is there to be had: else one that fills up takes from the others. */
   async function checkRoom(name: string, bytes: number): Promise<void> {
@@ -95,9 +103,19 @@ export function openDisk(dir: string, run: RunProgram = runProgram): Disk {
       const bytes = wholeBlocks(wanted)
       if (bytes <= there) return there
       await checkRoom(name, bytes)
+      await writeFile(markOf(name), '')
+      await sync(folderOf(name))
       await setSize(imageOf(name), bytes)
       await sync(imageOf(name))
       return bytes
+    },
+    isToGrow: (name) => exists(markOf(name)),
+    hasGrown,
+    async growUnmounted(name) {
+      // 1: something was mended, as after a power cut.
+      await run('sh', '-c', 'e2fsck -f -p "$1" >/dev/null || test $? -eq 1', 'sh', imageOf(name))
+      await run('resize2fs', imageOf(name))
+      await hasGrown(name)
     },
   }
 }

@@ -25,9 +25,8 @@ export const localVolumes = ({ mounts, disk, run = runProgram }: LocalVolumesDep
     const fs = join(staged, 'fs')
     await mkdir(fs, { recursive: true, mode: 0o700 })
     if (!(await isMounted(fs))) {
+      if (await disk.isToGrow(id)) await disk.growUnmounted(id)
       await run('mount', '-t', 'ext4', '-o', 'loop,discard,errors=remount-ro', disk.imageOf(id), fs)
-      // An earlier agent may have been killed over it.
-      await growTo(fs, disk, id, run)
     }
     const data = join(fs, 'data')
     if (await mkdir(data).then(() => true, unlessThere)) await chmod(data, 0o755)
@@ -53,20 +52,21 @@ export const localVolumes = ({ mounts, disk, run = runProgram }: LocalVolumesDep
   async expand(spec, path, bytes) {
     const id = idOf(spec)
     await disk.enlarge(id, bytes)
-    await growTo(path, disk, id, run)
+    await growMounted(path, disk, id, run)
   },
   stats: statsOf,
   list: () => disk.list(),
 })
 
-/** The file system at `path` as large as its image. */
-export async function growTo(path: string, disk: Disk, id: string, run: RunProgram): Promise<void> {
+/** The file system at `path` as large as its image. Needs CAP_SYS_RESOURCE; without it the next mount does it. */
+export async function growMounted(path: string, disk: Disk, id: string, run: RunProgram): Promise<void> {
   const device = await deviceOf(path)
-  if (!device) return
+  if (!device) throw new VolumeError(`volume ${id} is not mounted`)
   const sectors = Number(await readFile(`/sys/class/block/${device.replace('/dev/', '')}/size`, 'utf8'))
   const bytes = (await disk.sizeOf(id)) ?? 0
   if (sectors * 512 < bytes) await run('losetup', '-c', device)
   await run('resize2fs', device)
+  await disk.hasGrown(id)
 }
 
 const isMounted = async (path: string): Promise<boolean> => (await mountsUnder(path)).includes(path)

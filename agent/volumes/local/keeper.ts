@@ -29,7 +29,7 @@ export type KeeperDeps = {
 export type Keeper = { close(): Promise<void> }
 
 export function keepVolumes({ client, clock, log, disk, volumes, stagedAt, grow }: KeeperDeps): Keeper {
-  const queue = new WorkQueue({ clock })
+  const queue = new WorkQueue({ clock, backoff: { first: 50, longest: 10_000 } })
   const closing = new AbortController()
   const { signal } = closing
   const wake = ({ metadata }: PersistentVolume) => queue.addAfter(metadata.name, 0)
@@ -50,8 +50,9 @@ export function keepVolumes({ client, clock, log, disk, volumes, stagedAt, grow 
     try {
       let bytes = known === undefined ? await disk.make(handle, wanted) : 0
       if (bytes < wanted) bytes = await disk.enlarge(handle, wanted)
+      // One that nobody has mounted follows when it is mounted next.
       const staged = await stagedAt(handle)
-      if (known !== undefined && staged !== undefined) await grow(staged, handle)
+      if (staged !== undefined && (await disk.isToGrow(handle))) await grow(staged, handle)
       await tell(volume, { [sizeAnnotation]: String(bytes), ...(problem !== undefined && { [problemAnnotation]: null }) })
     } catch (error) {
       if (signal.aborted || isStatus(error, 'NotFound', 'Conflict', 'ServiceUnavailable')) throw error

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { isStatus } from '#api/errors.ts'
 import { Event, Node, PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from '#api/kinds/index.ts'
 import { localFinalizer, problemAnnotation, sizeAnnotation, volumesOfNode } from '#api/local-volumes.ts'
 import type { PersistentVolumeClaimSpec, PersistentVolumeSpec } from '#api/types/core-v1.gen.ts'
@@ -238,4 +239,43 @@ test('a volume whose node has left the cluster does not stay for ever', async ()
   await h.client.delete(PersistentVolumeClaim, { namespace, name: 'data' })
   await h.settle()
   assert.deepEqual(await shown(h), [])
+})
+
+test('whatever happens in whatever order, no claim is bound twice, and no volume that is in use goes', async () => {
+  for (let seed = 1; seed <= 6; seed += 1) {
+    const { h, claim, volume, pod } = await setup()
+    await using _ = h
+    let state = seed
+    const random = (below: number) => {
+      state = (state * 48_271) % 2_147_483_647
+      return state % below
+    }
+    const late = (error: unknown) => assert.ok(isStatus(error, 'AlreadyExists', 'NotFound', 'Conflict'), String(error))
+    for (let step = 0; step < 30; step += 1) {
+      const [one, other] = [`x${random(4)}`, `x${random(4)}`]
+      const acts: (() => Promise<unknown>)[] = [
+        () => claim(one, { storageClassName: random(2) ? 'local' : '' }),
+        () => volume(other, { ...(random(3) === 0 && { claimRef: { namespace, name: one } }) }),
+        () => pod(one, one),
+        () => h.client.delete(Pod, { namespace, name: one }, { gracePeriodSeconds: 0 }),
+        () => h.client.delete(PersistentVolumeClaim, { namespace, name: one }),
+        () => h.client.delete(PersistentVolume, { name: other }),
+        () => agents(h),
+        () => h.restart(),
+        async () => h.dieAt(1 + random(3), random(2) === 0),
+        async () => void h.clock.advance(11_000),
+      ]
+      await acts[random(acts.length)]?.().catch(late)
+      if (random(2)) await h.settle()
+      const claims = (await h.client.list(PersistentVolumeClaim)).items
+      const volumes = (await h.client.list(PersistentVolume)).items
+      const held = claims.flatMap(({ spec }) => spec.volumeName ?? [])
+      assert.equal(new Set(held).size, held.length, `seed ${seed}, step ${step}: a volume has two claims`)
+      for (const { metadata, spec, status } of claims) {
+        if (status?.phase !== 'Bound') continue
+        const its = volumes.find((each) => each.metadata.name === spec.volumeName)
+        assert.equal(its?.spec.claimRef?.uid, metadata.uid, `seed ${seed}, step ${step}: ${metadata.name} has lost its volume`)
+      }
+    }
+  }
 })

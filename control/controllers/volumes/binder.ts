@@ -7,6 +7,7 @@ import { isStatus } from '#api/errors.ts'
 import type { Index } from '#api/informer/indexes.ts'
 import { Node, PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
+import { defaultClassOf } from '#api/kinds/rules/default-class.ts'
 import { same } from '#api/kinds/rules/faults.ts'
 import { isLocalVolume, localFinalizer, nodeLabel, nodeLabelOf } from '#api/local-volumes.ts'
 import { done, mapped, of, type Reconciler, type Result } from '#api/queue/reconciler.ts'
@@ -34,19 +35,6 @@ const byClaimRef: Index<PersistentVolume> = ({ spec: { claimRef } }) => (claimRe
 const waitingByClass: Index<PersistentVolumeClaim> = (claim) => (isMarked(claim, bindCompleted) ? [] : [classOfClaim(claim) ?? ''])
 const byVolume: Index<PersistentVolumeClaim> = ({ spec }) => (spec.volumeName ? [spec.volumeName] : [])
 const byUsedClaim: Index<Pod> = (pod) => (isTerminal(pod) ? [] : claimsOf(pod).map((name) => `${pod.metadata.namespace}/${name}`))
-
-const defaultAnnotations = ['storageclass.kubernetes.io/is-default-class', 'storageclass.beta.kubernetes.io/is-default-class']
-
-/** Of several that claim to be it the newest, as Kubernetes has it. */
-export function defaultClassOf(classes: Iterable<StorageClass>): StorageClass | undefined {
-  let found: StorageClass | undefined
-  for (const each of classes) {
-    if (!defaultAnnotations.some((key) => each.metadata.annotations?.[key] === 'true')) continue
-    const [time, before] = [each.metadata.creationTimestamp ?? '', found?.metadata.creationTimestamp ?? '']
-    if (!found || time > before || (time === before && each.metadata.name < found.metadata.name)) found = each
-  }
-  return found
-}
 
 export function claimBinding({ client, informers, recorderFor }: Deps): Reconciler {
   const claims = informers.of(PersistentVolumeClaim)

@@ -17,6 +17,8 @@ import { matchesNodeAffinity } from '../node-affinity.ts'
 const name = 'VolumeBinding'
 /** Milliseconds that a pod waits for its volumes: kube-scheduler's bindTimeoutSeconds. */
 const patience = 600_000
+/** Milliseconds after which one is tried again whose choice could not be written. */
+const again = 1_000
 
 const conflict: Refusal = { reasons: ["node(s) didn't match PersistentVolume's node affinity"], unresolvable: true }
 const noVolume: Refusal = { reasons: ["node(s) didn't find available persistent volumes to bind"], unresolvable: true }
@@ -27,7 +29,7 @@ const nowhere = (reason: string) => ({ refusal: { reasons: [reason], unresolvabl
 type Choice = { claim: PersistentVolumeClaim; volume: PersistentVolume | undefined }
 type Pending = { choices: Choice[]; nodeName: string }
 
-export function volumeBinding({ client, cluster, informers, waiting, happened, log }: Handle): Plugin {
+export function volumeBinding({ client, cluster, informers, waiting, happened, clock, log }: Handle): Plugin {
   const claims = informers.of(PersistentVolumeClaim)
   const volumes = informers.of(PersistentVolume)
   const classes = informers.of(StorageClass)
@@ -177,6 +179,8 @@ export function volumeBinding({ client, cluster, informers, waiting, happened, l
       write(chosen).catch((err: unknown) => {
         log.debug({ pod: pod.metadata.name, namespace: pod.metadata.namespace, err }, 'volumes could not be bound')
         waiting.reject(uid, name, `binding volumes: ${err instanceof Error ? err.message : String(err)}`)
+        // What it met may be over by now, with nothing more to be heard of it.
+        clock.after(again, () => happened({ name: 'volumes/change' }))
       })
       return { wait: patience }
     },
