@@ -9,6 +9,7 @@ import { cleanupAgent } from '#agent/cleanup.ts'
 import { isForeign, places } from '#agent/folders.ts'
 import { openIdentity } from '#agent/join/identity.ts'
 import { joinCluster, keptCredentials, type NodeCredentials, periodOf } from '#agent/join/join.ts'
+import { isRunning } from '#agent/local/local.ts'
 import type { Backend } from '#agent/network/nodes.ts'
 import { fixedAddresses, followAddresses } from '#agent/node/addresses.ts'
 import { checkUnsafeSysctls } from '#agent/pods/sandbox/isolation.ts'
@@ -64,6 +65,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const log = openLog('agent', options.logLevel)
   const { dataDir, runtime, cgroupParent = cgroupOf(dataDir) } = options
   if (options.cleanup) return await cleanupAgent({ dataDir, cgroupParent, runtime, log })
+  if (await isRunning(dataDir)) throw new Error(`an agent runs with ${dataDir} already: stop it first`)
   const { server } = options
   if (!server) throw new Error('--server is missing: the address of the cluster to join, https://host:6443')
   if (!isBackend(options.networkMode)) throw new Error(`--network-mode must be one of ${backends.join(', ')}, not ${options.networkMode}`)

@@ -55,3 +55,15 @@ test('a second node in the network of this machine is refused in clear words, an
   assert.equal(agent.code, 0, agent.stderr)
   assert.deepEqual(await footprint(ours), before)
 })
+
+test('the folder of an agent that runs is its own: no other starts with it, and nothing is cleaned up from under it', async () => {
+  const before = await footprint(ours)
+  const coracle = resolve(import.meta.dirname, '../bin/coracle')
+  const folder = plan.nodes[0]?.dir
+  const again = ['agent', `--data-dir=${folder}`, `--server=${plan.server.url}`, '--agent-port=10299']
+  const second = await attempt(coracle, again)
+  assert.deepEqual([second.code, second.stderr.trim()], [1, `coracle: an agent runs with ${folder} already: stop it first`])
+  const cleanup = await attempt(coracle, [...again, '--cleanup'])
+  assert.deepEqual([cleanup.code, cleanup.stderr.trim()], [1, `coracle: the agent of ${folder} is running: stop it first`])
+  assert.deepEqual(await footprint(ours), before)
+})
