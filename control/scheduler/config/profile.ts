@@ -17,7 +17,7 @@ const sections: Record<string, Point> = {
 }
 
 /** Of kube-scheduler, and not of ours: there is nothing to be taken away. */
-const absent = ['VolumeRestrictions', 'NodeVolumeLimits', 'EBSLimits', 'GCEPDLimits', 'AzureDiskLimits', 'VolumeZone', 'DynamicResources']
+const absent = ['NodeVolumeLimits', 'EBSLimits', 'GCEPDLimits', 'AzureDiskLimits', 'VolumeZone', 'DynamicResources']
 
 type Named = { name: string; weight: number | undefined; field: Field }
 type Section = { enabled: Named[]; disabled: ReadonlySet<string> }

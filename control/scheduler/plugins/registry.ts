@@ -21,6 +21,7 @@ import { prioritySort } from './priority-sort.ts'
 import { schedulingGates } from './scheduling-gates.ts'
 import { taintToleration } from './taint-toleration.ts'
 import { volumeBinding } from './volume-binding.ts'
+import { volumeRestrictions } from './volume-restrictions.ts'
 
 export type Make = (handle: Handle) => Plugin
 
@@ -51,6 +52,7 @@ export const registry: Readonly<Record<string, Entry>> = {
   NodeAffinity: taking(['filter', 'score'], 2, readNodeAffinity, (_, args) => nodeAffinity(args)),
   NodePorts: { points: ['filter'], make: nodePorts },
   NodeResourcesFit: taking(['filter', 'score'], 1, readResourcesFit, nodeResourcesFit),
+  VolumeRestrictions: { points: ['filter'], make: volumeRestrictions },
   VolumeBinding: { points: ['filter', 'reserve', 'permit', 'postBind'], make: volumeBinding },
   PodTopologySpread: taking(['filter', 'score'], 2, readSpread, podTopologySpread),
   InterPodAffinity: taking(['filter', 'score'], 2, readInterPodAffinity, interPodAffinity),
