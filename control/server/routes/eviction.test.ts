@@ -65,6 +65,25 @@ describe('eviction', () => {
     }
   })
 
+  it('evicts the pod that was asked for, in the version that was asked for, and marks no other', async () => {
+    await runs('exact', 'exact')
+    const { uid, resourceVersion } = (await read(`${pods}/exact`)).metadata
+    const demand = (preconditions: Json) =>
+      server.ask('POST', `${pods}/exact/eviction`, {
+        apiVersion: 'policy/v1',
+        kind: 'Eviction',
+        metadata: { name: 'exact' },
+        deleteOptions: { preconditions },
+      })
+    for (const wrong of [{ uid: 'another' }, { uid, resourceVersion: '1' }]) {
+      const { code, body } = await demand(wrong)
+      assert.deepEqual([code, body.reason], [409, 'Conflict'])
+      assert.equal((await read(`${pods}/exact`)).metadata.resourceVersion, resourceVersion)
+    }
+    assert.equal((await demand({ uid, resourceVersion })).code, 201)
+    assert.ok((await read(`${pods}/exact`)).metadata.deletionTimestamp)
+  })
+
   it('grants one at a time, whoever asks at once', async () => {
     for (const name of ['m1', 'm2', 'm3', 'm4']) await runs(name, 'many')
     await budget('many', 'many', { disruptionsAllowed: 2 })

@@ -15,26 +15,29 @@ import { type Creators, success } from './creators.ts'
 const mostDisrupted = 2000
 const processedSeconds = 10
 
+type Preconditions = NonNullable<DeleteOptions['preconditions']>
+
 export const evictionCreators = ({ core, clock }: { core: Core; clock: Clock }): Creators => ({
   async 'pods/eviction'(target, body, options) {
     const given = isObject(body.deleteOptions) ? (body.deleteOptions as DeleteOptions) : {}
     const pod = (await core.get(target)).object as Pod
-    const at = (version: string) => ({
-      ...given,
-      preconditions: { ...given.preconditions, uid: pod.metadata.uid, resourceVersion: version },
-    })
-    const evict = (rules: DeleteOptions) => core.delete(target, options.user, { ...rules, dryRun: options.dryRun ?? false, settled: true })
+    const evict = async (preconditions: Preconditions = {}) => {
+      const resourceVersion = isGoing(pod)
+        ? preconditions.resourceVersion
+        : await markDisrupted(core, clock, target, options, preconditions)
+      const rules = { ...given, preconditions: { ...preconditions, ...(resourceVersion && { resourceVersion }) } }
+      await core.delete(target, options.user, { ...rules, dryRun: options.dryRun ?? false, settled: true })
+    }
     const budget = needsNoLeave(pod) ? undefined : await budgetOf(core, pod)
     if (!budget) {
-      if (!isGoing(pod)) await markDisrupted(core, clock, target, options)
-      await evict(given)
+      await evict(given.preconditions)
     } else if (isSpared(budget, pod)) {
+      const { uid, resourceVersion } = pod.metadata
       // Only as it was seen: by now it may be healthy, and counted.
-      await evict(at(await markDisrupted(core, clock, target, options, pod.metadata.resourceVersion)))
+      await evict({ uid, resourceVersion, ...given.preconditions })
     } else {
       await decrement(core, clock, budget, pod, options)
-      await markDisrupted(core, clock, target, options)
-      await evict(given)
+      await evict(given.preconditions)
     }
     return success
   },
@@ -110,8 +113,17 @@ function checkAllowed({ metadata, status }: PodDisruptionBudget): void {
   }
 }
 
-/** Controllers and people see by it why the pod went. With a version: only of that one. Returns the version that follows. */
-async function markDisrupted(core: Core, clock: Clock, target: Target, { dryRun = false }: WriteOptions, version = ''): Promise<string> {
+/**
+ * Controllers and people see by it why the pod went. Returns the version that follows, where one was demanded.
+ * Webhooks and policies were asked about the eviction.
+ */
+async function markDisrupted(
+  core: Core,
+  clock: Clock,
+  target: Target,
+  { dryRun = false }: WriteOptions,
+  demanded: Preconditions,
+): Promise<string | undefined> {
   const condition = {
     type: 'DisruptionTarget' as const,
     status: 'True' as const,
@@ -120,19 +132,20 @@ async function markDisrupted(core: Core, clock: Clock, target: Target, { dryRun 
     lastTransitionTime: timestamp(clock.now()),
   }
   try {
-    const options = { user: serverUser, subresource: 'status', dryRun }
+    const options = { user: serverUser, subresource: 'status', dryRun, settled: true }
     const { object } = await core.update({ ...target, resource: core.resources.of(Pod) }, options, (current) => {
       const pod = current as Pod
       const others = (pod.status.conditions ?? []).filter(({ type }) => type !== condition.type)
       pod.status = { ...pod.status, conditions: [...others, condition] }
-      const metadata = pod.metadata as { resourceVersion?: string }
-      if (version) metadata.resourceVersion = version
+      const metadata = pod.metadata as Preconditions
+      if (demanded.uid) metadata.uid = demanded.uid
+      if (demanded.resourceVersion) metadata.resourceVersion = demanded.resourceVersion
       else delete metadata.resourceVersion
       return pod
     })
-    return dryRun ? version : object.metadata.resourceVersion
+    return dryRun || !demanded.resourceVersion ? demanded.resourceVersion : object.metadata.resourceVersion
   } catch (error) {
     if (!isStatus(error, 'NotFound')) throw error
-    return version
+    return demanded.resourceVersion
   }
 }
