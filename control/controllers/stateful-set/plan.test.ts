@@ -174,3 +174,17 @@ test('a claim that is on its way out is waited for', () => {
   assert.equal(plan(set(3), ['0 v1'], { ...same, claimable }), '')
   assert.equal(plan(set(3, parallel), ['0 v1'], { ...same, claimable }), 'create 2 v1')
 })
+
+test('a set that asks for two billion pods gets some at a time, and keeps those far up', () => {
+  const most = 2 ** 31 - 1
+  const made = (text: string) => text.split(', ').filter((move) => move.startsWith('create'))
+  const all = set(most, { podManagementPolicy: 'Parallel', updateStrategy: { rollingUpdate: { maxUnavailable: '50%' } } })
+  assert.equal(plan(set(most), []), 'create 0 v2')
+  assert.equal(plan(set(most), ['0 v2', '5000 v1']), 'create 1 v2')
+  const first = plan(all, ['0 v2', '5000 v1'])
+  assert.deepEqual([made(first).length, made(first)[0], first.includes('delete')], [501, 'create 1 v2', false])
+  assert.equal(made(plan(set(700, { podManagementPolicy: 'Parallel' }), ['0 v2', '900 v1'])).length, 501)
+  assert.match(plan(set(700, { podManagementPolicy: 'Parallel' }), ['0 v2', '900 v1']), /delete 900 scale$/)
+  // Hardly any of those that it asks for is there: none that is may go for an update.
+  assert.doesNotMatch(plan({ ...all, spec: { ...all.spec, replicas: 100_000 } }, ['0 v1', '1 v1']), /delete/)
+})

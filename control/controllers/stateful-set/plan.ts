@@ -11,6 +11,9 @@ import { scaled } from '../deployment/limits.ts'
 import { isReady, isTerminal } from '../pods.ts'
 import { firstOrdinal, hasStorage, ordinalOf, revisionOf } from './identity.ts'
 
+/** Missing pods that are looked at in one go; the rest follows once these are there. A set may ask for two billion. */
+const burst = 500
+
 export type Move =
   | { do: 'create'; ordinal: number; revision: ControllerRevision }
   /** `failed`: it came to its end, and is made again. */
@@ -74,7 +77,7 @@ export function planPods(sight: Sight): Plan {
 function replace(sight: Sight, replicas: readonly (Pod | undefined)[]): Move[] {
   const { set, wait } = sight
   const isAvailable = (pod: Pod | undefined) => pod && !pod.metadata.deletionTimestamp && !isTerminal(pod) && wait(pod) === 0
-  const unavailable = replicas.filter((pod) => !isAvailable(pod)).length
+  const unavailable = (set.spec.replicas ?? 1) - replicas.filter(isAvailable).length
   const outdated = [...replicas.entries()]
     .flatMap(([i, pod]) => (pod && !pod.metadata.deletionTimestamp && !isTerminal(pod) && isOutdated(sight, pod, i) ? [pod] : []))
     .reverse()
@@ -87,15 +90,17 @@ function replace(sight: Sight, replicas: readonly (Pod | undefined)[]): Move[] {
   return doomed.map((pod) => ({ do: 'delete', pod, why: 'update' }))
 }
 
+/** Places from the first on; a pod beyond so many gaps keeps its place, and is looked at when they are filled. */
 function sort(set: StatefulSet, pods: readonly Pod[]): { replicas: (Pod | undefined)[]; condemned: Pod[] } {
   const first = firstOrdinal(set)
-  const replicas: (Pod | undefined)[] = Array.from({ length: set.spec.replicas ?? 1 })
+  const end = first + (set.spec.replicas ?? 1)
+  const replicas: (Pod | undefined)[] = Array.from({ length: Math.min(end - first, pods.length + burst) })
   const condemned: { ordinal: number; pod: Pod }[] = []
   for (const pod of pods) {
     const ordinal = ordinalOf(set, pod)
     if (ordinal === undefined) continue
     if (ordinal >= first && ordinal < first + replicas.length) replicas[ordinal - first] = pod
-    else condemned.push({ ordinal, pod })
+    else if (ordinal < first || ordinal >= end) condemned.push({ ordinal, pod })
   }
   return { replicas, condemned: condemned.sort((a, b) => b.ordinal - a.ordinal).map(({ pod }) => pod) }
 }
