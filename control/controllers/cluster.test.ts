@@ -138,6 +138,28 @@ test('a silent node loses its traffic after 40 s and its pods after what they to
   )
 })
 
+test('a lost node that only renews its lease keeps its taints, and the time of its pods runs on, however late others are heard of', async () => {
+  await using h = await harness()
+  await h.addNode('node-1')
+  await h.addNode('node-2')
+  const node = async () => await h.client.get(Node, { name: 'node-2' })
+  for (let at = 0; at < 60_000; at += 10_000) {
+    await h.beat('node-1')
+    await h.clock.advance(10_000)
+  }
+  const lost = await node()
+  assert.equal(lost.spec.taints?.filter(({ effect }) => effect === 'NoExecute').length, 1)
+  for (let at = 0; at < 120_000; at += 5_000) {
+    if (at % 30_000 === 0) await h.beat('node-1')
+    if (at % 10_000 === 0) await h.beat('node-2')
+    await h.clock.advance(5_000)
+    assert.equal((await node()).metadata.resourceVersion, lost.metadata.resourceVersion, `after ${at / 1000} s`)
+  }
+  // Nobody is heard of any more: whoever is silent, the fault may be ours.
+  await h.clock.advance(60_000)
+  assert.ok((await node()).spec.taints?.every(({ effect }) => effect === 'NoSchedule'))
+})
+
 test('when no node is heard of, none is emptied; nor after we were stopped, nor when the clock jumps', async () => {
   await using h = await harness()
   await h.addNode('node-1')

@@ -7,6 +7,7 @@ import { isStatus } from '#api/errors.ts'
 import { byNode } from '#api/informer/indexes.ts'
 import { Lease, Node, Pod } from '#api/kinds/index.ts'
 import { after, done, mapped, type Reconciler } from '#api/queue/reconciler.ts'
+import { unreachableTaint } from '../../scheduler/taints.ts'
 import type { Deps } from '../deps.ts'
 import { refOf } from '../ownership.ts'
 import { isReady as isPodReady } from '../pods.ts'
@@ -75,6 +76,9 @@ export function nodeLifecycle({ client, informers, recorderFor, clock, log }: De
     return false
   }
 
+  /** Stays so while others count as ready: one that is heard of late must not start anew the time that pods may stay. */
+  const isEmptied = ({ spec }: Node) => spec.taints?.some(({ key, effect }) => key === unreachableTaint && effect === 'NoExecute') ?? false
+
   async function markPodsNotReady(node: Node, signal: AbortSignal): Promise<void> {
     for (const pod of pods.by(byNode, node.metadata.name)) {
       if (!isPodReady(pod)) continue
@@ -125,7 +129,7 @@ export function nodeLifecycle({ client, informers, recorderFor, clock, log }: De
           events.event(node, 'Normal', 'NodeNotReady', `Node ${name} status is now: NodeNotReady`)
         }
       }
-      const evicting = isAnyHeard()
+      const evicting = isAnyHeard() || (ready.size > 0 && isEmptied(node))
       const taints = taintsFor(node, evicting, clock.now())
       if (taints)
         node = await client.patch(
