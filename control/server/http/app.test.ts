@@ -80,6 +80,13 @@ test('what a resource has not is not found, what cannot be done to it is not all
     ['GET', '/api/v1/namespaces/default/nodes', 404],
     ['GET', '/api/v1/namespaces/default/pods/one/status/more', 404],
     ['POST', '/api/v1/namespaces/default/pods/one/binding/more', 404],
+    // A name that was left out means nothing; least of all everything.
+    ['DELETE', '/api/v1/namespaces//configmaps', 404],
+    ['GET', '/api/v1/namespaces//configmaps', 404],
+    ['GET', '/api/v1/watch/namespaces//configmaps', 404],
+    ['DELETE', '/apis/apps/v1/namespaces//deployments/', 404],
+    ['DELETE', '/api/v1/namespaces/default/configmaps//', 404],
+    ['GET', '/api/v1/namespaces/default/pods//log', 404],
   ] as const) {
     assert.equal(await codeOf(method, path), code, `${method} ${path}`)
   }

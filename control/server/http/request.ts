@@ -52,6 +52,8 @@ export function parseResourceRequest(method: string, path: string, query: URLSea
     namespace = part(at + 1)
     at += 2
   }
+  // Whoever leaves out the name of a namespace must not mean all of them.
+  if (raw.slice(0, at + 3).includes('')) throw noSuchPath()
   const [plural = '', name, subresource = ''] = [part(at), part(at + 1), part(at + 2)]
   // As it came: it is passed on.
   const rest = path.split('/').slice(at + 4)
