@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, request as httpRequest, type IncomingMessage, type RequestListener } from 'node:http'
-import { connect, createServer as createHttp2Server } from 'node:http2'
+import { connect, createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { buffer, text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
@@ -141,6 +141,24 @@ both('a body that is refused is not waited for, and the next request is served',
   const refused = await ask('POST', '/refuse', Buffer.alloc(8_000_000))
   assert.deepEqual([refused.status, refused.body.toString()], [413, 'too large'])
   assert.equal((await ask('POST', '/echo', Buffer.alloc(10))).status, 201)
+})
+
+test('a stream whose body is refused half read ends on the server with its answer', async (t) => {
+  const server = createHttp2Server((request, response) => {
+    void ours(request as unknown as NodeRequest, response as unknown as NodeResponse)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const session = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  t.after(() => {
+    session.destroy()
+    server.close()
+  })
+  const closed = once(server, 'stream').then(async ([stream]) => await once(stream as ServerHttp2Stream, 'close'))
+  const stream = session.request({ ':method': 'POST', ':path': '/refuse' })
+  stream.on('error', () => {})
+  stream.end(Buffer.alloc(8_000_000))
+  assert.equal((await buffer(stream)).toString(), 'too large')
+  await closed
 })
 
 both('a long answer comes whole, as fast as it is read', async (ask) => {

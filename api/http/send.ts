@@ -57,7 +57,7 @@ function discardTheRest(request: NodeRequest, response: NodeResponse): void {
   if (request.complete || request.method === 'GET' || request.method === 'HEAD') return
   const { stream } = response
   if (stream) {
-    if (!stream.endAfterHeaders) response.once('finish', () => stream.close())
+    if (!stream.endAfterHeaders) stream.once('finish', () => stream.close())
   } else {
     response.setHeader('connection', 'close')
     response.once('finish', () => request.resume())
