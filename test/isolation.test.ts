@@ -156,7 +156,7 @@ test("the agent's folder is its own: whoever opened it, it is closed at the next
     assert.deepEqual(await open(), [])
     assert.equal((await lstat(join(node!.dir, 'sysctls.json.old'))).mode & 0o7777, 0o600)
   })
-  assert.equal(await kubectl('exec', 'plain', '--', 'cat', '/all/a'), '1')
+  await eventually(async () => assert.equal(await kubectl('exec', 'plain', '--', 'cat', '/all/a'), '1'))
   await forget('plain')
 })
 
