@@ -227,13 +227,18 @@ describe('flow control', () => {
     assert.deepEqual(created(priorityLevelConfiguration, { spec: { type: 'Exempt' } }).wrong, [
       "spec.type: Invalid value: \"Exempt\": type must be 'Exempt' if and only if name is 'exempt'",
     ])
-    const queuing = { queues: 1000, handSize: 8, queueLengthLimit: 1 }
-    assert.deepEqual(
-      created(priorityLevelConfiguration, { spec: { type: 'Limited', limited: { limitResponse: { type: 'Queue', queuing } } } }).wrong,
-      [
-        'spec.limited.limitResponse.queuing.handSize: Invalid value: 8: required entropy bits of deckSize 1000 and handSize 8 should not be greater than 60',
-      ],
-    )
+    const queued = (queues: number, handSize: number) => {
+      const limitResponse = { type: 'Queue', queuing: { queues, handSize, queueLengthLimit: 1 } }
+      return created(priorityLevelConfiguration, { spec: { type: 'Limited', limited: { limitResponse } } }).wrong
+    }
+    const at = 'spec.limited.limitResponse.queuing'
+    const tooMany = (queues: number, handSize: number) =>
+      `${at}.handSize: Invalid value: ${handSize}: required entropy bits of deckSize ${queues} and handSize ${handSize} should not be greater than 60`
+    assert.deepEqual(queued(1000, 8), [tooMany(1000, 8)])
+    assert.deepEqual(queued(1000, 6), [])
+    // However large a hand somebody asks for, it costs nothing to refuse it.
+    const most = 2 ** 31 - 1
+    assert.deepEqual(queued(most, most), [`${at}.queues: Invalid value: ${most}: must not be greater than 10000000`, tooMany(most, most)])
     const schema = { priorityLevelConfiguration: { name: 'people' } }
     assert.equal(
       row(flowSchema, created(flowSchema, { spec: schema }).object),

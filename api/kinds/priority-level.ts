@@ -97,6 +97,9 @@ function validateResponse(at: string, response: LimitResponse | undefined, fault
     )
 }
 
-/** Bits it takes to deal a hand of queues, each a little less than the one before. */
-const entropyBits = (queues: number, handSize: number): number =>
-  Math.ceil(Array.from({ length: handSize }, (_, i) => Math.log2(queues - i)).reduce((a, b) => a + b, 0))
+/** Bits it takes to deal a hand of queues, each a little less than the one before; counted no further than to be too many. */
+function entropyBits(queues: number, handSize: number): number {
+  let bits = 0
+  for (let card = 0; card < handSize && bits <= hashBits; card += 1) bits += Math.log2(queues - card)
+  return Math.ceil(bits)
+}
