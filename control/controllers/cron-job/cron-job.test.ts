@@ -60,6 +60,14 @@ test('after nights without power the last one missed runs, once', async () => {
   assert.equal((await started(h)).length, 1)
 })
 
+test('a deadline of more seconds than a number holds is none', async () => {
+  await using h = await alone((deps) => [cronJobs(deps)])
+  nightly(h, { startingDeadlineSeconds: (2n ** 63n - 1n) as unknown as number })
+  await h.clock.advance(3 * hour)
+  assert.deepEqual(await started(h), ['2025-01-01T02:00:00Z'])
+  assert.deepEqual(h.complaints, [])
+})
+
 test('booted with the clock of the evening before, then set: what was missed over night runs, once', async () => {
   await using h = await alone((deps) => [cronJobs(deps)])
   nightly(h, {}, { status: { lastScheduleTime: '2024-12-31T02:00:00Z' } })

@@ -4,6 +4,7 @@
 import { timestamp } from '#api/clock.ts'
 import type { CronJob, Job } from '#api/kinds/index.ts'
 import { CronError, parseCron } from '#api/kinds/rules/cron-schedule.ts'
+import { rounded } from '#api/schema/exact.ts'
 import type { CronJobStatus } from '#api/types/batch-v1.gen.ts'
 import type { ObjectReference } from '#api/types/core-v1.gen.ts'
 import { finishedAs } from '../job/conditions.ts'
@@ -55,7 +56,7 @@ export function planCronJob(cron: CronJob, { jobs, now, earliest }: CronState): 
   if (next !== undefined) plan.next = next
   const due = lastDue(schedule, spec.timeZone, from, now)
   if (due === undefined || status.active?.some(({ name }) => name === jobName(cron, due))) return plan
-  if (spec.startingDeadlineSeconds !== undefined && due + spec.startingDeadlineSeconds * 1000 < now) {
+  if (spec.startingDeadlineSeconds !== undefined && due + rounded(spec.startingDeadlineSeconds) * 1000 < now) {
     const message = `Missed scheduled time to start a job: ${new Date(due).toUTCString().replace('GMT', '+0000')}`
     notices.push({ type: 'Warning', reason: 'MissSchedule', message })
     return plan

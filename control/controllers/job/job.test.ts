@@ -54,6 +54,15 @@ test('an indexed job tells each pod which part is its', async () => {
   assert.match(await stateOf(h), /^Complete/)
 })
 
+test('a deadline of more seconds than a number holds is none', async () => {
+  await using h = await jobHarness()
+  await h.client.create(Job, jobSpec({ activeDeadlineSeconds: (2n ** 63n - 1n) as unknown as number }))
+  await h.settle()
+  assert.equal(await stateOf(h), '1 active, 0 succeeded, 0 failed')
+  await endAll(h, 'Succeeded')
+  assert.match(await stateOf(h), /^Complete/)
+})
+
 test('with its watches cut after every write, one completion is one pod, and one end is counted once', async () => {
   await using h = await jobHarness()
   h.client.intercept(({ verb }) => {

@@ -5,6 +5,7 @@
 import { byOwner } from '#api/informer/indexes.ts'
 import { Job, Pod } from '#api/kinds/index.ts'
 import { after, done, of, type Reconciler, type Result } from '#api/queue/reconciler.ts'
+import { rounded } from '#api/schema/exact.ts'
 import { selectorMatcher } from '#api/selector/label.ts'
 import { Ages } from '../ages.ts'
 import type { WorkloadDeps } from '../deps.ts'
@@ -86,7 +87,7 @@ export function jobs(deps: WorkloadDeps): Reconciler {
     const error = created.error ?? removed.error
     if (error !== undefined) throw error
 
-    const deadline = (job.spec.activeDeadlineSeconds ?? Number.POSITIVE_INFINITY) * 1000 - activeForMs
+    const deadline = rounded(job.spec.activeDeadlineSeconds ?? Number.POSITIVE_INFINITY) * 1000 - activeForMs
     const soon = Math.min(plan.after ?? Number.POSITIVE_INFINITY, outcome || job.spec.suspend ? Number.POSITIVE_INFINITY : deadline)
     return Number.isFinite(soon) ? after(Math.max(soon, 0)) : done
   }

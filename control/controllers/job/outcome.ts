@@ -1,6 +1,7 @@
 // Whether a job has come to its end, and which: asked in the order of upstream's controller, failures first.
 
 import type { Job } from '#api/kinds/index.ts'
+import { rounded } from '#api/schema/exact.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import { isActive } from '../pods.ts'
 import { trueCondition } from './conditions.ts'
@@ -35,7 +36,7 @@ function failure(job: Job, pods: readonly Pod[], counts: Tally, activeForMs: num
   const limit = spec.backoffLimit ?? 6
   if (counts.failures > limit || restartedTooOften(job, pods, limit))
     return failed('BackoffLimitExceeded', 'Job has reached the specified backoff limit')
-  if (spec.activeDeadlineSeconds !== undefined && !spec.suspend && activeForMs >= spec.activeDeadlineSeconds * 1000)
+  if (spec.activeDeadlineSeconds !== undefined && !spec.suspend && activeForMs >= rounded(spec.activeDeadlineSeconds) * 1000)
     return failed('DeadlineExceeded', 'Job was active longer than specified deadline')
   if (!countsByIndex(job)) return undefined
   const lost = countIndexes(counts.failedIndexes)
