@@ -131,6 +131,14 @@ test('what is wrong is named by its field, and what cannot be done is refused', 
       `profiles[0].plugins.score.enabled[0].name: Unsupported value: "Foo": supported values: ${known}`,
     ],
     [
+      { profiles: [{ plugins: { score: { enabled: [{ name: 'constructor' }] } } }] },
+      `profiles[0].plugins.score.enabled[0].name: Unsupported value: "constructor": supported values: ${known}`,
+    ],
+    [
+      config('toString', {}),
+      'profiles[0].pluginConfig[0].name: Unsupported value: "toString": supported values: "NodeAffinity", "NodeResourcesFit", "PodTopologySpread", "InterPodAffinity", "DefaultPreemption", "NodeResourcesBalancedAllocation"',
+    ],
+    [
       { profiles: [{ plugins: { score: { enabled: [{ name: 'NodeName' }] } } }] },
       'profiles[0].plugins.score.enabled[0].name: Invalid value: "NodeName": does not extend score',
     ],

@@ -97,7 +97,7 @@ function readSection(section: Field): Section {
         field.faults.notSupported(field.at('name').path, name, known)
       return name
     })
-  return { enabled: enabled.filter(({ name }) => registry[name]), disabled: new Set(disabled) }
+  return { enabled: enabled.filter(({ name }) => Object.hasOwn(registry, name)), disabled: new Set(disabled) }
 }
 
 function readMakers(list: Field): Map<string, Make> {
@@ -105,7 +105,7 @@ function readMakers(list: Field): Map<string, Make> {
   const known = Object.keys(registry).filter((name) => registry[name]!.configured)
   for (const each of list.items()) {
     const name = each.members(['name', 'args']).at('name').needed()
-    const entry = registry[name]
+    const entry = known.includes(name) ? registry[name] : undefined
     if (!entry?.configured) {
       if (name) each.faults.notSupported(each.at('name').path, name, known)
       continue
