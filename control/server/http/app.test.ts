@@ -1,9 +1,12 @@
 // Which path is which: in memory, by the app itself.
 
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
+import { NodeHeaders } from '#api/http/incoming.ts'
 import { anonymous, type User } from '#control/auth/user.ts'
 import { admin, type Trial, trial } from '../testing/trial.fake.ts'
+import { readBytes } from './body.ts'
 
 let server: Trial
 before(async () => {
@@ -91,3 +94,15 @@ test('what a resource has not is not found, what cannot be done to it is not all
     assert.equal(await codeOf(method, path), code, `${method} ${path}`)
   }
 })
+
+test('a client that goes amid its body has made a bad request, which is no failure of the server', async () => {
+  const body = Readable.from(gone())
+  const request = { method: 'POST', url: new URL('http://here/'), headers: new NodeHeaders({ headers: {}, rawHeaders: [] }), body }
+  await assert.rejects(readBytes({ ...request, signal: new AbortController().signal }), { reason: 'BadRequest' })
+})
+
+async function* gone(): AsyncGenerator<Uint8Array> {
+  yield Buffer.from('{"a')
+  await new Promise(setImmediate)
+  throw Object.assign(new Error('aborted'), { code: 'ECONNRESET' })
+}

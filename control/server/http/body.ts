@@ -89,7 +89,7 @@ function readAll(body: Readable, take: (chunk: Uint8Array) => boolean): Promise<
     const timer = setTimeout(late, bodyWithinMs)
     const stop = (error?: Error) => {
       clearTimeout(timer)
-      body.off('data', onData).off('end', stop).off('error', stop).off('close', gone)
+      body.off('data', onData).off('end', stop).off('error', gone).off('close', gone)
       if (error) reject(error)
       else resolve()
     }
@@ -99,7 +99,7 @@ function readAll(body: Readable, take: (chunk: Uint8Array) => boolean): Promise<
       body.pause()
       stop()
     }
-    body.on('data', onData).on('end', stop).on('error', stop).on('close', gone)
+    body.on('data', onData).on('end', stop).on('error', gone).on('close', gone)
   })
 }
 
