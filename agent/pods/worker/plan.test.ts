@@ -141,6 +141,8 @@ test('a sidecar has to start before what follows, and is kept running', () => {
 test('a container whose probe gave up is stopped, then started again', () => {
   const condemned = { message: 'Container web failed liveness probe, will be restarted', graceSeconds: 5 }
   expect(planned(podOf({}), { web: { ...running, condemned } }), `stop web within 5s: ${condemned.message}`)
+  const forEver = { ...condemned, graceSeconds: (2n ** 63n - 1n) as unknown as number }
+  expect(planned(podOf({}), { web: { ...running, condemned: forEver } }), `stop web within 9223372036854776000s: ${condemned.message}`)
   expect(planned(podOf({}), { web: { ...running, condemned, task: 'stopping' } }))
   expect(planned(podOf({}), { web: exited(137) }), 'start web #1')
 })

@@ -157,7 +157,7 @@ class Steps {
       const grace = rounded(this.#view.pod.spec.terminationGracePeriodSeconds ?? 30)
       if (own.condemned) {
         const { message, graceSeconds = grace } = own.condemned
-        this.#actions.push({ do: 'stop', container: name, graceSeconds, message })
+        this.#actions.push({ do: 'stop', container: name, graceSeconds: rounded(graceSeconds), message })
       } else if (own.changed) {
         const message = `Container ${name} definition changed, will be restarted`
         this.#actions.push({ do: 'stop', container: name, graceSeconds: grace, message })
