@@ -51,10 +51,14 @@ export type Disk = {
 }
 
 export function openDisk(dir: string, run: RunProgram = runProgram): Disk {
-  const folderOf = (name: string) => join(dir, name)
+  // Who may write PersistentVolumes says what a volume is called.
+  const folderOf = (name: string) => {
+    if (!isName(name)) throw new VolumeError(`volumeHandle ${JSON.stringify(name)} is not a volume of this node`)
+    return join(dir, name)
+  }
   const imageOf = (name: string) => join(folderOf(name), 'image')
-  const sizeOf = (name: string) =>
-    stat(imageOf(name)).then(
+  const sizeOf = async (name: string) =>
+    await stat(imageOf(name)).then(
       ({ size }) => size,
       () => undefined,
     )
@@ -95,6 +99,7 @@ export function openDisk(dir: string, run: RunProgram = runProgram): Disk {
       return bytes
     },
     async remove(name) {
+      if (!isName(name)) return
       await rm(folderOf(name), { recursive: true, force: true })
       if (await exists(dir)) await sync(dir)
     },
@@ -119,6 +124,9 @@ export function openDisk(dir: string, run: RunProgram = runProgram): Disk {
     },
   }
 }
+
+/** One folder's name, never a path. */
+const isName = (name: string): boolean => /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(name)
 
 const wholeBlocks = (bytes: number): number => Math.ceil(bytes / blockBytes) * blockBytes
 
