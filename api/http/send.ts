@@ -52,12 +52,21 @@ function writable(response: NodeResponse): Promise<void> {
   })
 }
 
+/** So long somebody who has their answer may go on sending. */
+const sendOnMs = 1000
+
 /** Of a body that nobody wanted to the end: the client is told with the answer not to go on. */
 function discardTheRest(request: NodeRequest, response: NodeResponse): void {
   if (request.complete || request.method === 'GET' || request.method === 'HEAD') return
   const { stream } = response
   if (stream) {
-    if (!stream.endAfterHeaders) stream.once('finish', () => stream.close())
+    if (stream.endAfterHeaders) return
+    stream.once('finish', () => {
+      request.resume()
+      // A reset goes before what is still to be sent, and the answer would be lost to who has sent nearly all.
+      const timer = setTimeout(() => stream.close(), sendOnMs).unref()
+      stream.once('close', () => clearTimeout(timer))
+    })
   } else {
     response.setHeader('connection', 'close')
     response.once('finish', () => request.resume())

@@ -91,15 +91,17 @@ withEachKubectl(await testServer(), 'apply', ({ k, fails, run, json, file }) => 
     const { spec } = await json('get deploy web')
     assert.deepEqual([spec.minReadySeconds, spec.replicas], [3, 1])
     assert.match(await fails(`patch deploy web --type=json -p '[{"op":"test","path":"/spec/replicas","value":9}]'`), /testing|test/i)
+    // Of a class that nobody here serves: its status is left to whoever does.
     await k(
       'apply -f -',
-      'apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: claim}\nspec: {accessModes: [ReadWriteOnce], storageClassName: none, resources: {requests: {storage: 1Gi}}}\n',
+      'apiVersion: v1\nkind: Service\nmetadata: {name: foreign}\nspec: {type: LoadBalancer, loadBalancerClass: example.com/none, ports: [{port: 80}]}\n',
     )
-    await k(`patch pvc claim --subresource=status --type=merge -p '{"status":{"phase":"Lost"},"spec":{"volumeName":"x"}}'`)
-    const claim = await json('get pvc claim')
-    assert.deepEqual([claim.status.phase, claim.spec.volumeName], ['Lost', undefined])
-    assert.equal((await json('get pvc claim --subresource=status')).status.phase, 'Lost')
-    await k('delete pvc claim')
+    const status = '{"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.9"}]}},"spec":{"externalName":"x"}}'
+    await k(`patch svc foreign --subresource=status --type=merge -p '${status}'`)
+    const foreign = await json('get svc foreign')
+    assert.deepEqual([foreign.status.loadBalancer.ingress[0].ip, foreign.spec.externalName], ['192.0.2.9', undefined])
+    assert.equal((await json('get svc foreign --subresource=status')).status.loadBalancer.ingress[0].ip, '192.0.2.9')
+    await k('delete svc foreign')
   })
 
   it('server-side apply: conflicts by name, force, shared ownership', async () => {
