@@ -1,7 +1,7 @@
 // Starts jobs at the times of their cron job's schedule, and keeps a short history of them.
 
 import { timestamp } from '#api/clock.ts'
-import { isStatus } from '#api/errors.ts'
+import { isNamespaceTerminating, isStatus } from '#api/errors.ts'
 import { byOwner } from '#api/informer/indexes.ts'
 import { CronJob, Job } from '#api/kinds/index.ts'
 import { after, done, of, ownedBy, type Reconciler } from '#api/queue/reconciler.ts'
@@ -82,8 +82,7 @@ export function cronJobs({ client, informers, recorderFor, clock }: Deps): Recon
         const job = await client.find(Job, { namespace, name }, { signal })
         if (job && isControlledBy(job, cron)) return job
       }
-      if (isStatus(error, 'Forbidden') && error.details?.causes?.some(({ reason }) => (reason as string) === 'NamespaceTerminating'))
-        return undefined
+      if (isNamespaceTerminating(error)) return undefined
       events.event(cron, 'Warning', 'FailedCreate', `Error creating job: ${error instanceof Error ? error.message : String(error)}`)
       throw error
     }
