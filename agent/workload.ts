@@ -16,6 +16,7 @@ import { ConfigMap, EndpointSlice, Node, PersistentVolume, Pod, Service } from '
 import type { KubeObject } from '#api/kinds/kind.ts'
 import { localDriver, volumesOfNode } from '#api/local-volumes.ts'
 import type { Log } from '#api/log.ts'
+import { isTerminal } from '#api/pods.ts'
 import { announceAddresses } from './announce/announce.ts'
 import { type CniOptions, cniNetwork } from './cni/network.ts'
 import { coalesce } from './coalesce.ts'
@@ -34,7 +35,7 @@ import type { Facts } from './node/facts.ts'
 import { allocatableOf } from './node/status.ts'
 import { openPods } from './pods/pods.ts'
 import { hasAppArmor, type Isolation } from './pods/sandbox/isolation.ts'
-import { fullName, isOver } from './pods/status/status.ts'
+import { fullName } from './pods/status/status.ts'
 import { followPolicies } from './policy/policies.ts'
 import type { Networks, ProxyFamily } from './proxy/family.ts'
 import { serveServices } from './proxy/services.ts'
@@ -259,7 +260,7 @@ export async function openWorkload(options: WorkloadOptions): Promise<Workload> 
     hostPorts.poke()
     for (const { metadata, spec, status } of assigned.list()) {
       const ips = status?.podIPs?.map(({ ip }) => ip) ?? []
-      if (ips.length > 0 && !spec.hostNetwork && !isOver(status?.phase)) network.expect?.(metadata.uid, ips)
+      if (ips.length > 0 && !spec.hostNetwork && !isTerminal({ status })) network.expect?.(metadata.uid, ips)
     }
     const set = (pod: Pod) => pods.set(pod)
     stack.defer(assigned.on({ add: set, update: set, delete: (pod) => pods.remove(pod) }))

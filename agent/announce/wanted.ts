@@ -1,6 +1,7 @@
 // Which addresses the nodes are to announce, and how this node stands for each: pure.
 
 import { createHash } from 'node:crypto'
+import { isReady } from '#api/pods.ts'
 import type { Node, Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 
@@ -54,10 +55,8 @@ export const wanted = ({ nodeName, services, nodes, slicesOf }: Surroundings): M
 /** What of a node matters here; most of its updates change none of it. */
 export const factsOf = (node: Node): string => JSON.stringify([isUsable(node), node.status?.addresses?.map(({ address }) => address)])
 
-const isUsable = ({ metadata, status }: Node): boolean =>
-  (status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false) &&
-  !metadata.deletionTimestamp &&
-  metadata.labels?.[excluded] === undefined
+const isUsable = (node: Node): boolean =>
+  isReady(node) && !node.metadata.deletionTimestamp && node.metadata.labels?.[excluded] === undefined
 
 const nodesWithEndpoints = (slices: Iterable<EndpointSlice>): Set<string> => {
   const names = new Set<string>()

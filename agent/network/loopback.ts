@@ -6,6 +6,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { Log } from '#api/log.ts'
+import { isTerminal } from '#api/pods.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import { canonicalAddress } from '../proxy/address.ts'
 
@@ -20,7 +21,7 @@ function targetsOf(pods: readonly Pod[]): Map<string, Target> {
   const targets = new Map<string, Target>()
   for (const { spec, status } of pods) {
     const ips = (status?.podIPs ?? []).flatMap(({ ip }) => ip ?? [])
-    if (spec.hostNetwork || ips.length === 0 || status?.phase === 'Succeeded' || status?.phase === 'Failed') continue
+    if (spec.hostNetwork || ips.length === 0 || isTerminal({ status })) continue
     const sidecars = spec.initContainers?.filter(({ restartPolicy }) => restartPolicy === 'Always') ?? []
     for (const { hostPort, hostIP = '', containerPort, protocol = 'TCP' } of [...sidecars, ...spec.containers].flatMap(
       ({ ports }) => ports ?? [],

@@ -1,6 +1,7 @@
 // What a Service and its EndpointSlices mean for this node: its frontends (an address or a node port,
 // a protocol, a port), each with the backends that serve it from here.
 
+import { isTerminal } from '#api/pods.ts'
 import type { Pod, Service, ServicePort } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 import { canonicalAddress, distinctPrefixes } from './address.ts'
@@ -168,7 +169,7 @@ export const hostPortsOf = (pod: Pod, families: Families): Meaning => {
   const errors: ProxyError[] = []
   const fail = (reason: string) => errors.push({ object: pod, reason })
   const { spec, status } = pod
-  if (spec.hostNetwork || status?.phase === 'Succeeded' || status?.phase === 'Failed') return { frontends, errors }
+  if (spec.hostNetwork || isTerminal(pod)) return { frontends, errors }
   const podIPs = addressesOf(
     (status?.podIPs ?? []).flatMap(({ ip }) => ip ?? []),
     fail,

@@ -1,3 +1,4 @@
+import { isTerminal } from '../pods.ts'
 import { Pod } from './index.ts'
 import type { Faults } from './rules/faults.ts'
 import { isDns1123Subdomain } from './rules/names.ts'
@@ -94,7 +95,7 @@ export const pod: KindSpec<Pod> = {
   },
   gracePeriod(p, asked) {
     // Nothing runs where no node has the pod, or where it has ended: there is nobody to wait for.
-    if (!p.spec.nodeName || p.status?.phase === 'Succeeded' || p.status?.phase === 'Failed') return 0
+    if (!p.spec.nodeName || isTerminal(p)) return 0
     const seconds = asked ?? p.spec.terminationGracePeriodSeconds ?? 30
     // What is negative in a spec means the shortest that is graceful.
     return seconds < 0 ? 1 : seconds

@@ -1,15 +1,14 @@
 // Clears away pods that nobody else can: those of nodes that no longer exist, those deleted before they
 // had a node, and finished ones beyond a limit.
 
-import { timestamp } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
 import { byNode, type Index } from '#api/informer/indexes.ts'
 import { Node, Pod } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
+import { disruptionTarget, isTerminal } from '#api/pods.ts'
 import { after, done, mapped, of, type Reconciler } from '#api/queue/reconciler.ts'
 import type { Deps } from './deps.ts'
 import { refOf } from './ownership.ts'
-import { isTerminal } from './pods.ts'
 
 /** Milliseconds a node must be gone before its pods are: it may just be registering anew. */
 const quarantine = 40_000
@@ -18,14 +17,6 @@ const finishedMax = 1000
 const finishedKey = 'finished'
 
 const finished: Index<Pod> = (pod) => (isTerminal(pod) && !pod.metadata.deletionTimestamp ? [finishedKey] : [])
-
-const disruption = (message: string, now: number) => ({
-  type: 'DisruptionTarget' as const,
-  status: 'True' as const,
-  reason: 'DeletionByPodGC',
-  message,
-  lastTransitionTime: timestamp(now),
-})
 
 export function podGc({ client, informers, clock, log }: Deps): Reconciler {
   const nodes = informers.of(Node)
@@ -38,7 +29,7 @@ export function podGc({ client, informers, clock, log }: Deps): Reconciler {
     try {
       if (!isTerminal(pod)) {
         const others = pod.status.conditions?.filter(({ type }) => type !== 'DisruptionTarget') ?? []
-        const conditions = disrupted ? [...others, disruption(disrupted, clock.now())] : pod.status.conditions
+        const conditions = disrupted ? [...others, disruptionTarget('DeletionByPodGC', disrupted, clock.now())] : pod.status.conditions
         await client.update(
           Pod,
           { ...pod, status: { ...pod.status, phase: 'Failed', ...(conditions && { conditions }) } },

@@ -1,15 +1,10 @@
 // How a pod counts to those who keep pods running.
 
+import { isTerminal, readyCondition } from '#api/pods.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 
 /** Neither at its end nor on the way out. */
 export const isActive = (pod: Pod): boolean => !isTerminal(pod) && !pod.metadata.deletionTimestamp
-
-export const isTerminal = (pod: Pod): boolean => pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
-
-export const readyCondition = (pod: Pod) => pod.status?.conditions?.find(({ type }) => type === 'Ready')
-
-export const isReady = (pod: Pod): boolean => readyCondition(pod)?.status === 'True'
 
 /** Milliseconds that a pod has been ready. */
 export type ReadyFor = (pod: Pod) => number

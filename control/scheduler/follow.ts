@@ -4,8 +4,9 @@
 import type { Informers } from '#api/informer/informers.ts'
 import { Namespace, Node, Pod } from '#api/kinds/index.ts'
 import { same } from '#api/kinds/rules/faults.ts'
+import { isTerminal } from '#api/pods.ts'
 import type { Cluster } from './cluster/cluster.ts'
-import { isOver, PodInfo } from './cluster/pod-info.ts'
+import { PodInfo } from './cluster/pod-info.ts'
 import { nodeEvents, podEvents } from './events.ts'
 import type { PodGroups } from './groups/pod-groups.ts'
 import type { SchedulingQueue } from './queue/queue.ts'
@@ -23,7 +24,7 @@ export type Followed = {
 
 /** Returns how to stop hearing. */
 export function follow({ informers, cluster, queue, groups, ours, gone }: Followed): () => void {
-  const waits = (pod: Pod) => !pod.spec.nodeName && !pod.metadata.deletionTimestamp && !isOver(pod) && ours(pod)
+  const waits = (pod: Pod) => !pod.spec.nodeName && !pod.metadata.deletionTimestamp && !isTerminal(pod) && ours(pod)
 
   function waiting(pod: Pod): void {
     const info = new PodInfo(pod)

@@ -1,5 +1,6 @@
 // Taints and tolerations (core/v1 helper rules), for the scheduler and for eviction alike.
 
+import { isReady } from '#api/pods.ts'
 import type { Node, Taint, Toleration } from '#api/types/core-v1.gen.ts'
 
 export const notReadyTaint = 'node.kubernetes.io/not-ready'
@@ -19,8 +20,6 @@ function valueTolerated({ operator, key, value }: Toleration, taint: Taint): boo
 
 export const untolerated = (taints: readonly Taint[], tolerations: readonly Toleration[] = []): Taint[] =>
   taints.filter((taint) => !tolerations.some((toleration) => tolerates(toleration, taint)))
-
-export const isReady = (node: Node): boolean => node.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false
 
 /** The node's taints, and those that its state implies before the node controller has written them. */
 export function effectiveTaints(node: Node): Taint[] {

@@ -2,6 +2,7 @@
 // (kubernetes pkg/kubelet/kubelet_pods.go, pkg/kubelet/status/generate.go).
 
 import { timestamp } from '#api/clock.ts'
+import { isTerminal } from '#api/pods.ts'
 import type { ContainerState, ContainerStatus, Pod, PodPhase, PodStatus } from '#api/types/core-v1.gen.ts'
 import { type ContainerRecord, type ContainerRun, healthOf, ID_PREFIX, isChanged, isMain, isSidecarSlot } from '../containers/record.ts'
 import { qosClass } from '../resources/qos.ts'
@@ -9,7 +10,7 @@ import { lasts } from '../resources/resize.ts'
 import { conditionsOf } from './conditions.ts'
 import type { Situation } from './situation.ts'
 
-export const isOver = (phase: PodPhase | undefined): boolean => phase === 'Succeeded' || phase === 'Failed'
+const isOver = (phase: PodPhase | undefined): boolean => isTerminal({ status: { phase } })
 
 export function statusOf(situation: Situation): PodStatus {
   const { pod, records, ips, hostIPs, startedAt, failed } = situation

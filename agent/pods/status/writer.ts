@@ -7,6 +7,7 @@ import { type Clock, sleep, type Timer } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
 import { Pod } from '#api/kinds/index.ts'
 import type { Log } from '#api/log.ts'
+import { isReady, isTerminal } from '#api/pods.ts'
 import type { PodStatus } from '#api/types/core-v1.gen.ts'
 import { passing } from './conditions.ts'
 
@@ -129,7 +130,6 @@ const same = (written: PodStatus, wanted: PodStatus): boolean =>
 
 /** Services wait for readiness and people for the end; the rest can wait a moment. */
 function urgent(written: PodStatus, wanted: PodStatus): boolean {
-  const ready = ({ conditions }: PodStatus) => conditions?.find(({ type }) => type === 'Ready')?.status === 'True'
-  const over = ({ phase }: PodStatus) => phase === 'Succeeded' || phase === 'Failed'
-  return ready(written) !== ready(wanted) || over(written) !== over(wanted)
+  const [before, after] = [{ status: written }, { status: wanted }]
+  return isReady(before) !== isReady(after) || isTerminal(before) !== isTerminal(after)
 }

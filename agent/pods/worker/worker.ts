@@ -9,6 +9,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { ageOf, type Timer } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
 import { Pod } from '#api/kinds/index.ts'
+import { isTerminal } from '#api/pods.ts'
 import type { Container, PodStatus } from '#api/types/core-v1.gen.ts'
 import type { ContainerState } from '../../runtime/runtime.ts'
 import { ContainerWorker, type PodContext } from '../containers/container-worker.ts'
@@ -19,7 +20,7 @@ import { Resizer } from '../resources/resizer.ts'
 import { refusal } from '../sandbox/isolation.ts'
 import { PodPrerequisites } from '../sandbox/prerequisites.ts'
 import { referencesOf } from '../sandbox/references.ts'
-import { fullName, isOver, statusOf } from '../status/status.ts'
+import { fullName, statusOf } from '../status/status.ts'
 import { StatusWriter } from '../status/writer.ts'
 import type { PodDeps } from './deps.ts'
 import { type Action, type Plan, plan } from './plan.ts'
@@ -86,7 +87,7 @@ export class PodWorker {
     this.#writer = new StatusWriter(pod, deps)
     this.#startedAt = pod.status?.startTime ? Date.parse(pod.status.startTime) : deps.clock.now()
     this.#begunAt = deps.clock.monotonic() - ageOf(deps.clock, pod.status?.startTime)
-    this.#history = isOver(pod.status?.phase)
+    this.#history = isTerminal(pod)
     this.#records = slotsOf(pod)
     this.#context = {
       pod: () => this.#pod,

@@ -1,5 +1,6 @@
 // What `kubectl get pods` shows (pkg/printers/internalversion printPod).
 
+import { isReady, isTerminal } from '../../pods.ts'
 import type { Container, ContainerStatus, Pod } from '../../types/core-v1.gen.ts'
 import type { Column } from '../spec.ts'
 import { humanDuration } from './age.ts'
@@ -69,13 +70,12 @@ export function summarize(pod: Pod): Summary {
         ready += 1
       }
     }
-    if (text === 'Completed' && running)
-      text = status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ? 'Running' : 'NotReady'
+    if (text === 'Completed' && running) text = isReady(pod) ? 'Running' : 'NotReady'
   } else {
     restarts = init.restarts
     lastRestart = init.lastRestart
   }
-  const over = status?.phase === 'Succeeded' || status?.phase === 'Failed'
+  const over = isTerminal(pod)
   if (pod.metadata.deletionTimestamp && status?.reason === 'NodeLost') text = 'Unknown'
   else if (pod.metadata.deletionTimestamp && !over) text = 'Terminating'
   return { ready, total, status: text, restarts, lastRestart }

@@ -1,6 +1,7 @@
 // Resizing the containers of a pod in place: what the subresource may change, and how
 // (kubernetes pkg/apis/core/validation ValidatePodResize).
 
+import { isTerminal } from '../../pods.ts'
 import { compareQuantity } from '../../quantity.ts'
 import type { Container, PodSpec, Pod as PodType } from '../../types/core-v1.gen.ts'
 import { type Faults, same } from './faults.ts'
@@ -23,8 +24,8 @@ export function resized(asked: PodSpec, was: PodSpec): PodSpec {
 }
 
 export function validateResize(next: PodType, previous: PodType, faults: Faults): void {
-  if (previous.status?.phase === 'Succeeded' || previous.status?.phase === 'Failed') {
-    faults.forbidden('', `pod is in a terminal phase (${previous.status.phase}): it cannot be resized`)
+  if (isTerminal(previous)) {
+    faults.forbidden('', `pod is in a terminal phase (${previous.status?.phase}): it cannot be resized`)
   }
   const was = previous.status?.qosClass ?? qosClass(previous.spec)
   if (qosClass(next.spec) !== was)

@@ -3,6 +3,7 @@
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import { qosClass } from '#api/kinds/rules/pod-qos.ts'
 import { resourceName } from '#api/kinds/spec.ts'
+import { isTerminal } from '#api/pods.ts'
 import type { Quantity } from '#api/schema/quantity.ts'
 import type { Container, PersistentVolumeClaim, Pod, ResourceQuota, Service } from '#api/types/core-v1.gen.ts'
 import { type Amounts, amountsOf, podAmounts, whole } from '../amounts.ts'
@@ -41,7 +42,7 @@ export function measure(kind: Kind, object: KubeObject): Measured {
 function measurePod({ spec, status }: Pod, amounts: Map<string, Quantity>): Measured {
   const pod = traitsOf(spec)
   // What has run its course takes nothing but its place in the list.
-  if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return { amounts, pod }
+  if (isTerminal({ status })) return { amounts, pod }
   amounts.set('pods', one)
   for (const [name, amount] of podAmounts(spec, 'requests')) {
     if (isStandard(name)) amounts.set(name, amount)

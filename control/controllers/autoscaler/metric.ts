@@ -1,11 +1,11 @@
 // What one metric of an autoscaler asks for, and what its status says of it.
 
 import type { Kind } from '#api/kinds/kind.ts'
+import { isReady } from '#api/pods.ts'
 import { millis } from '#api/quantity.ts'
 import { formatLabels, labelSelector } from '#api/selector/label.ts'
 import type { CrossVersionObjectReference, MetricSpec, MetricStatus, MetricTarget } from '#api/types/autoscaling-v2.gen.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
-import { isReady } from '../pods.ts'
 import { groupPods, type PodAges, requestsBy } from './pods.ts'
 import { type Answer, byAverage, byShare, byUtilization, byValue, type Tolerance } from './replicas.ts'
 import type { MetricSource, Used } from './source.ts'

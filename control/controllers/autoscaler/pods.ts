@@ -1,9 +1,10 @@
 // The pods of a target as its autoscaler counts them: who is ready, who is not yet, of whom nothing is known, and
 // what they request.
 
+import { isReady, readyCondition } from '#api/pods.ts'
 import { millis } from '#api/quantity.ts'
 import type { Container, Pod } from '#api/types/core-v1.gen.ts'
-import { isReady, readyCondition } from '../pods.ts'
+import { isActive } from '../pods.ts'
 import { NoMetrics, type PodGroups } from './replicas.ts'
 
 /** After its start a pod may be busy with that: for so long its CPU counts only while it is ready. */
@@ -22,7 +23,7 @@ export function groupPods(
 ): PodGroups {
   const [ready, unready, missing] = [new Set<string>(), new Set<string>(), new Set<string>()]
   for (const pod of pods) {
-    if (pod.metadata.deletionTimestamp || pod.status.phase === 'Failed' || pod.status.phase === 'Succeeded') continue
+    if (!isActive(pod)) continue
     const window = windowOf(pod)
     if (pod.status.phase === 'Pending') unready.add(pod.metadata.name)
     else if (window === undefined) missing.add(pod.metadata.name)

@@ -6,10 +6,10 @@
 // many). Only nodes that live count: one that does not answer holds nothing up. An old pod that is ready, and not yet
 // for long enough, is waited for.
 
+import { isTerminal } from '#api/pods.ts'
 import type { DaemonSet } from '#api/types/apps-v1.gen.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import { scaled } from '../deployment/limits.ts'
-import { isTerminal } from '../pods.ts'
 import type { Verdict } from './place.ts'
 
 export type NodeSight = {

@@ -1,7 +1,8 @@
 // What a DaemonSet says of itself: it counts nodes, not pods.
 
+import { isReady } from '#api/pods.ts'
 import type { DaemonSetStatus } from '#api/types/apps-v1.gen.ts'
-import { isActive, isReady } from '../pods.ts'
+import { isActive } from '../pods.ts'
 import { oldestFirst, type Sight } from './plan.ts'
 
 export function planStatus({ set, nodes, isUpdated, wait }: Sight, collisionCount: number): DaemonSetStatus {

@@ -2,10 +2,10 @@
 // (kubernetes pkg/controller/disruption).
 
 import { timestamp } from '#api/clock.ts'
+import { isReady } from '#api/pods.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import type { Condition } from '#api/types/meta-v1.gen.ts'
 import type { PodDisruptionBudget, PodDisruptionBudgetStatus } from '#api/types/policy-v1.gen.ts'
-import { isReady } from '../pods.ts'
 
 /** Milliseconds that an eviction is given to become a deletion. */
 const deletionWithin = 2 * 60_000

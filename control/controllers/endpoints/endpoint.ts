@@ -2,10 +2,10 @@
 
 import { isIP } from 'node:net'
 import { type Family, familyOf } from '#api/cidr.ts'
+import { isReady, isTerminal } from '#api/pods.ts'
 import { specialAddress } from '#api/special-address.ts'
 import type { Node, Pod, Service, ServicePort } from '#api/types/core-v1.gen.ts'
 import type { Endpoint, EndpointHints, EndpointPort } from '#api/types/discovery-v1.gen.ts'
-import { isReady, isTerminal } from '../pods.ts'
 
 export const isHeadless = ({ spec }: Service): boolean => spec.clusterIP === 'None'
 

@@ -1,8 +1,9 @@
 // Which pods a job is short of, and which it has too many of.
 
 import type { Job } from '#api/kinds/index.ts'
+import { isTerminal } from '#api/pods.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
-import { isActive, isTerminal } from '../pods.ts'
+import { isActive } from '../pods.ts'
 import { toGiveUp } from '../replica-set/rank.ts'
 import { delayAfter } from './backoff.ts'
 import { missingIndexes, unionOf, withIndexes } from './indexes.ts'

@@ -3,6 +3,7 @@
 
 import type { New } from '#api/client/client.ts'
 import { Job } from '#api/kinds/index.ts'
+import { readyCondition } from '#api/pods.ts'
 import type { Container, Pod } from '#api/types/core-v1.gen.ts'
 import { podFrom } from '../template.ts'
 
@@ -71,12 +72,13 @@ function withIndex(container: Container): Container {
  * When a pod ended, as its node says: its last container's end, or that it stopped being ready, or was deleted.
  * It only tells ends apart and their order.
  */
-export function finishedAt({ metadata, status, spec }: Pod): string | undefined {
+export function finishedAt(pod: Pod): string | undefined {
+  const { metadata, status, spec } = pod
   const sidecars = new Set(spec.initContainers?.filter(({ restartPolicy }) => restartPolicy === 'Always').map(({ name }) => name))
   const containers = [...(status.containerStatuses ?? []), ...(status.initContainerStatuses ?? []).filter(({ name }) => sidecars.has(name))]
   const ends = containers.map(({ state }) => state?.terminated?.finishedAt)
   if (ends.length > 0 && ends.every(Boolean)) return ends.reduce((a, b) => ((a ?? '') > (b ?? '') ? a : b))
-  const ready = status.conditions?.find(({ type }) => type === 'Ready')
+  const ready = readyCondition(pod)
   if (ready?.status === 'False' && ready.lastTransitionTime) return ready.lastTransitionTime
   return metadata.deletionTimestamp ?? metadata.creationTimestamp
 }

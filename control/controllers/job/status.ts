@@ -2,9 +2,10 @@
 
 import { timestamp } from '#api/clock.ts'
 import type { Job } from '#api/kinds/index.ts'
+import { isReady, isTerminal } from '#api/pods.ts'
 import type { JobCondition, JobConditionType, JobStatus } from '#api/types/batch-v1.gen.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
-import { isActive, isReady, isTerminal } from '../pods.ts'
+import { isActive } from '../pods.ts'
 import { trueCondition } from './conditions.ts'
 import { countIndexes, formatIndexes } from './indexes.ts'
 import type { Outcome } from './outcome.ts'

@@ -3,6 +3,7 @@
 // endpoints count.
 
 import { familyOf } from '#api/cidr.ts'
+import { isReady } from '#api/pods.ts'
 import type { Node, Service } from '#api/types/core-v1.gen.ts'
 import type { EndpointSlice } from '#api/types/discovery-v1.gen.ts'
 
@@ -21,9 +22,6 @@ export function obstacle(service: Service, taken: ReadonlyMap<string, string>): 
   }
   return undefined
 }
-
-const isReady = ({ status }: Node): boolean =>
-  status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
 
 export const isUsable = (node: Node): boolean =>
   isReady(node) && !node.metadata.deletionTimestamp && node.metadata.labels?.[excluded] === undefined

@@ -6,11 +6,11 @@ import { type Timer, timestamp } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
 import { byNode } from '#api/informer/indexes.ts'
 import { Lease, Node, Pod } from '#api/kinds/index.ts'
+import { isReady as isPodReady } from '#api/pods.ts'
 import { after, done, mapped, type Reconciler } from '#api/queue/reconciler.ts'
 import { unreachableTaint } from '../../scheduler/taints.ts'
 import type { Deps } from '../deps.ts'
 import { refOf } from '../ownership.ts'
-import { isReady as isPodReady } from '../pods.ts'
 import { readiness, taintsFor, unknownConditions } from './health.ts'
 
 /** Milliseconds of silence after which a node counts as lost. */

@@ -1,9 +1,10 @@
 // What a ReplicaSet is short of, or has too much of, and what its status should say.
 
 import { timestamp } from '#api/clock.ts'
+import { isReady, isTerminal } from '#api/pods.ts'
 import type { ReplicaSet, ReplicaSetStatus } from '#api/types/apps-v1.gen.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
-import { isActive, isReady, isTerminal, type ReadyFor, untilAvailable } from '../pods.ts'
+import { isActive, type ReadyFor, untilAvailable } from '../pods.ts'
 import { toGiveUp } from './rank.ts'
 
 /** Pods created or deleted in one go; the rest follows at once, but others get their turn. */

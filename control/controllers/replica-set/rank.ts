@@ -1,7 +1,7 @@
 // Which pods to give up first when there are too many (upstream's ActivePodsWithRanks, in its order).
 
+import { isReady, readyCondition } from '#api/pods.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
-import { isReady, readyCondition } from '../pods.ts'
 
 const phases: Record<string, number> = { Pending: 0, Unknown: 1, Running: 2 }
 const deletionCost = 'controller.kubernetes.io/pod-deletion-cost'

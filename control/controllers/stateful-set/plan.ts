@@ -5,10 +5,10 @@
 // two exceptions to waiting, without which a mistake could not be mended: a pod of an old template that is not ready
 // is replaced, since it might never become so; and pods that are to go are not waited for to become ready first.
 
+import { isReady, isTerminal } from '#api/pods.ts'
 import type { ControllerRevision, StatefulSet } from '#api/types/apps-v1.gen.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import { scaled } from '../deployment/limits.ts'
-import { isReady, isTerminal } from '../pods.ts'
 import { firstOrdinal, hasStorage, ordinalOf, revisionOf } from './identity.ts'
 
 /** Missing pods that are looked at in one go; the rest follows once these are there. A set may ask for two billion. */

@@ -1,8 +1,8 @@
 // What a StatefulSet says of itself.
 
+import { isReady } from '#api/pods.ts'
 import type { ControllerRevision, StatefulSet, StatefulSetStatus } from '#api/types/apps-v1.gen.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
-import { isReady } from '../pods.ts'
 import { revisionOf } from './identity.ts'
 
 export type StatusSight = {

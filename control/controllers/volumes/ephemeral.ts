@@ -3,10 +3,10 @@
 import { isStatus } from '#api/errors.ts'
 import { PersistentVolumeClaim, Pod } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
+import { isTerminal } from '#api/pods.ts'
 import { done, mapped, type Reconciler } from '#api/queue/reconciler.ts'
 import type { Deps } from '../deps.ts'
 import { controllerRef, isControlledBy } from '../ownership.ts'
-import { isTerminal } from '../pods.ts'
 import { claimOf } from './consumers.ts'
 import { Teller } from './teller.ts'
 

@@ -4,10 +4,10 @@
 import type { Index } from '#api/informer/indexes.ts'
 import { PersistentVolume, PersistentVolumeClaim, Pod } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
+import { isTerminal } from '#api/pods.ts'
 import { done, mapped, of, type Reconciler } from '#api/queue/reconciler.ts'
 import type { Deps } from '../deps.ts'
 import { refOf } from '../ownership.ts'
-import { isTerminal } from '../pods.ts'
 import { claimsOf } from './consumers.ts'
 import { claimProtection, volumeProtection } from './words.ts'
 

@@ -4,14 +4,14 @@
 // pods and nodes come and go, so what they read is always of now.
 
 import { same } from '#api/kinds/rules/faults.ts'
+import { isReady, isTerminal } from '#api/pods.ts'
 import type { Node, Pod } from '#api/types/core-v1.gen.ts'
-import { isReady } from '../taints.ts'
 import type { AffinityTerm, Namespaces } from './affinity-term.ts'
 import type { LabelPair } from './buckets.ts'
 import { NodeInfo } from './node-info.ts'
 import { Nominations } from './nominations.ts'
 import { type Placed, PlacedPods } from './placed-pods.ts'
-import { isOver, PodInfo } from './pod-info.ts'
+import { PodInfo } from './pod-info.ts'
 import { Tallies } from './tallies.ts'
 import { TermGroups } from './term-groups.ts'
 import { interleaved } from './zones.ts'
@@ -118,7 +118,7 @@ export class Cluster {
     this.#assumed.delete(uid)
     this.nominations.delete(uid)
     this.#unplace(uid)
-    const after = isOver(pod) ? undefined : new PodInfo(pod)
+    const after = isTerminal(pod) ? undefined : new PodInfo(pod)
     if (after) this.#place(after, pod.spec.nodeName ?? '')
     return { before, after }
   }

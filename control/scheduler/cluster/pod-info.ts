@@ -43,6 +43,3 @@ export class PodInfo {
     this.preferred = [...preferredTerms(pod, spec.affinity?.podAffinity, 1), ...preferredTerms(pod, spec.affinity?.podAntiAffinity, -1)]
   }
 }
-
-/** Its containers are gone for good, and with them what it used. */
-export const isOver = (pod: Pod): boolean => pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'

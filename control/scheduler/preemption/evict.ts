@@ -1,10 +1,11 @@
 // Makes room on a node: victims are told why they go and are deleted with their own time to end.
 
 import type { Client, Ref } from '#api/client/client.ts'
-import { type Clock, timestamp } from '#api/clock.ts'
+import type { Clock } from '#api/clock.ts'
 import { isStatus } from '#api/errors.ts'
 import type { EventRecorder } from '#api/events/recorder.ts'
 import { Pod } from '#api/kinds/index.ts'
+import { disruptionTarget } from '#api/pods.ts'
 import type { PodInfo } from '../cluster/pod-info.ts'
 import type { WaitingPods } from '../framework/plugin.ts'
 
@@ -52,13 +53,8 @@ async function evictOne({ pod }: PodInfo, by: PodInfo, nodeName: string, deps: E
   for (const each of waiting.list()) if (each.pod.uid === uid) return waiting.reject(uid, 'DefaultPreemption', 'preempted')
   if (deletionTimestamp) return
   const ref = refOf(pod)
-  const condition = {
-    type: 'DisruptionTarget',
-    status: 'True',
-    reason: preempted,
-    message: `${schedulerName}: preempting to accommodate a higher priority pod`,
-    lastTransitionTime: timestamp(clock.now()),
-  }
+  const why = `${schedulerName}: preempting to accommodate a higher priority pod`
+  const condition = disruptionTarget(preempted, why, clock.now())
   await client.patch(Pod, ref, 'strategic', { metadata: { uid }, status: { conditions: [condition] } }, { subresource: 'status', signal })
   await client.delete(Pod, ref, { preconditions: { uid }, signal })
   events.event(pod, 'Normal', 'Preempted', `Preempted by pod ${by.uid} on node ${nodeName}`)

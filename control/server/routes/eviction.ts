@@ -4,6 +4,7 @@
 import { type Clock, timestamp } from '#api/clock.ts'
 import { isStatus, StatusError } from '#api/errors.ts'
 import { Pod, PodDisruptionBudget } from '#api/kinds/index.ts'
+import { disruptionTarget, isReady, isTerminal } from '#api/pods.ts'
 import { isObject } from '#api/schema/decode.ts'
 import { selectorMatcher } from '#api/selector/label.ts'
 import { serverUser } from '#control/auth/user.ts'
@@ -44,11 +45,9 @@ export const evictionCreators = ({ core, clock }: { core: Core; clock: Clock }):
 })
 
 /** Nothing is lost with a pod that does not run or is going anyway. */
-const needsNoLeave = ({ metadata, status }: Pod): boolean =>
-  metadata.deletionTimestamp !== undefined || ['Succeeded', 'Failed', 'Pending'].includes(status.phase ?? '')
+const needsNoLeave = (pod: Pod): boolean => isGoing(pod) || pod.status.phase === 'Pending'
 
-const isGoing = ({ metadata, status }: Pod): boolean =>
-  metadata.deletionTimestamp !== undefined || status.phase === 'Succeeded' || status.phase === 'Failed'
+const isGoing = (pod: Pod): boolean => pod.metadata.deletionTimestamp !== undefined || isTerminal(pod)
 
 async function budgetOf(core: Core, { metadata }: Pod): Promise<PodDisruptionBudget | undefined> {
   const { items } = await core.list({ resource: core.resources.of(PodDisruptionBudget), namespace: metadata.namespace })
@@ -65,7 +64,7 @@ async function budgetOf(core: Core, { metadata }: Pod): Promise<PodDisruptionBud
 
 /** Whether a pod may go without leave, because it is not ready and so not counted. */
 function isSpared({ spec, status }: PodDisruptionBudget, pod: Pod): boolean {
-  if (pod.status.conditions?.some((c) => c.type === 'Ready' && c.status === 'True')) return false
+  if (isReady(pod)) return false
   if (spec.unhealthyPodEvictionPolicy === 'AlwaysAllow') return true
   const { currentHealthy, desiredHealthy } = status
   return currentHealthy >= desiredHealthy && desiredHealthy > 0
@@ -124,13 +123,7 @@ async function markDisrupted(
   { dryRun = false }: WriteOptions,
   demanded: Preconditions,
 ): Promise<string | undefined> {
-  const condition = {
-    type: 'DisruptionTarget' as const,
-    status: 'True' as const,
-    reason: 'EvictionByEvictionAPI',
-    message: 'Eviction API: evicting',
-    lastTransitionTime: timestamp(clock.now()),
-  }
+  const condition = disruptionTarget('EvictionByEvictionAPI', 'Eviction API: evicting', clock.now())
   try {
     const options = { user: serverUser, subresource: 'status', dryRun, settled: true }
     const { object } = await core.update({ ...target, resource: core.resources.of(Pod) }, options, (current) => {

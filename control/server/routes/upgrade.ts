@@ -5,6 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Hono } from 'hono/tiny'
 import { StatusError } from '#api/errors.ts'
 import { newUpgrades, taking, type Upgrade } from '#api/http/upgrades.ts'
+import { isTerminal } from '#api/pods.ts'
 import type { Backend } from '#api/streaming/backend.ts'
 import { proxyUpgrade } from '#api/streaming/proxy.ts'
 import { upgradeOf } from '#api/streaming/upgrade.ts'
@@ -72,8 +73,8 @@ async function destination(deps: UpgradeDeps, c: ServerContext, request: Incomin
 async function podDestination({ core, agentTls: tls }: UpgradeDeps, info: ResourceRequest, params: URLSearchParams): Promise<Backend> {
   const { namespace = '', name = '' } = info
   const { pod, agent } = await placeOf(core, namespace, name)
-  if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') {
-    throw new StatusError('BadRequest', `cannot ${info.subresource} in a completed pod; current phase is ${pod.status.phase}`)
+  if (isTerminal(pod)) {
+    throw new StatusError('BadRequest', `cannot ${info.subresource} in a completed pod; current phase is ${pod.status?.phase}`)
   }
   const names = [namespace, name].map(encodeURIComponent).join('/')
   if (info.subresource === 'portforward') {
