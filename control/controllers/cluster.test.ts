@@ -131,7 +131,14 @@ test('a silent node loses its traffic after 40 s and its pods after what they to
     ['node.kubernetes.io/unreachable:NoSchedule', 'node.kubernetes.io/unreachable:NoExecute'],
   )
   assert.equal((await pods(h)).length, 2)
+  const told: unknown[] = []
+  h.client.intercept(async ({ kind, verb, ref }) => {
+    if (kind.kind !== 'Pod' || verb !== 'delete' || !ref) return
+    const { spec, status } = await h.client.get(Pod, ref)
+    told.push([spec.nodeName, status.conditions?.find(({ type }) => type === 'DisruptionTarget')?.reason])
+  })
   await alive(300_000)
+  assert.deepEqual(told[0], ['node-2', 'DeletionByTaintManager'])
   assert.deepEqual(
     (await pods(h)).map(({ spec }) => spec.nodeName),
     ['node-1', 'node-1'],

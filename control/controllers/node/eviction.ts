@@ -5,6 +5,7 @@ import { isStatus } from '#api/errors.ts'
 import { byNode } from '#api/informer/indexes.ts'
 import { Node, Pod } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
+import { disruptionTarget } from '#api/pods.ts'
 import { after, done, mapped, of, type Reconciler } from '#api/queue/reconciler.ts'
 import { rounded } from '#api/schema/exact.ts'
 import type { Taint, Toleration } from '#api/types/core-v1.gen.ts'
@@ -23,6 +24,14 @@ export function taintEviction({ client, informers, recorderFor, clock }: Deps): 
     old && JSON.stringify(executing(old)) === JSON.stringify(executing(node))
       ? []
       : pods.by(byNode, node.metadata.name).map(({ metadata }) => keyOf(metadata))
+
+  async function evict(pod: Pod, signal: AbortSignal): Promise<void> {
+    const { uid } = pod.metadata
+    const condition = disruptionTarget('DeletionByTaintManager', 'Taint manager: deleting due to NoExecute taint', clock.now())
+    const told = { metadata: { uid }, status: { conditions: [condition] } }
+    await client.patch(Pod, refOf(pod), 'strategic', told, { subresource: 'status', signal })
+    await client.delete(Pod, refOf(pod), { preconditions: { uid }, signal })
+  }
 
   return {
     name: 'taint-eviction',
@@ -43,7 +52,7 @@ export function taintEviction({ client, informers, recorderFor, clock }: Deps): 
       const left = since + allowed - clock.monotonic()
       if (left > 0) return after(left)
       events.event(pod, 'Normal', 'TaintManagerEviction', `Marking for deletion Pod ${key}`)
-      await client.delete(Pod, refOf(pod), { preconditions: { uid: pod.metadata.uid }, signal }).catch((error: unknown) => {
+      await evict(pod, signal).catch((error: unknown) => {
         if (!isStatus(error, 'NotFound')) throw error
       })
       return done
