@@ -23,8 +23,9 @@ export function preferredWeight(preferred: readonly PreferredSchedulingTerm[], n
 function matchesTerm({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm, node: Node): boolean {
   if (matchExpressions.length + matchFields.length === 0) return false
   const labels = node.metadata.labels ?? {}
+  const labelOf = (key: string) => (Object.hasOwn(labels, key) ? labels[key] : undefined)
   return (
-    matchExpressions.every((requirement) => meets(requirement, labels[requirement.key])) &&
+    matchExpressions.every((requirement) => meets(requirement, labelOf(requirement.key))) &&
     matchFields.every((requirement) => meets(requirement, requirement.key === 'metadata.name' ? node.metadata.name : undefined))
   )
 }

@@ -17,6 +17,27 @@ test('binds, and says so', async () => {
   assert.deepEqual(t.told, ['web Normal Scheduled Successfully assigned default/web to node-1'])
 })
 
+test('names that every object has are names like others: kinds of owners, labels of nodes', async () => {
+  await using t = await setup()
+  for (const name of ['node-1', 'node-2']) t.node(name)
+  const spec = { containers: [{ name: 'c', image: 'i' }] }
+  for (const kind of ['constructor', 'toString', '__proto__']) {
+    const ownerReferences = [{ apiVersion: 'v1', kind, name: 'it', uid: kind, controller: true }]
+    await t.client.create(Pod, { metadata: { name: `of-${kind.replaceAll('_', '').toLowerCase()}`, namespace, ownerReferences }, spec })
+  }
+  const terms = [{ matchExpressions: [{ key: 'constructor', operator: 'Exists' as const }] }]
+  await t.put('affine', '0', {
+    affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } } },
+  })
+  const spread = { maxSkew: 1, topologyKey: 'constructor', whenUnsatisfiable: 'DoNotSchedule' as const, labelSelector: {} }
+  await t.put('spread', '0', { topologySpreadConstraints: [spread] })
+  const near = { requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: 'constructor', labelSelector: {} }] }
+  await t.put('near', '0', { affinity: { podAffinity: near } })
+  await settle()
+  const placed = (await t.where()).filter((line) => !line.endsWith(' -')).map((line) => line.split(' ')[0])
+  assert.deepEqual(placed.sort(), ['of-constructor', 'of-proto', 'of-tostring'])
+})
+
 test('what does not fit says why once, and is bound as soon as there is room', async () => {
   await using t = await setup()
   t.node('node-1')

@@ -5,6 +5,7 @@ import { byNamespace } from '#api/informer/indexes.ts'
 import type { Informer } from '#api/informer/informer.ts'
 import type { Informers } from '#api/informer/informers.ts'
 import { ReplicaSet, ReplicationController, Service, StatefulSet } from '#api/kinds/index.ts'
+import type { Kind } from '#api/kinds/kind.ts'
 import { same } from '#api/kinds/rules/faults.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import type { LabelSelector } from '#api/types/meta-v1.gen.ts'
@@ -22,14 +23,13 @@ const most = 10_000
 
 export function defaultSelectors(informers: Informers): DefaultSelectors {
   const services = informers.of(Service)
-  const owners: Record<string, Informer<Owner>> = {
-    ReplicaSet: informers.of(ReplicaSet) as unknown as Informer<Owner>,
-    ReplicationController: informers.of(ReplicationController) as unknown as Informer<Owner>,
-    StatefulSet: informers.of(StatefulSet) as unknown as Informer<Owner>,
-  }
+  /** By kind: who writes a pod says what that is. */
+  const owners = new Map<string, Informer<Owner>>(
+    [ReplicaSet, ReplicationController, StatefulSet].map((kind) => [kind.kind, informers.of(kind as unknown as Kind<Owner>)]),
+  )
   const known = new Map<string, LabelSelector | undefined>()
   const forget = () => known.clear()
-  for (const informer of [services as unknown as Informer<Owner>, ...Object.values(owners)]) {
+  for (const informer of [services as unknown as Informer<Owner>, ...owners.values()]) {
     informer.on({
       add: forget,
       delete: forget,
@@ -46,7 +46,7 @@ export function defaultSelectors(informers: Informers): DefaultSelectors {
       if (wanted.length > 0 && wanted.every(([key, value]) => labels[key] === value)) Object.assign(matchLabels, spec.selector)
     }
     const made = ownerReferences.find(({ controller }) => controller)
-    const owner = made && owners[made.kind]?.get({ namespace, name: made.name })
+    const owner = made && owners.get(made.kind)?.get({ namespace, name: made.name })
     const matchExpressions = []
     if (owner && owner.metadata.uid === made.uid) {
       const { selector } = owner.spec ?? {}
@@ -61,7 +61,7 @@ export function defaultSelectors(informers: Informers): DefaultSelectors {
   }
 
   return {
-    synced: Promise.all([services, ...Object.values(owners)].map(({ synced }) => synced)),
+    synced: Promise.all([services, ...owners.values()].map(({ synced }) => synced)),
     of(pod) {
       const { namespace, labels, ownerReferences } = pod.metadata
       const owner = ownerReferences?.find(({ controller }) => controller)?.uid

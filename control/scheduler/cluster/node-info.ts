@@ -10,6 +10,8 @@ import type { PodInfo } from './pod-info.ts'
 const nothing: Resources = new Map()
 const noNode: Node = { apiVersion: 'v1', kind: 'Node', metadata: { name: '', uid: '', resourceVersion: '' }, spec: {} } as Node
 
+const noLabels: Readonly<Record<string, string>> = Object.create(null) as Record<string, string>
+
 export class NodeInfo {
   readonly name: string
   /** By uid. */
@@ -19,7 +21,8 @@ export class NodeInfo {
   readonly free = new Map<string, number>()
   readonly ports = new HostPorts()
   node: Node = noNode
-  labels: Readonly<Record<string, string>> = {}
+  /** Without what every object has: pods say which are looked up. */
+  labels: Readonly<Record<string, string>> = noLabels
   allocatable: Resources = nothing
   /** Pods that may be there. */
   mostPods = 0
@@ -44,7 +47,7 @@ export class NodeInfo {
 
   become(node: Node): void {
     this.node = node
-    this.labels = node.metadata.labels ?? {}
+    this.labels = Object.assign(Object.create(null) as Record<string, string>, node.metadata.labels)
     this.allocatable = resourcesOf(node.status?.allocatable ?? node.status?.capacity)
     this.free.clear()
     for (const [name, amount] of this.allocatable) this.free.set(name, amount - (this.used.get(name) ?? 0))
@@ -58,7 +61,7 @@ export class NodeInfo {
 
   leave(): void {
     this.node = noNode
-    this.labels = {}
+    this.labels = noLabels
     this.images = nothing
     this.softTaints = []
   }
