@@ -54,6 +54,13 @@ export async function deleteOptionsOf({ request, url, remarks }: Exchange): Prom
   if (body.value !== undefined && !isObject(body.value)) throw new StatusError('BadRequest', 'the body of a delete must be DeleteOptions')
   const value = body.value && typed(deletion, body)
   const given = (name: string): unknown => value?.[name] ?? url.searchParams.get(name) ?? undefined
+  const dryRun = value?.dryRun ?? url.searchParams.getAll('dryRun')
+  const rules = checkedDeleteOptions((name) => (name === 'dryRun' ? dryRun : given(name)))
+  return { ...rules, warnings: remarks.warnings, annotate: annotatorOf(remarks) }
+}
+
+/** Of DeleteOptions that are of the right types, wherever they were given. Throws BadRequest and Invalid. */
+export function checkedDeleteOptions(given: (name: string) => unknown): DeleteOptions {
   const grace = given('gracePeriodSeconds')
   if (typeof grace === 'string' && grace !== '' && !/^[+-]?\d+$/.test(grace))
     throw new StatusError('BadRequest', `strconv.ParseInt: parsing ${JSON.stringify(grace)}: invalid syntax`)
@@ -75,14 +82,12 @@ export async function deleteOptionsOf({ request, url, remarks }: Exchange): Prom
       `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
     )
   }
-  const dryRun = value?.dryRun ?? url.searchParams.getAll('dryRun')
-  const preconditions = isObject(value?.preconditions) ? (value.preconditions as NonNullable<DeleteOptions['preconditions']>) : undefined
+  const [dryRun, asWas] = [given('dryRun') ?? [], given('preconditions')]
+  const preconditions = isObject(asWas) ? (asWas as NonNullable<DeleteOptions['preconditions']>) : undefined
   return {
     ...(seconds !== undefined && { gracePeriodSeconds: Math.max(seconds, 0) }),
     ...(policy && { propagationPolicy: policy }),
     ...(preconditions && { preconditions }),
     dryRun: dryRunOf(Array.isArray(dryRun) ? dryRun : [dryRun]),
-    warnings: remarks.warnings,
-    annotate: annotatorOf(remarks),
   }
 }

@@ -11,9 +11,9 @@ import { viewOf } from '../http/accept.ts'
 import { answerJson } from '../http/answer.ts'
 import { objectIn, readBody, typed } from '../http/body.ts'
 import { targetOf } from '../http/handler.ts'
-import { writeOptionsOf } from '../http/options.ts'
+import { checkedDeleteOptions, writeOptionsOf } from '../http/options.ts'
 import type { Route } from '../http/stages/resources.ts'
-import type { Target, WriteOptions } from '../objects/call.ts'
+import type { DeleteOptions, Target, WriteOptions } from '../objects/call.ts'
 import type { Core } from '../objects/core.ts'
 
 /** Returns the answer. */
@@ -32,13 +32,19 @@ export function admitted(creators: Creators, core: Core): Creators {
       const subresource = name.slice(name.indexOf('/') + 1)
       const kind = resource.spec.subresources?.find((each) => each.name === subresource)?.kind
       if (!kind) return await create(target, body, options)
+      const asked = { ...options, dryRun: options.dryRun || deletionIn(body).dryRun || false }
       const metadata = { name: owner, namespace, ...(isObject(body.metadata) && body.metadata) }
       const posted = { ...body, apiVersion: apiVersionOf(kind), kind: kind.kind, metadata } as KubeObject & JsonObject
-      await core.admit('CREATE', target, posted, { ...options, subresource, form: formOf(kind) })
-      return await create(target, posted, { ...options, settled: true })
+      await core.admit('CREATE', target, posted, { ...asked, subresource, form: formOf(kind) })
+      return await create(target, posted, { ...asked, settled: true })
     },
   ])
   return Object.fromEntries(entries)
+}
+
+/** What is posted may say how something is to be deleted, and that it is only to be tried, as an Eviction does. */
+export function deletionIn({ deleteOptions }: Record<string, unknown>): DeleteOptions {
+  return isObject(deleteOptions) ? checkedDeleteOptions((name) => deleteOptions[name]) : {}
 }
 
 function formOf(kind: Form['kind']): Form {

@@ -84,6 +84,26 @@ describe('eviction', () => {
     assert.ok((await read(`${pods}/exact`)).metadata.deletionTimestamp)
   })
 
+  it('heeds its deleteOptions as a deletion does: what is only tried evicts nobody, what means nothing is refused', async () => {
+    await runs('tried', 'tried')
+    await budget('tried', 'tried', { disruptionsAllowed: 1 })
+    const { resourceVersion } = (await read(`${pods}/tried`)).metadata
+    const ask = (deleteOptions: Json) =>
+      server.ask('POST', `${pods}/tried/eviction`, {
+        apiVersion: 'policy/v1',
+        kind: 'Eviction',
+        metadata: { name: 'tried' },
+        deleteOptions,
+      })
+    assert.equal((await ask({ dryRun: ['All'] })).code, 201)
+    assert.equal((await ask({ propagationPolicy: 'Nope' })).code, 422)
+    assert.equal((await ask({ dryRun: ['Some'] })).code, 422)
+    assert.equal((await read(`${pods}/tried`)).metadata.resourceVersion, resourceVersion)
+    assert.equal((await read(`${budgets}/tried`)).status.disruptionsAllowed, 1)
+    assert.equal((await ask({ gracePeriodSeconds: 7 })).code, 201)
+    assert.equal((await read(`${pods}/tried`)).metadata.deletionGracePeriodSeconds, 7)
+  })
+
   it('grants one at a time, whoever asks at once', async () => {
     for (const name of ['m1', 'm2', 'm3', 'm4']) await runs(name, 'many')
     await budget('many', 'many', { disruptionsAllowed: 2 })

@@ -5,12 +5,11 @@ import { type Clock, timestamp } from '#api/clock.ts'
 import { isStatus, StatusError } from '#api/errors.ts'
 import { Pod, PodDisruptionBudget } from '#api/kinds/index.ts'
 import { disruptionTarget, isReady, isTerminal } from '#api/pods.ts'
-import { isObject } from '#api/schema/decode.ts'
 import { selectorMatcher } from '#api/selector/label.ts'
 import { serverUser } from '#control/auth/user.ts'
 import type { DeleteOptions, Target, WriteOptions } from '../objects/call.ts'
 import type { Core } from '../objects/core.ts'
-import { type Creators, success } from './creators.ts'
+import { type Creators, deletionIn, success } from './creators.ts'
 
 /** A budget that so many evictions wait on is not looked after. */
 const mostDisrupted = 2000
@@ -20,7 +19,7 @@ type Preconditions = NonNullable<DeleteOptions['preconditions']>
 
 export const evictionCreators = ({ core, clock }: { core: Core; clock: Clock }): Creators => ({
   async 'pods/eviction'(target, body, options) {
-    const given = isObject(body.deleteOptions) ? (body.deleteOptions as DeleteOptions) : {}
+    const given = deletionIn(body)
     const pod = (await core.get(target)).object as Pod
     const evict = async (preconditions: Preconditions = {}) => {
       const resourceVersion = isGoing(pod)
