@@ -34,7 +34,7 @@ test('names that every object has are names like others: kinds of owners, labels
   const near = { requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: 'constructor', labelSelector: {} }] }
   await t.put('near', '0', { affinity: { podAffinity: near } })
   await settle()
-  const placed = (await t.where()).filter((line) => !line.endsWith(' -')).map((line) => line.split(' ')[0])
+  const placed = (await t.where()).filter((line) => !line.endsWith(' -')).map((line) => line.split(' ')[0] ?? '')
   assert.deepEqual(placed.sort(), ['of-constructor', 'of-proto', 'of-tostring'])
 })
 
