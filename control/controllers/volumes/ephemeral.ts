@@ -28,6 +28,7 @@ export function ephemeralClaims({ client, informers, recorderFor }: Deps): Recon
     ],
     async reconcile(key, signal) {
       const pod = pods.get(key)
+      if (!pod) teller.forget(key)
       if (!pod || pod.metadata.deletionTimestamp || isTerminal(pod)) return done
       const { namespace = '' } = pod.metadata
       for (const volume of pod.spec.volumes ?? []) {
