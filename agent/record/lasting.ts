@@ -1,10 +1,15 @@
 // What of an object is worth a write. A heartbeat is not.
 
-import { Node } from '#api/kinds/index.ts'
+import { Lease, Node } from '#api/kinds/index.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 
-/** What is kept of an object: of a node who and where it is, and whether it is Ready. */
+/** What is kept of an object: of a node who and where it is, and whether it is Ready; of a lease who holds it. */
 export function lasting<T extends KubeObject>(object: T): T {
+  if (object.kind === Lease.kind) {
+    const { spec, ...rest } = object as unknown as Lease
+    const { renewTime: _, ...held } = spec ?? {}
+    return { ...rest, spec: held } as unknown as T
+  }
   if (object.kind !== Node.kind) return object
   const { apiVersion, kind, metadata, spec, status } = object as unknown as Node
   const conditions = status.conditions?.map(({ type, status }) => ({ type, status }))

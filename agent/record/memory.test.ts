@@ -10,7 +10,7 @@ import { fakeClock, settle } from '#api/clock.fake.ts'
 import { StatusError } from '#api/errors.ts'
 import type { Informer } from '#api/informer/informer.ts'
 import { informers } from '#api/informer/informers.ts'
-import { ConfigMap, Node, Pod } from '#api/kinds/index.ts'
+import { ConfigMap, Lease, Node, Pod } from '#api/kinds/index.ts'
 import type { KubeObject } from '#api/kinds/kind.ts'
 import { silent } from '#api/log.ts'
 import { memoryOf } from './memory.ts'
@@ -156,14 +156,18 @@ test('heartbeats and objects that are as they were write nothing', async (t) => 
       metadata: { name: 'a' },
       status: { conditions: [{ type: 'Ready', status: ready, lastHeartbeatTime: `2026-01-01T00:00:0${n}Z` }], images: [] },
     })
+  const renew = (n: number, holderIdentity = 'a') =>
+    client.put(Lease, { metadata: { name: 'a', namespace }, spec: { holderIdentity, renewTime: `2026-01-01T00:00:0${n}.000000Z` } })
   beat(1)
+  renew(1)
   client.put(ConfigMap, map('a', '1'))
   client.put(Pod, pod('one'))
   const { record, shared, close } = await begin()
-  await Promise.all([shared.of(Node).synced, shared.of(ConfigMap).synced, shared.of(Pod, here).synced])
+  await Promise.all([shared.of(Node), shared.of(Lease), shared.of(ConfigMap), shared.of(Pod, here)].map(({ synced }) => synced))
   await record.flush()
   const { files } = record.written
   beat(2)
+  renew(2)
   client.put(ConfigMap, map('a', '1'))
   client.put(Pod, pod('one'))
   await settle()
@@ -174,6 +178,10 @@ test('heartbeats and objects that are as they were write nothing', async (t) => 
   await settle()
   await record.flush()
   assert.equal(record.written.files, files + 1)
+  renew(4, 'b')
+  await settle()
+  await record.flush()
+  assert.equal(record.written.files, files + 2)
   await close()
 })
 
