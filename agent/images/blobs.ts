@@ -3,9 +3,9 @@
 
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writeDurably } from '../durable.ts'
 import type { Claims } from './claims.ts'
 import { digestOf, hexOf } from './digest.ts'
-import { writeDurably } from './durable.ts'
 import { codeOf } from './malformed.ts'
 
 export class Blobs {

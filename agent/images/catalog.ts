@@ -5,8 +5,8 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Log } from '#api/log.ts'
+import { syncPath, writeDurably } from '../durable.ts'
 import type { Claims } from './claims.ts'
-import { syncFolder, writeDurably } from './durable.ts'
 import { codeOf } from './malformed.ts'
 import { list, number, object, optional, type Shaped, text } from './shape.ts'
 
@@ -81,7 +81,7 @@ export class Catalog {
 
   async remove(names: readonly string[]): Promise<void> {
     for (const name of names) await rm(this.#file(name), { force: true })
-    await syncFolder(this.#dir)
+    await syncPath(this.#dir)
     this.#cached = undefined
   }
 

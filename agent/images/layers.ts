@@ -3,10 +3,10 @@
 
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { moveDurably, syncTree } from '../durable.ts'
 import type { Claims } from './claims.ts'
 import { decompress } from './compression.ts'
 import { digestOf, hexOf, verified } from './digest.ts'
-import { moveDurably, syncTree } from './durable.ts'
 import { finishLayer } from './finish-layer.ts'
 import { codeOf } from './malformed.ts'
 import type { MergedLayer } from './merged.ts'

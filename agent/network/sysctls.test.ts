@@ -81,6 +81,16 @@ test('what somebody else set since is theirs', { skip: needsRoot }, async (t) =>
   assert.equal(await readSysctl('net.ipv4.ip_forward', where.netns), '0')
 })
 
+test('half a record, as a power cut leaves it, is none', { skip: needsRoot }, async (t) => {
+  const where = await place(t)
+  await applySysctls(where, wanted)
+  const whole = await readFile(where.file, 'utf8')
+  await writeFile(where.file, whole.slice(0, whole.length / 2))
+  await applySysctls(where, { ...wanted, 'net.ipv4.conf.all.accept_redirects': '0' })
+  await writeFile(where.file, '')
+  await restoreSysctls(where)
+})
+
 test('the record of an earlier boot is no record', { skip: needsRoot }, async (t) => {
   const where = await place(t)
   await writeFile(where.file, JSON.stringify({ boot: 'another', changes: { 'net.ipv4.ip_forward': { was: '0', set: '1' } } }))

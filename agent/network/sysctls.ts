@@ -26,8 +26,18 @@ const recorded = async (file: string): Promise<Changes> => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
     throw error
   }
-  const { boot, changes } = JSON.parse(text) as Partial<Recorded>
+  const { boot, changes } = read(text)
   return boot === (await bootId()) ? (changes ?? {}) : {}
+}
+
+/** Nothing of one that a power cut left half written: it is of another boot. */
+function read(text: string): Partial<Recorded> {
+  try {
+    return JSON.parse(text) as Partial<Recorded>
+  } catch (error) {
+    if (error instanceof SyntaxError) return {}
+    throw error
+  }
 }
 
 /** Makes settings hold. Idempotent: a value that is already as wanted is neither written nor recorded. */

@@ -4,11 +4,11 @@
 // its size: flash wears out. One that is damaged is set aside and counts as none; nothing here is ever fatal.
 
 import { createHash } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock, Timer } from '#api/clock.ts'
 import type { Log } from '#api/log.ts'
-import { syncFolder } from '../images/durable.ts'
+import { syncPath, writeSynced } from '../durable.ts'
 import { openSeal } from './seal.ts'
 
 export interface AgentRecord {
@@ -88,7 +88,7 @@ export async function openRecord({ dir, clock, log }: RecordOptions): Promise<Ag
         if (!wishes.has(name)) wishes.set(name, { ...wish, dueAt: clock.monotonic() + RETRY_MS })
       }
     }
-    if (changed) await syncFolder(files).catch((err: unknown) => log.warn({ err, dir }, 'what this node remembers could not be synced'))
+    if (changed) await syncPath(files).catch((err: unknown) => log.warn({ err, dir }, 'what this node remembers could not be synced'))
   }
 
   async function writeOne(name: string, { make, sameAs }: Wish): Promise<boolean> {
@@ -99,16 +99,13 @@ export async function openRecord({ dir, clock, log }: RecordOptions): Promise<Ag
       if (!digests.has(name)) return false
       await rm(path, { force: true })
       digests.delete(name)
+      pausedUntil.delete(name)
       return true
     }
     const digest = digestOf(sameAs(value))
     if (digests.get(name) === digest) return false
     const bytes = seal.seal(file, JSON.stringify([name, digest, value]))
-    {
-      await using handle = await open(`${path}.new`, 'w', 0o600)
-      await handle.writeFile(bytes)
-      await handle.sync()
-    }
+    await writeSynced(`${path}.new`, bytes)
     await rename(`${path}.new`, path)
     digests.set(name, digest)
     written.bytes += bytes.length

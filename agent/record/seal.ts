@@ -5,7 +5,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
-import { writeDurably } from '../images/durable.ts'
+import { writeDurably } from '../durable.ts'
 
 const KEY_BYTES = 32
 const NONCE_BYTES = 12

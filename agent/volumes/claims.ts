@@ -1,11 +1,12 @@
 // The persistent volume that a pod's claim is bound to. Once found it is kept beside the pod's volumes: nothing changes
 // about it while the pod lives, and a node that starts without the server mounts what it had.
 
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Client } from '#api/client/client.ts'
 import { PersistentVolume, PersistentVolumeClaim } from '#api/kinds/index.ts'
 import type { Pod, Volume } from '#api/types/core-v1.gen.ts'
+import { writeDurably } from '../durable.ts'
 import { VolumeError } from './volume-error.ts'
 
 export const claimsOf =
@@ -13,7 +14,8 @@ export const claimsOf =
   async (pod: Pod, volume: Volume, signal?: AbortSignal): Promise<PersistentVolume> => {
     const file = join(podsDir, pod.metadata.uid, 'claims', `${volume.name}.json`)
     const known = await readFile(file, 'utf8').catch(() => undefined)
-    if (known !== undefined) return JSON.parse(known) as PersistentVolume
+    const kept = known && readKept(known)
+    if (kept) return kept
     const { namespace = '' } = pod.metadata
     const name = volume.persistentVolumeClaim?.claimName ?? `${pod.metadata.name}-${volume.name}`
     const claim = await client.find(PersistentVolumeClaim, { namespace, name }, { ...(signal && { signal }) })
@@ -26,7 +28,16 @@ export const claimsOf =
     if (found.spec.claimRef?.uid !== claim.metadata.uid)
       throw new VolumeError(`PV ${found.metadata.name} is not bound to PVC ${namespace}/${name}`)
     await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-    await writeFile(`${file}.new`, JSON.stringify(found), { mode: 0o600 })
-    await rename(`${file}.new`, file)
+    await writeDurably(file, JSON.stringify(found), `${file}.new`)
     return found
   }
+
+/** undefined: a power cut left half of it. */
+function readKept(text: string): PersistentVolume | undefined {
+  try {
+    return JSON.parse(text) as PersistentVolume
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}

@@ -5,6 +5,15 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { openDisk } from './disk.ts'
 
+test('what else is on the disk is no volume', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'coracle-disk-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  mkdirSync(join(dir, 'lost+found'))
+  const disk = openDisk(dir, () => Promise.resolve(''))
+  assert.equal(await disk.make('pvc-1', 4 << 20), 4 << 20)
+  assert.deepEqual(await disk.list(), ['pvc-1'])
+})
+
 test('a volumeHandle leads nowhere but to a volume, whoever wrote it', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'coracle-disk-'))
   t.after(() => rmSync(dir, { recursive: true }))

@@ -3,9 +3,10 @@
 // nothing is left of a volume that is not mounted but its folder.
 
 import { execFile } from 'node:child_process'
-import { mkdir, open, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { moveDurably, syncPath } from '../../durable.ts'
 import { exists } from '../mount-table.ts'
 import { VolumeError } from '../volume-error.ts'
 
@@ -62,7 +63,8 @@ export function openDisk(dir: string, run: RunProgram = runProgram): Disk {
       ({ size }) => size,
       () => undefined,
     )
-  const list = () => readdir(dir).catch(() => [])
+  /** A disk that is mounted here has folders of its own, `lost+found` for one. */
+  const list = async () => (await readdir(dir).catch((): string[] => [])).filter(isName)
   const markOf = (name: string) => join(folderOf(name), 'growing')
   const hasGrown = (name: string) => rm(markOf(name), { force: true })
 
@@ -92,16 +94,15 @@ export function openDisk(dir: string, run: RunProgram = runProgram): Disk {
       await rm(made, { force: true })
       await setSize(made, bytes)
       await run('mkfs.ext4', '-q', '-F', '-m', '0', '-E', 'nodiscard,lazy_itable_init=1,lazy_journal_init=1', made)
-      await sync(made)
-      await rename(made, imageOf(name))
-      await sync(folderOf(name))
-      await sync(dir)
+      await syncPath(made)
+      await moveDurably(made, imageOf(name))
+      await syncPath(dir)
       return bytes
     },
     async remove(name) {
       if (!isName(name)) return
       await rm(folderOf(name), { recursive: true, force: true })
-      if (await exists(dir)) await sync(dir)
+      if (await exists(dir)) await syncPath(dir)
     },
     async enlarge(name, wanted) {
       const there = (await sizeOf(name)) ?? 0
@@ -109,9 +110,9 @@ export function openDisk(dir: string, run: RunProgram = runProgram): Disk {
       if (bytes <= there) return there
       await checkRoom(name, bytes)
       await writeFile(markOf(name), '')
-      await sync(folderOf(name))
+      await syncPath(folderOf(name))
       await setSize(imageOf(name), bytes)
-      await sync(imageOf(name))
+      await syncPath(imageOf(name))
       return bytes
     },
     isToGrow: (name) => exists(markOf(name)),
@@ -134,9 +135,4 @@ const wholeBlocks = (bytes: number): number => Math.ceil(bytes / blockBytes) * b
 async function setSize(path: string, bytes: number): Promise<void> {
   await using file = await open(path, 'a', 0o600)
   await file.truncate(bytes)
-}
-
-async function sync(path: string): Promise<void> {
-  await using file = await open(path, 'r')
-  await file.sync()
 }

@@ -9,22 +9,26 @@ const run = promisify(execFile)
 
 /** Replaces `file` as one step; `temporary` is on the same file system. */
 export async function writeDurably(file: string, content: Uint8Array | string, temporary: string): Promise<void> {
-  {
-    await using handle = await open(temporary, 'w', 0o600)
-    await handle.writeFile(content)
-    await handle.sync()
-  }
+  await writeSynced(temporary, content)
   await moveDurably(temporary, file)
+}
+
+/** Nobody else's to read. */
+export async function writeSynced(file: string, content: Uint8Array | string): Promise<void> {
+  await using handle = await open(file, 'w', 0o600)
+  await handle.writeFile(content)
+  await handle.sync()
 }
 
 /** Renames; what is moved must have been synced. */
 export async function moveDurably(from: string, to: string): Promise<void> {
   await rename(from, to)
-  await syncFolder(dirname(to))
+  await syncPath(dirname(to))
 }
 
-export async function syncFolder(folder: string): Promise<void> {
-  await using handle = await open(folder, 'r')
+/** A folder's entries, or a file's content. */
+export async function syncPath(path: string): Promise<void> {
+  await using handle = await open(path, 'r')
   await handle.sync()
 }
 
