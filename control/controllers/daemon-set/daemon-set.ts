@@ -83,7 +83,12 @@ export function daemonSets({ client, informers, recorderFor, podControlFor, cloc
 
   return {
     name: 'daemonset',
-    watches: [of(DaemonSet), ...podWatches(DaemonSet, sets, matches), ownedBy(DaemonSet, ControllerRevision), mapped(Node, allSets)],
+    watches: [
+      of(DaemonSet),
+      ...podWatches(DaemonSet, sets, matches, ({ status }) => status?.desiredNumberScheduled ?? 0),
+      ownedBy(DaemonSet, ControllerRevision),
+      mapped(Node, allSets),
+    ],
     async reconcile(key, signal) {
       const set = sets.get(key)
       if (!set) return done

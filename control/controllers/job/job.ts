@@ -94,7 +94,7 @@ export function jobs(deps: WorkloadDeps): Reconciler {
 
   return {
     name: 'job',
-    watches: [of(Job), ...podWatches(Job, all, matches)],
+    watches: [of(Job), ...podWatches(Job, all, matches, () => 0)],
     async reconcile(key, signal) {
       const job = all.get(key)
       if (!job || !isOurs(job)) return done

@@ -121,8 +121,16 @@ export function podControl({ client, informers, events, words = plainWords }: Po
   }
 }
 
-/** The watches that a controller of `kind` needs to hear of its pods, and of orphans that it may take over. */
-export function podWatches<T extends KubeObject>(kind: Kind<T>, owners: Informer<T>, matches: (owner: T) => Matches): Watch[] {
+/**
+ * The watches that a controller of `kind` needs to hear of its pods, and of orphans that it may take over. `sizeOf`: how many
+ * pods the owner has of which all are looked at whenever one of them changes.
+ */
+export function podWatches<T extends KubeObject>(
+  kind: Kind<T>,
+  owners: Informer<T>,
+  matches: (owner: T) => Matches,
+  sizeOf: (owner: T) => number,
+): Watch[] {
   const mayClaim = (pod: Pod): string[] =>
     controllerOf(pod)
       ? []
@@ -130,7 +138,10 @@ export function podWatches<T extends KubeObject>(kind: Kind<T>, owners: Informer
           .by(byNamespace, pod.metadata.namespace ?? '')
           .filter((owner) => matches(owner)(pod.metadata.labels ?? {}))
           .map((owner) => keyOf(owner.metadata))
-  const gather = (key: string) => gatherMs((owners.get(key) as { spec?: { replicas?: number } } | undefined)?.spec?.replicas ?? 0)
+  const gather = (key: string) => {
+    const owner = owners.get(key)
+    return owner ? gatherMs(sizeOf(owner)) : 0
+  }
   return [{ ...ownedBy(kind, Pod), gather }, mapped(Pod, mayClaim)]
 }
 

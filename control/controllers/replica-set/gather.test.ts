@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Pod, ReplicaSet } from '#api/kinds/index.ts'
+import { DaemonSet, Pod, ReplicaSet } from '#api/kinds/index.ts'
 import { harness } from '../harness.fake.ts'
 
 const namespace = 'default'
@@ -33,4 +33,22 @@ test('changes of the pods of a large set are looked at together', async () => {
     const { status } = await h.client.get(ReplicaSet, { namespace, name })
     assert.deepEqual([status.replicas, status.readyReplicas], [counts[name], 5])
   }
+})
+
+test('so are those of a daemon set of many nodes', async () => {
+  await using h = await harness()
+  for (let i = 0; i < 110; i += 1) await h.addNode(`node-${i}`)
+  const set = { metadata: { name: 'eye', namespace }, spec: { selector: { matchLabels: { app: 'web' } }, template } }
+  await h.client.create(DaemonSet, set)
+  for (let i = 0; i < 5; i += 1) await h.clock.advance(1000)
+  const now = () => h.client.get(DaemonSet, { namespace, name: 'eye' })
+  const before = await now()
+  assert.equal(before.status.desiredNumberScheduled, 110)
+  const { items } = await h.client.list(Pod, { namespace })
+  const ready = { type: 'Ready' as const, status: 'False' as const }
+  for (const pod of items.slice(0, 5)) h.client.put(Pod, { ...pod, status: { ...pod.status, phase: 'Running', conditions: [ready] } })
+  await h.settle()
+  assert.equal((await now()).metadata.resourceVersion, before.metadata.resourceVersion)
+  await h.clock.advance(100)
+  assert.equal((await now()).status.numberReady, before.status.numberReady - 5)
 })

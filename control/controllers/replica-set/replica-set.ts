@@ -65,7 +65,7 @@ function replicas(
 
   return {
     name,
-    watches: [of(kind), ...podWatches(kind, sets, matches)],
+    watches: [of(kind), ...podWatches(kind, sets, matches, ({ spec }) => spec.replicas ?? 0)],
     async reconcile(key, signal) {
       const set = sets.get(key)
       if (!set) return done
