@@ -54,8 +54,7 @@ export function cronJobs({ client, informers, recorderFor, clock }: Deps): Recon
     }
   }
 
-  /** Undefined: the time has a job that is not ours, or the namespace is going away. */
-  async function start(cron: CronJob, at: number, signal: AbortSignal): Promise<Job | undefined> {
+  async function start(cron: CronJob, at: number, signal: AbortSignal): Promise<Job> {
     const { metadata, spec } = cron.spec.jobTemplate
     const name = jobName(cron, at)
     const namespace = cron.metadata.namespace ?? ''
@@ -82,7 +81,7 @@ export function cronJobs({ client, informers, recorderFor, clock }: Deps): Recon
         const job = await client.find(Job, { namespace, name }, { signal })
         if (job && isControlledBy(job, cron)) return job
       }
-      if (isNamespaceTerminating(error)) return undefined
+      if (isNamespaceTerminating(error)) throw error
       events.event(cron, 'Warning', 'FailedCreate', `Error creating job: ${error instanceof Error ? error.message : String(error)}`)
       throw error
     }
@@ -108,7 +107,6 @@ export function cronJobs({ client, informers, recorderFor, clock }: Deps): Recon
       let reported = await report(cron, plan.status, signal)
       if (plan.start !== undefined) {
         const job = await start(cron, plan.start, signal)
-        if (!job) return done
         const active = [...(plan.status.active ?? []), ...(finishedAs(job) ? [] : [referenceTo(job)])]
         const status = { ...plan.status, ...(active.length && { active }), lastScheduleTime: timestamp(plan.start) }
         reported = await report(reported, status, signal)

@@ -1,5 +1,6 @@
 // Keeps the pods of each StatefulSet, with their claims, one by one in order or all at once, as it asks for.
 
+import { isNamespaceTerminating } from '#api/errors.ts'
 import { byNamespace, byOwner } from '#api/informer/indexes.ts'
 import { ControllerRevision, PersistentVolumeClaim, Pod, StatefulSet } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
@@ -58,7 +59,7 @@ export function statefulSets({ client, informers, recorderFor, podControlFor, cl
     name: 'statefulset',
     watches: [
       of(StatefulSet),
-      ...podWatches(StatefulSet, sets, matches),
+      ...podWatches(StatefulSet, sets, matches, ({ spec }) => spec.replicas ?? 0),
       ownedBy(StatefulSet, ControllerRevision),
       mapped(PersistentVolumeClaim, claimedBy),
     ],
@@ -157,7 +158,8 @@ export function statefulSets({ client, informers, recorderFor, podControlFor, cl
         }
       } catch (error) {
         signal.throwIfAborted()
-        if (move.do === 'create') events.event(set, 'Warning', 'FailedCreate', `${what} failed error: ${textOf(error)}`)
+        if (move.do === 'create' && !isNamespaceTerminating(error))
+          events.event(set, 'Warning', 'FailedCreate', `${what} failed error: ${textOf(error)}`)
         failures.push(error)
       }
     }
