@@ -2,6 +2,7 @@
 
 import { join } from 'node:path'
 import { Gauge, type Registry } from 'prom-client'
+import { claimOf } from '#api/claims.ts'
 import { localDriver } from '#api/local-volumes.ts'
 import type { Pod } from '#api/types/core-v1.gen.ts'
 import type { VolumeStats } from './driver.ts'
@@ -21,17 +22,30 @@ export type VolumeMetricsDeps = { registry: Registry; podsDir: string; pods: () 
 
 /** Only of volumes that have a file system of their own: to sum up a folder for every scrape would cost too much. */
 export function countVolumes({ registry, podsDir, pods }: VolumeMetricsDeps): void {
-  async function fill(gauge: Gauge<'namespace' | 'persistentvolumeclaim'>, of: keyof VolumeStats): Promise<void> {
-    gauge.reset()
-    for (const { metadata, spec } of pods()) {
-      for (const { name, persistentVolumeClaim, ephemeral } of spec.volumes ?? []) {
-        const claim = persistentVolumeClaim?.claimName ?? (ephemeral && `${metadata.name}-${name}`)
-        const path = join(podsDir, metadata.uid, 'volumes', localDriver, name)
+  async function measure() {
+    const found = []
+    for (const pod of pods()) {
+      const { namespace = '', uid } = pod.metadata
+      for (const volume of pod.spec.volumes ?? []) {
+        const claim = claimOf(pod, volume)
+        const path = join(podsDir, uid, 'volumes', localDriver, volume.name)
         if (claim === undefined || !(await exists(path))) continue
         const stats = await statsOf(path).catch(() => undefined)
-        if (stats) gauge.set({ namespace: metadata.namespace ?? '', persistentvolumeclaim: claim }, stats[of])
+        if (stats) found.push({ labels: { namespace, persistentvolumeclaim: claim }, stats })
       }
     }
+    return found
+  }
+
+  let measuring: ReturnType<typeof measure> | undefined
+  /** All series of one scrape are of one look. */
+  async function fill(gauge: Gauge<'namespace' | 'persistentvolumeclaim'>, of: keyof VolumeStats): Promise<void> {
+    measuring ??= measure().finally(() => {
+      measuring = undefined
+    })
+    const found = await measuring
+    gauge.reset()
+    for (const { labels, stats } of found) gauge.set(labels, stats[of])
   }
   for (const [name, { help, of }] of Object.entries(series)) {
     const made: Gauge<'namespace' | 'persistentvolumeclaim'> = new Gauge({
