@@ -32,14 +32,21 @@ export function narrowing({ user, info, url }: Exchange): Narrow | undefined {
   return undefined
 }
 
-/** What is shown of a version, by the bytes that it is made of. */
-function narrowed(shown: (object: KubeObject) => object): Pick<Narrow, 'bytes' | 'line'> {
-  const known = new WeakMap<Uint8Array, Uint8Array>()
-  const bytes = (item: Item) => {
-    const made = known.get(item.bytes) ?? alone(JSON.stringify(shown(item.object)))
+/** Made once of each version, and kept as long as that. */
+function once<T extends object | string>(make: (item: Item) => T): (item: Item) => T {
+  const known = new WeakMap<Uint8Array, T>()
+  return (item) => {
+    const kept = known.get(item.bytes)
+    if (kept !== undefined) return kept
+    const made = make(item)
     known.set(item.bytes, made)
     return made
   }
+}
+
+/** What is shown of a version, by the bytes that it is made of. */
+function narrowed(shown: (object: KubeObject) => object): Pick<Narrow, 'bytes' | 'line'> {
+  const bytes = once(({ object }) => alone(JSON.stringify(shown(object))))
   return { bytes, line: (type, item) => watchLine(type, bytes(item)) }
 }
 
@@ -81,12 +88,7 @@ const peerOf = ({ metadata, spec, status }: Node) => ({
 })
 
 /** Whatever of a node is shown, its version apart. */
-const facts = new WeakMap<Uint8Array, string>()
-function factsOf(item: Item): string {
-  const made = facts.get(item.bytes) ?? JSON.stringify(peerOf(item.object as Node))
-  facts.set(item.bytes, made)
-  return made
-}
+const factsOf = once(({ object }) => JSON.stringify(peerOf(object as Node)))
 
 const peers: Narrow = {
   ...narrowed((object) => {

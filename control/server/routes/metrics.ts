@@ -32,7 +32,10 @@ export const metricsRoute =
     const look = handler.look(resource, exchange, [])
     const text = (name: string) => url.searchParams.get(name) || undefined
     const selection = selectionOf(resource.spec, text('labelSelector'), text('fieldSelector'))
-    const found = resource.kind.kind === NodeMetrics.kind ? await ofNodes(core, usage, exchange) : await podMetrics({ core, usage }, info)
+    const found =
+      resource.kind.kind === NodeMetrics.kind
+        ? await ofNodes(core, usage, exchange)
+        : await podMetrics({ core, usage }, { ...info, labelSelector: text('labelSelector') })
     const items = found.map(itemOf).filter((item) => selection.matches(item))
     if (info.verb === 'list') return await answerList(resource, { items, revision: core.revision }, look)
     const [item] = items
