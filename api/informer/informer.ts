@@ -57,9 +57,7 @@ export class Informer<T extends KubeObject> {
   readonly #awaited = new Map<string, Set<() => void>>()
   /** Everything up to this version has been heard; undefined: a list is needed. */
   #position: string | undefined
-  /** The server has listed. */
-  #listed = false
-  /** As an earlier process knew them. */
+  /** As an earlier process knew them, until the server has listed. */
   #recalled: readonly T[] | undefined
   /** What is in the cache is remembered, and may be less than the whole object. */
   #remembered = false
@@ -196,7 +194,7 @@ export class Informer<T extends KubeObject> {
   #recall(): void {
     const objects = this.#recalled
     this.#recalled = undefined
-    if (!objects || this.#listed || this.#closing.signal.aborted) return
+    if (!objects || this.#closing.signal.aborted) return
     this.#remembered = true
     for (const object of objects) this.#put(object)
     this.#markSynced()
@@ -214,7 +212,6 @@ export class Informer<T extends KubeObject> {
       version = page.metadata.resourceVersion
     } while (token)
 
-    this.#listed = true
     this.#recalled = undefined
     const listed = new Set(objects.map((object) => keyOf(object.metadata)))
     for (const object of this.#cache.values()) {
