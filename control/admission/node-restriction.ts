@@ -1,6 +1,7 @@
 // A node speaks for itself only (NodeRestriction): its own Node object and leases, and the pods that are bound to it.
 // Which tokens it gets is in control/server/routes/token.ts.
 
+import { same } from '#api/kinds/rules/faults.ts'
 import { localFinalizer, problemAnnotation, sizeAnnotation } from '#api/local-volumes.ts'
 import type { Lease } from '#api/types/coordination-v1.gen.ts'
 import type { Node, PersistentVolume, Pod } from '#api/types/core-v1.gen.ts'
@@ -67,12 +68,12 @@ function ownNode(review: Review, node: string): void {
         ? `is not allowed to modify labels: ${changed.join(', ')}`
         : `is not allowed to set the following labels: ${changed.join(', ')}`,
     )
-  if (!same(previous?.metadata.ownerReferences, object.metadata.ownerReferences))
+  if (!same(previous?.metadata.ownerReferences ?? [], object.metadata.ownerReferences ?? []))
     throw forbidden(review, `node ${JSON.stringify(node)} is not allowed to modify ownerReferences`)
   // Every other node sends there what is for it.
   if (!same(rangesOf(previous), rangesOf(object)))
     throw forbidden(review, `node ${JSON.stringify(node)} is not allowed to set or modify its podCIDRs`)
-  if (previous && !same(previous.spec.taints, object.spec.taints))
+  if (previous && !same(previous.spec.taints ?? [], object.spec.taints ?? []))
     throw forbidden(review, `node ${JSON.stringify(node)} is not allowed to modify taints`)
 }
 
@@ -91,9 +92,9 @@ function ownVolume(review: Review, node: string): void {
   const others = ({ metadata, spec, status }: PersistentVolume) => {
     const { [sizeAnnotation]: _, [problemAnnotation]: __, ...annotations } = metadata.annotations ?? {}
     const finalizers = (metadata.finalizers ?? []).filter((name) => name !== localFinalizer)
-    return sorted({ annotations, labels: metadata.labels ?? {}, owners: metadata.ownerReferences ?? [], finalizers, spec, status })
+    return { annotations, labels: metadata.labels ?? {}, owners: metadata.ownerReferences ?? [], finalizers, spec, status }
   }
-  if (review.operation !== 'UPDATE' || !previous || others(previous) !== others(object))
+  if (review.operation !== 'UPDATE' || !previous || !same(others(previous), others(object)))
     throw forbidden(review, `node ${JSON.stringify(node)} can only say of its own volumes how large they are and that they are gone`)
 }
 
@@ -107,16 +108,7 @@ function ownLease(review: Review, node: string): void {
   if (holder && holder !== node) throw forbidden(review, `node ${JSON.stringify(node)} can only hold a lease itself`)
 }
 
-const sorted = (value: unknown): string =>
-  JSON.stringify(value, (_, each: unknown) =>
-    each && typeof each === 'object' && !Array.isArray(each)
-      ? Object.fromEntries(Object.entries(each).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : each,
-  )
-
 const rangesOf = (node: Node | undefined): unknown[] => [node?.spec?.podCIDR ?? '', ...(node?.spec?.podCIDRs ?? [])]
-
-const same = (a: readonly unknown[] | undefined, b: readonly unknown[] | undefined) => JSON.stringify(a ?? []) === JSON.stringify(b ?? [])
 
 const sameMap = (a: Readonly<Record<string, string>> = {}, b: Readonly<Record<string, string>> = {}) =>
   Object.keys(a).length === Object.keys(b).length && Object.entries(a).every(([key, value]) => b[key] === value)
