@@ -3,6 +3,7 @@
 
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { claimOf } from '#api/claims.ts'
 import type { Client } from '#api/client/client.ts'
 import { PersistentVolume, PersistentVolumeClaim } from '#api/kinds/index.ts'
 import type { Pod, Volume } from '#api/types/core-v1.gen.ts'
@@ -17,7 +18,7 @@ export const claimsOf =
     const kept = known && readKept(known)
     if (kept) return kept
     const { namespace = '' } = pod.metadata
-    const name = volume.persistentVolumeClaim?.claimName ?? `${pod.metadata.name}-${volume.name}`
+    const name = claimOf(pod, volume) ?? ''
     const claim = await client.find(PersistentVolumeClaim, { namespace, name }, { ...(signal && { signal }) })
     if (!claim) throw new VolumeError(`persistentvolumeclaim ${JSON.stringify(name)} not found`)
     if (volume.ephemeral && !claim.metadata.ownerReferences?.some(({ uid }) => uid === pod.metadata.uid))

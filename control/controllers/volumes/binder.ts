@@ -2,9 +2,10 @@
 // the volume is written first, and only as it was when it was chosen: two claims never get the same one, and after a
 // crash the claim finds what was kept for it.
 
+import { claimKeysOf } from '#api/claims.ts'
 import type { Client } from '#api/client/client.ts'
 import { isStatus } from '#api/errors.ts'
-import type { Index } from '#api/informer/indexes.ts'
+import { byLabel, type Index } from '#api/informer/indexes.ts'
 import { Node, PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
 import { defaultClassOf } from '#api/kinds/rules/default-class.ts'
@@ -15,7 +16,6 @@ import { done, mapped, of, type Reconciler, type Result } from '#api/queue/recon
 import type { Deps } from '../deps.ts'
 import { refOf } from '../ownership.ts'
 import { type ClaimMove, planClaim } from './claim.ts'
-import { claimsOf } from './consumers.ts'
 import { localVolume } from './local.ts'
 import { Teller } from './teller.ts'
 import { planVolume } from './volume.ts'
@@ -34,7 +34,7 @@ const byClaimRef: Index<PersistentVolume> = ({ spec: { claimRef } }) => (claimRe
 /** Claims that have no volume, by class. */
 const waitingByClass: Index<PersistentVolumeClaim> = (claim) => (isMarked(claim, bindCompleted) ? [] : [classOfClaim(claim) ?? ''])
 const byVolume: Index<PersistentVolumeClaim> = ({ spec }) => (spec.volumeName ? [spec.volumeName] : [])
-const byUsedClaim: Index<Pod> = (pod) => (isTerminal(pod) ? [] : claimsOf(pod).map((name) => `${pod.metadata.namespace}/${name}`))
+const byUsedClaim: Index<Pod> = (pod) => (isTerminal(pod) ? [] : claimKeysOf(pod))
 
 export function claimBinding({ client, informers, recorderFor }: Deps): Reconciler {
   const claims = informers.of(PersistentVolumeClaim)
@@ -109,9 +109,7 @@ export function claimBinding({ client, informers, recorderFor }: Deps): Reconcil
         ...keysOf(claims.by(waitingByClass, metadata.name)),
         ...keysOf(claims.by(waitingByClass, '').filter((claim) => classOfClaim(claim) === undefined)),
       ]),
-      mapped(Pod, (pod, old) =>
-        old && old.spec.nodeName === pod.spec.nodeName ? [] : claimsOf(pod).map((name) => `${pod.metadata.namespace}/${name}`),
-      ),
+      mapped(Pod, (pod, old) => (old && old.spec.nodeName === pod.spec.nodeName ? [] : claimKeysOf(pod))),
     ],
     async reconcile(key, signal): Promise<Result> {
       const claim = claims.get(key)
@@ -200,7 +198,7 @@ export function volumeBinding({ client, informers, recorderFor }: Deps): Reconci
       ]),
       // A node that is gone takes nothing away any more.
       mapped(Node, (node, old) =>
-        old ? [] : [...volumes.list()].filter((volume) => isOfNode(volume, node.metadata.name)).map(({ metadata }) => metadata.name),
+        old ? [] : volumes.by(byLabel(nodeLabel), nodeLabelOf(node.metadata.name)).map(({ metadata }) => metadata.name),
       ),
     ],
     async reconcile(name, signal) {

@@ -1,5 +1,6 @@
 // The claim of a pod's ephemeral volume: made for the pod, named after pod and volume, and gone with it.
 
+import { claimOf } from '#api/claims.ts'
 import { isStatus } from '#api/errors.ts'
 import { PersistentVolumeClaim, Pod } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
@@ -7,7 +8,6 @@ import { isTerminal } from '#api/pods.ts'
 import { done, mapped, type Reconciler } from '#api/queue/reconciler.ts'
 import type { Deps } from '../deps.ts'
 import { controllerRef, isControlledBy } from '../ownership.ts'
-import { claimOf } from './consumers.ts'
 import { Teller } from './teller.ts'
 
 const isEphemeral = ({ spec }: Pod): boolean => spec.volumes?.some(({ ephemeral }) => ephemeral) === true

@@ -1,6 +1,7 @@
 // Keeps a claim as long as a pod uses it, and a volume as long as it is bound: each has a finalizer, which goes when it
 // is on its way out and nobody needs it any more. Pods are looked for at the server before a claim is let go.
 
+import { claimKeysOf, claimsOf } from '#api/claims.ts'
 import type { Index } from '#api/informer/indexes.ts'
 import { PersistentVolume, PersistentVolumeClaim, Pod } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
@@ -8,10 +9,9 @@ import { isTerminal } from '#api/pods.ts'
 import { done, mapped, of, type Reconciler } from '#api/queue/reconciler.ts'
 import type { Deps } from '../deps.ts'
 import { refOf } from '../ownership.ts'
-import { claimsOf } from './consumers.ts'
 import { claimProtection, volumeProtection } from './words.ts'
 
-const byUsedClaim: Index<Pod> = (pod) => (holds(pod) ? claimsOf(pod).map((name) => `${pod.metadata.namespace}/${name}`) : [])
+const byUsedClaim: Index<Pod> = (pod) => (holds(pod) ? claimKeysOf(pod) : [])
 /** One that has no node and is not to get any uses nothing; one that has ended neither. */
 const holds = (pod: Pod): boolean => Boolean(pod.spec.nodeName) && !isTerminal(pod)
 
@@ -35,11 +35,7 @@ export function claimProtecting({ client, informers }: Deps): Reconciler {
     name: 'pvc-protection',
     watches: [
       of(PersistentVolumeClaim),
-      mapped(Pod, (pod) =>
-        claimsOf(pod)
-          .map((name) => `${pod.metadata.namespace}/${name}`)
-          .filter((key) => claims.get(key)?.metadata.deletionTimestamp),
-      ),
+      mapped(Pod, (pod) => claimKeysOf(pod).filter((key) => claims.get(key)?.metadata.deletionTimestamp)),
     ],
     async reconcile(key, signal) {
       const claim = claims.get(key)

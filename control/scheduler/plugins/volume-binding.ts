@@ -3,10 +3,10 @@
 // What is chosen is written once the node is reserved, and the pod waits, without holding up others, until all of its
 // claims are bound.
 
+import { claimKeysOf, claimOf, claimsOf } from '#api/claims.ts'
 import { PersistentVolume, PersistentVolumeClaim, StorageClass } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
 import type { Node, Pod } from '#api/types/core-v1.gen.ts'
-import { claimOf, claimsOf } from '../../controllers/volumes/consumers.ts'
 import { bestOf } from '../../controllers/volumes/match.ts'
 import { bindCompleted, boundByController, classOfClaim, isMarked, selectedNode } from '../../controllers/volumes/words.ts'
 import type { NodeInfo } from '../cluster/node-info.ts'
@@ -37,23 +37,24 @@ export function volumeBinding({ client, cluster, informers, waiting, happened, c
   const pending = new Map<string, Pending>()
 
   const classOf = (claim: PersistentVolumeClaim) => classes.get(classOfClaim(claim) ?? '')
-  const isTaken = (volume: PersistentVolume): boolean =>
-    [...pending.values()].some(({ choices }) => choices.some((choice) => choice.volume?.metadata.uid === volume.metadata.uid))
+  /** Volumes that no pod is about to get. */
+  function untaken(): PersistentVolume[] {
+    const taken = new Set([...pending.values()].flatMap(({ choices }) => choices.map(({ volume }) => volume?.metadata.uid)))
+    return volumes
+      .list()
+      .filter(({ metadata }) => !taken.has(metadata.uid))
+      .toArray()
+  }
 
   /** How the claims that wait are met on the node; undefined: they are not. */
-  function choose(delayed: readonly PersistentVolumeClaim[], node: Node): Choice[] | undefined {
+  function choose(delayed: readonly PersistentVolumeClaim[], open: readonly PersistentVolume[], node: Node): Choice[] | undefined {
     const choices: Choice[] = []
     for (const claim of delayed) {
       const selected = claim.metadata.annotations?.[selectedNode]
       if (selected !== undefined && selected !== node.metadata.name) return undefined
-      const free = volumes
-        .list()
-        .filter(
-          (volume) =>
-            !isTaken(volume) &&
-            !choices.some((choice) => choice.volume === volume) &&
-            matchesNodeAffinity(volume.spec.nodeAffinity?.required, node),
-        )
+      const free = open.filter(
+        (volume) => !choices.some((choice) => choice.volume === volume) && matchesNodeAffinity(volume.spec.nodeAffinity?.required, node),
+      )
       const volume = selected === undefined ? bestOf(claim, free) : undefined
       if (!volume && !canBeMade(classOf(claim), node)) return undefined
       choices.push({ claim, volume })
@@ -135,27 +136,27 @@ export function volumeBinding({ client, cluster, informers, waiting, happened, c
   volumes.on({ add: any, update: any, delete: any })
   classes.on({ add: any, update: any })
 
-  const uses = ({ pod }: PodInfo) => (pod.spec.volumes ?? []).some((volume) => volume.persistentVolumeClaim ?? volume.ephemeral)
+  const uses = ({ pod }: PodInfo) => claimsOf(pod).length > 0
   return {
     name,
     hints: {
       'node/add': () => true,
       'node/labels': () => true,
-      'volumes/change': ({ pod }, { claim }) =>
-        claim === undefined ? claimsOf(pod).length > 0 : claimsOf(pod).some((each) => `${pod.metadata.namespace}/${each}` === claim),
+      'volumes/change': ({ pod }, { claim }) => (claim === undefined ? claimsOf(pod).length > 0 : claimKeysOf(pod).includes(claim)),
     },
     preFilter(info) {
       if (!uses(info)) return undefined
       const found = look(info.pod)
       if ('refusal' in found) return found
       const theirs = found.bound.map(({ spec }) => volumes.get(spec.volumeName ?? ''))
+      const open = found.delayed.length > 0 ? untaken() : []
       return {
         filter({ node }: NodeInfo) {
           for (const volume of theirs) {
             if (!volume) return gone
             if (!matchesNodeAffinity(volume.spec.nodeAffinity?.required, node)) return conflict
           }
-          return choose(found.delayed, node) ? undefined : noVolume
+          return choose(found.delayed, open, node) ? undefined : noVolume
         },
       }
     },
@@ -165,7 +166,7 @@ export function volumeBinding({ client, cluster, informers, waiting, happened, c
       if ('refusal' in found) return found.refusal
       if (found.delayed.length === 0) return undefined
       const node = cluster.node(nodeName)?.node
-      const choices = node && choose(found.delayed, node)
+      const choices = node && choose(found.delayed, untaken(), node)
       if (!choices) return noVolume
       pending.set(info.uid, { choices, nodeName })
       return undefined

@@ -1,8 +1,7 @@
 // A claim that is ReadWriteOncePod is one pod's at a time, wherever that pod is.
 
+import { claimKeysOf } from '#api/claims.ts'
 import { PersistentVolumeClaim } from '#api/kinds/index.ts'
-import type { Pod } from '#api/types/core-v1.gen.ts'
-import { claimsOf } from '../../controllers/volumes/consumers.ts'
 import type { NodeInfo } from '../cluster/node-info.ts'
 import type { Handle, Plugin, Refusal } from '../framework/plugin.ts'
 
@@ -10,12 +9,10 @@ const reasons = ['node has pod using PersistentVolumeClaim with the same name an
 const here: Refusal = { reasons }
 const elsewhere: Refusal = { reasons, unresolvable: true }
 
-const keysOf = (pod: Pod): string[] => claimsOf(pod).map((name) => `${pod.metadata.namespace}/${name}`)
-
 export function volumeRestrictions({ informers, cluster }: Pick<Handle, 'informers' | 'cluster'>): Plugin {
   const claims = informers.of(PersistentVolumeClaim)
   const usesOne = ({ pods }: NodeInfo, uid: string, exclusive: ReadonlySet<string>): boolean => {
-    for (const [other, { pod }] of pods) if (other !== uid && keysOf(pod).some((key) => exclusive.has(key))) return true
+    for (const [other, { pod }] of pods) if (other !== uid && claimKeysOf(pod).some((key) => exclusive.has(key))) return true
     return false
   }
   return {
@@ -23,13 +20,13 @@ export function volumeRestrictions({ informers, cluster }: Pick<Handle, 'informe
     hints: {
       'node/add': () => true,
       'pod/delete'({ pod }, { pod: other }) {
-        const theirs = keysOf(other.pod)
-        return keysOf(pod).some((key) => theirs.includes(key))
+        const theirs = claimKeysOf(other.pod)
+        return claimKeysOf(pod).some((key) => theirs.includes(key))
       },
-      'volumes/change': ({ pod }, { claim }) => claim !== undefined && keysOf(pod).includes(claim),
+      'volumes/change': ({ pod }, { claim }) => claim !== undefined && claimKeysOf(pod).includes(claim),
     },
     preFilter({ uid, pod }) {
-      const exclusive = new Set(keysOf(pod).filter((key) => claims.get(key)?.spec.accessModes?.includes('ReadWriteOncePod')))
+      const exclusive = new Set(claimKeysOf(pod).filter((key) => claims.get(key)?.spec.accessModes?.includes('ReadWriteOncePod')))
       if (exclusive.size === 0) return undefined
       const users = new Set(cluster.nodes.filter((node) => usesOne(node, uid, exclusive)).map(({ name }) => name))
       return {

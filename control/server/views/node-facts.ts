@@ -1,5 +1,6 @@
 // What the node authorizer asks about pods, answered from the cache.
 
+import { claimsOf } from '#api/claims.ts'
 import { PersistentVolume, PersistentVolumeClaim, VolumeAttachment } from '#api/kinds/index.ts'
 import type { Kind, KubeObject } from '#api/kinds/kind.ts'
 import { isLocalVolume, nodeLabel, nodeLabelOf } from '#api/local-volumes.ts'
@@ -76,7 +77,8 @@ export class PodsByNode implements NodeFacts {
 
 const nodeNameOf = (item: Item): string | undefined => (item.object as PodType).spec.nodeName || undefined
 
-function namesUsedBy({ metadata, spec }: PodType, resource: string): Set<string> {
+function namesUsedBy(pod: PodType, resource: string): Set<string> {
+  const { spec } = pod
   const names = new Set<string>()
   const add = (name: string | undefined) => {
     if (name) names.add(name)
@@ -86,8 +88,7 @@ function namesUsedBy({ metadata, spec }: PodType, resource: string): Set<string>
     return names
   }
   if (resource === 'persistentvolumeclaims') {
-    for (const { name, persistentVolumeClaim, ephemeral } of spec.volumes ?? [])
-      add(persistentVolumeClaim?.claimName ?? (ephemeral && `${metadata.name}-${name}`))
+    for (const name of claimsOf(pod)) add(name)
     return names
   }
   const secrets = resource === 'secrets'
