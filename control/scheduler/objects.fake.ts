@@ -72,6 +72,7 @@ export function handleOf(state: Cluster): Handle {
     client,
     informers: informers({ client, log: silent, clock, random: () => 0 }),
     clock,
+    signal: new AbortController().signal,
     random: () => 0,
     log: silent,
     events: { event: () => {}, flush: async () => {}, close: async () => {} },

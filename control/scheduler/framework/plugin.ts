@@ -114,6 +114,8 @@ export type Handle = {
   client: Client
   informers: Informers
   clock: Clock
+  /** Aborts when the scheduler ends. */
+  signal: AbortSignal
   random: () => number
   log: Log
   events: EventRecorder

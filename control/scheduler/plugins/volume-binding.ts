@@ -4,6 +4,7 @@
 // claims are bound.
 
 import { claimKeysOf, claimOf, claimsOf } from '#api/claims.ts'
+import { sleep } from '#api/clock.ts'
 import { PersistentVolume, PersistentVolumeClaim, StorageClass } from '#api/kinds/index.ts'
 import { keyOf } from '#api/kinds/kind.ts'
 import type { Node, Pod } from '#api/types/core-v1.gen.ts'
@@ -29,7 +30,7 @@ const nowhere = (reason: string) => ({ refusal: { reasons: [reason], unresolvabl
 type Choice = { claim: PersistentVolumeClaim; volume: PersistentVolume | undefined }
 type Pending = { choices: Choice[]; nodeName: string }
 
-export function volumeBinding({ client, cluster, informers, waiting, happened, clock, log }: Handle): Plugin {
+export function volumeBinding({ client, cluster, informers, waiting, happened, clock, signal, log }: Handle): Plugin {
   const claims = informers.of(PersistentVolumeClaim)
   const volumes = informers.of(PersistentVolume)
   const classes = informers.of(StorageClass)
@@ -99,10 +100,10 @@ export function volumeBinding({ client, cluster, informers, waiting, happened, c
           resourceVersion: volume.metadata.resourceVersion,
           annotations: { [boundByController]: 'yes' },
         }
-        await client.patch(PersistentVolume, { name: volume.metadata.name }, 'merge', { metadata, spec: { claimRef } })
+        await client.patch(PersistentVolume, { name: volume.metadata.name }, 'merge', { metadata, spec: { claimRef } }, { signal })
       } else if (claim.metadata.annotations?.[selectedNode] !== nodeName) {
         const metadata = { uid, resourceVersion, annotations: { [selectedNode]: nodeName } }
-        await client.patch(PersistentVolumeClaim, { namespace, name: claimName }, 'merge', { metadata })
+        await client.patch(PersistentVolumeClaim, { namespace, name: claimName }, 'merge', { metadata }, { signal })
       }
     }
   }
@@ -181,7 +182,7 @@ export function volumeBinding({ client, cluster, informers, waiting, happened, c
         log.debug({ pod: pod.metadata.name, namespace: pod.metadata.namespace, err }, 'volumes could not be bound')
         waiting.reject(uid, name, `binding volumes: ${err instanceof Error ? err.message : String(err)}`)
         // What it met may be over by now, with nothing more to be heard of it.
-        clock.after(again, () => happened({ name: 'volumes/change' }))
+        void sleep(clock, again, signal).then(() => signal.aborted || happened({ name: 'volumes/change' }))
       })
       return { wait: patience }
     },
